@@ -1,0 +1,36 @@
+"""medtl: from a hospital's images and labels to a classifier that clinicians and reviewers can believe.
+
+The public names are imported on first use, so that `import medtl` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "read_image": "medtl.imaging.reader",
+    "Image": "medtl.imaging.image",
+    "load_experiment": "medtl.experiment.load",
+    "train": "medtl.flows.train",
+    "evaluate": "medtl.flows.evaluate",
+    "load_run": "medtl.flows.run",
+    "Model": "medtl.model.package",
+    "MedtlError": "medtl.errors",
+}
+__all__ = [*_HOME, "__version__"]
+
+if TYPE_CHECKING:
+    from medtl.errors import MedtlError as MedtlError
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'medtl' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,4 @@
+from typing import Literal
+from medtl.cohorts import CohortSettings
+class Settings(CohortSettings):
+    name: Literal["folders"] = "folders"

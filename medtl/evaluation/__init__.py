@@ -1,0 +1,1 @@
+"""From predictions to estimates with intervals. Torch-free numpy."""

@@ -1,0 +1,1 @@
+"""The settings of all components assembled into one Experiment: schema, strict YAML, overrides, snapshot."""

@@ -1,0 +1,1 @@
+"""The one body behind command line, page and Python API: train, evaluate, predict, init, check."""

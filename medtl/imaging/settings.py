@@ -1,0 +1,28 @@
+"""What the deterministic preprocessing does to every image."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from medtl.registry import Settings
+
+
+class ImageSettings(Settings):
+    """Everything that decides the network's input; part of the store's key and of the model package."""
+
+    size: Annotated[int, Field(ge=16, le=2048)] = 224
+    """Side of the square network input, in pixels."""
+    fit: Literal["pad", "crop", "squeeze"] = "pad"
+    """How a picture becomes square: `pad` the short side with black, centre-`crop` the long side, or `squeeze` (aspect lost)."""
+    intensity: Literal["as-read", "percentile"] = "as-read"
+    """`as-read`: [0, 1] from the reader; `percentile`: the image's own 0.5 … 99.5 percentile range is stretched to [0, 1]."""
+    channels: Literal[1, 3] = 3
+    """1 = grey (colour becomes luminance), 3 = RGB (grey is repeated)."""
+    largest_pixels: Annotated[int, Field(ge=1)] = 100_000_000
+    """Images whose header claims more pixels (rows × columns × frames) are not decoded."""
+    timeout: Annotated[float, Field(gt=0)] = 30.0
+    """Seconds that decoding one image may take before it is quarantined."""
+    quarantine_share: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """The run stops when more than this share of a cohort's images cannot be used."""

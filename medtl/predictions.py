@@ -1,0 +1,59 @@
+"""The predictions table: one row per image and model. Metrics, report, notebooks and comparisons are functions of it.
+
+Columns: `image, frame, domain, split, fold, member, view, group_id, truth`, then `logit_<class>` (raw, as the network gave
+them; with several members the mean of calibrated log-probabilities is *not* formed here: one row per member may stand
+beside the ensemble's row), `p_<class>` (calibrated, summing to 1), `predicted` (the stored rule), `decision` (`predicted`, or
+`no answer`) and `reason`. `truth` is empty where unknown; `member` is empty for the package's own (ensemble) answer;
+`view` is `plain` or a stress test's name. An image that could not be read has empty logits and probabilities,
+`predicted` empty, `decision` `no answer` and its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+NO_ANSWER = "no answer"
+PLAIN = "plain"
+LEADING = ["image", "frame", "domain", "split", "fold", "member", "view", "group_id", "truth"]
+TRAILING = ["predicted", "decision", "reason"]
+
+
+def columns(classes: Sequence[str]) -> list[str]:
+    """All columns of a predictions table for these classes, in order."""
+    return [*LEADING, *(f"logit_{name}" for name in classes), *(f"p_{name}" for name in classes), *TRAILING]
+
+
+def classes_of(table: pd.DataFrame) -> list[str]:
+    """The class names of a table, in the order of its logits."""
+    return [column.removeprefix("p_") for column in table.columns if column.startswith("p_")]
+
+
+def logits(table: pd.DataFrame) -> NDArray[np.float64]:
+    """(N, K) raw logits; NaN rows for unread images."""
+    return table[[f"logit_{name}" for name in classes_of(table)]].to_numpy(np.float64)
+
+
+def probabilities(table: pd.DataFrame) -> NDArray[np.float64]:
+    """(N, K) calibrated probabilities; NaN rows for unread images."""
+    return table[[f"p_{name}" for name in classes_of(table)]].to_numpy(np.float64)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read a table as written by :func:`write`: numbers as float64, everything else strings (empty = unknown)."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    for column in table.columns:
+        if column.startswith(("logit_", "p_")):
+            table[column] = pd.to_numeric(table[column].replace("", np.nan))
+    table["frame"] = table["frame"].astype(int)
+    return table
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write with the documented column order; floats in full precision (repr), so that reading gives the same numbers."""
+    known = columns(classes_of(table))
+    table.sort_values(["image", "frame", "member", "view"])[known].to_csv(path, index=False, encoding="utf-8", lineterminator="\n")

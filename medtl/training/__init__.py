@@ -1,0 +1,1 @@
+"""Fitting on Lightning: probe, fine-tuning, checkpoints that survive a kill, logs."""
