@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
+
 from medtl import registry
+from medtl.imbalance.class_weights import Array
 
 
 class Settings(registry.Settings):
     name: Literal["natural"] = "natural"
+
+
+def class_weights(settings: Settings, counts: Array) -> Array:
+    """All ones: the contract of `medtl.imbalance.samplers`."""
+    return np.ones(len(counts))
