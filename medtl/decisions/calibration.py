@@ -1,0 +1,131 @@
+"""Calibration: probabilities that mean what they say, fitted on validation.
+
+`p = softmax(logits / T + b)`. One temperature T for all classes leaves the ranking within an image alone and corrects
+over- or under-confidence (temperature scaling: Guo et al., On Calibration of Modern Neural Networks, ICML 2017); an
+intercept per class moves the prevalence that the network believes in (the intercept of Platt, Probabilistic Outputs for
+Support Vector Machines, 1999, in its multinomial form). Both minimise the mean negative log-likelihood.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+
+from medtl.errors import MedtlError, did_you_mean
+
+Floats = NDArray[np.float64]
+Method = Literal["temperature-intercept", "temperature", "none"]
+
+RIDGE = 1e-4
+"""Penalty on (log T)² and |b|²: where validation is separable or lacks a class the likelihood alone would run to infinity;
+otherwise it is too small to matter."""
+LOG_TEMPERATURE_LIMIT = 10.0
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """`temperature` > 0 and `intercept` (K numbers that sum to zero, log-odds)."""
+
+    temperature: float
+    intercept: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and self.temperature > 0 and all(map(math.isfinite, self.intercept))):
+            raise MedtlError(
+                f"calibration: temperature {self.temperature} and intercept {self.intercept} must be finite, temperature above 0"
+            )
+
+    def apply(self, logits: ArrayLike) -> Floats:
+        """(N, K) logits → (N, K) probabilities, rows summing to 1; a row with NaN (an unread image) stays NaN."""
+        given = _logits(logits)
+        if given.shape[1] != len(self.intercept):
+            raise MedtlError(f"calibration: fitted for {len(self.intercept)} classes, given {given.shape[1]}")
+        probabilities: Floats = softmax(given / self.temperature + np.asarray(self.intercept), axis=1)
+        return probabilities
+
+    def to_json(self) -> dict[str, Any]:
+        return {"temperature": self.temperature, "intercept": list(self.intercept)}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Calibration:
+        """The inverse of :meth:`to_json`; raises :class:`MedtlError` where something is missing or no number."""
+        try:
+            return cls(float(stored["temperature"]), tuple(float(value) for value in stored["intercept"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise MedtlError(f"calibration: expected `temperature` and `intercept` as numbers ({type(error).__name__}: {error})") from None
+
+    @classmethod
+    def identity(cls, classes: int) -> Calibration:
+        """Plain softmax over so many classes."""
+        return cls(1.0, (0.0,) * classes)
+
+
+def fit(logits: ArrayLike, truth: ArrayLike, method: str = "temperature-intercept") -> Calibration:
+    """Fit on validation. Deterministic: float64, L-BFGS with the analytic gradient, no randomness.
+
+    `logits` (N, K), finite; `truth` (N,) class positions 0 … K-1. Raises :class:`MedtlError` on an unknown method, no
+    rows, values that are not finite, or positions that are no class.
+    """
+    given = _logits(logits)
+    n, classes = given.shape
+    if method not in get_args(Method):
+        raise MedtlError(
+            f"calibration: '{method}' is unknown{did_you_mean(method, get_args(Method))}; there are: {', '.join(get_args(Method))}"
+        )
+    if method == "none":
+        return Calibration.identity(classes)
+    target = np.asarray(truth, dtype=np.int64)
+    if n == 0 or target.shape != (n,):
+        raise MedtlError(
+            f"calibration: {n} rows of logits and {target.size} true classes; at least one row, and as many of each, are needed"
+        )
+    if not np.isfinite(given).all():
+        raise MedtlError("calibration: some logits are not finite; leave unread images out, and check that training did not diverge")
+    if target.min() < 0 or target.max() >= classes:
+        raise MedtlError(f"calibration: true classes are {target.min()} … {target.max()}; allowed: 0 … {classes - 1}")
+
+    centred = given - given.mean(axis=1, keepdims=True)
+    start = np.zeros(1 + (classes if method == "temperature-intercept" else 0))
+    start[0] = math.log(max(1.0, float(np.sqrt(np.mean(centred**2)))))  # huge logits saturate: begin where gradients live
+    found = minimize(
+        _loss,
+        start,
+        args=(centred, target),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(-LOG_TEMPERATURE_LIMIT, LOG_TEMPERATURE_LIMIT)] + [(None, None)] * (len(start) - 1),
+        options={"maxiter": 1000, "ftol": 1e-14, "gtol": 1e-9},
+    ).x
+    intercept = found[1:] - found[1:].mean() if len(found) > 1 else np.zeros(classes)
+    return Calibration(math.exp(found[0]), tuple(intercept.tolist()))
+
+
+def _loss(parameters: Floats, logits: Floats, truth: NDArray[np.int64]) -> tuple[float, Floats]:
+    """Mean negative log-likelihood with its ridge, and the gradient in (log T, b); without b in `parameters`, b = 0."""
+    scaled = logits * math.exp(-parameters[0])
+    intercept = parameters[1:]
+    log_p = log_softmax(scaled + intercept if intercept.size else scaled, axis=1)
+    rows = np.arange(len(truth))
+    loss = -float(log_p[rows, truth].mean()) + RIDGE / 2 * float(parameters @ parameters)
+    residual = np.exp(log_p)
+    residual[rows, truth] -= 1
+    residual /= len(truth)
+    gradient = RIDGE * parameters
+    gradient[0] -= np.sum(residual * scaled)
+    if intercept.size:
+        gradient[1:] += residual.sum(axis=0)
+    return loss, gradient
+
+
+def _logits(logits: ArrayLike) -> Floats:
+    given = np.asarray(logits, dtype=np.float64)
+    if given.ndim != 2 or given.shape[1] < 2:
+        raise MedtlError(f"calibration: logits of shape {given.shape}; expected (images, classes) with at least two classes")
+    return given

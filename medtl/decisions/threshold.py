@@ -1,0 +1,85 @@
+"""Operating points: where the threshold of a binary task is put on validation, and the rule that turns probabilities into classes."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from medtl.errors import MedtlError, did_you_mean
+
+Rule = Literal["youden", "f1"]
+DEFAULT = 0.5
+UNREAD = -1
+"""What :func:`decide` gives for an image without probabilities."""
+
+
+def fit(p_positive: ArrayLike, is_positive: ArrayLike, rule: str = "youden") -> float:
+    """The threshold t (positive where p >= t) that is best on these cases by `rule`.
+
+    `youden`: sensitivity + specificity (Youden, Index for rating diagnostic tests, 1950); `f1`: the positive class's F1.
+    Candidates lie midway between neighbouring distinct scores (with 0 and 1 as the outermost neighbours). Ties go to the
+    threshold nearest 0.5, then to the lower one (the more sensitive). `p_positive` (N,) in [0, 1], NaN rows (unread) are
+    left out; `is_positive` (N,) bool. Where :func:`unfittable` gives a reason, 0.5.
+    """
+    if rule not in get_args(Rule):
+        raise MedtlError(f"threshold: '{rule}' is unknown{did_you_mean(rule, get_args(Rule))}; there are: {', '.join(get_args(Rule))}")
+    score, positive = _read_only(p_positive, is_positive)
+    if unfittable(score, positive):
+        return DEFAULT
+    distinct, block = np.unique(score, return_inverse=True)
+    positives = np.bincount(block, weights=positive, minlength=len(distinct))
+    negatives = np.bincount(block, minlength=len(distinct)) - positives
+    # Candidate i calls positive everything from distinct score i upwards; the last one calls nothing positive.
+    true_positives = np.append(np.cumsum(positives[::-1])[::-1], 0.0)
+    false_positives = np.append(np.cumsum(negatives[::-1])[::-1], 0.0)
+    if rule == "youden":
+        gain = true_positives / positives.sum() - false_positives / negatives.sum()
+    else:
+        gain = 2 * true_positives / (true_positives + false_positives + positives.sum())
+    below, above = np.append(0.0, distinct), np.append(distinct, 1.0)
+    middle = (below + above) / 2
+    candidates = np.where(middle > below, middle, above)  # between two neighbouring floats there is no middle
+    best = candidates[gain >= gain.max() - 1e-12]
+    return float(min(best, key=lambda threshold: (abs(threshold - DEFAULT), threshold)))
+
+
+def unfittable(p_positive: ArrayLike, is_positive: ArrayLike) -> str:
+    """Why no threshold can be chosen on these cases (then :func:`fit` gives 0.5); empty where one can."""
+    _, positive = _read_only(p_positive, is_positive)
+    if not len(positive):
+        return "no cases to choose a threshold on; 0.5 is used"
+    if positive.all() or not positive.any():
+        return f"all cases are {'positive' if positive.all() else 'negative'}, a threshold cannot be chosen on them; 0.5 is used"
+    return ""
+
+
+def decide(probabilities: ArrayLike, positive_index: int | None = None, threshold: float | None = None) -> NDArray[np.int64]:
+    """(N, K) probabilities → (N,) class positions by the stored rule; :data:`UNREAD` (-1) for rows with NaN.
+
+    With a threshold (binary tasks): the positive class where its p >= threshold, else the other one. Without: the most
+    probable class, the first of equals.
+    """
+    p = np.asarray(probabilities, dtype=np.float64)
+    if p.ndim != 2:
+        raise MedtlError(f"decide: probabilities of shape {p.shape}; expected (images, classes)")
+    unread = np.isnan(p).any(axis=1)
+    if threshold is None:
+        chosen = np.argmax(p, axis=1)
+    elif positive_index in (0, 1) and p.shape[1] == 2:
+        chosen = np.where(p[:, positive_index] >= threshold, positive_index, 1 - positive_index)
+    else:
+        raise MedtlError(
+            f"decide: a threshold needs two classes and the position of the positive one; given {p.shape[1]} classes, {positive_index}"
+        )
+    return np.where(unread, UNREAD, chosen).astype(np.int64)
+
+
+def _read_only(p_positive: ArrayLike, is_positive: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The cases that have a probability."""
+    score, positive = np.asarray(p_positive, dtype=np.float64), np.asarray(is_positive, dtype=bool)
+    if score.ndim != 1 or score.shape != positive.shape:
+        raise MedtlError(f"threshold: probabilities of shape {score.shape} and truth of shape {positive.shape}; expected (images,) twice")
+    read = ~np.isnan(score)
+    return score[read], positive[read]
