@@ -1,0 +1,157 @@
+"""`model.json`: everything a package says about itself, as one frozen, strictly read model. Torch-free.
+
+The fingerprint is the SHA-256 over the hashes of the weights files and every setting that decides an answer (classes, image
+settings, network, prior shift, calibration, threshold), so it names the model: equal fingerprints give equal answers, and a
+weights file or a threshold that was changed afterwards is noticed on loading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from medtl.contracts import FORMAT, Task
+from medtl.errors import MedtlError, Mistakes
+from medtl.experiment.schema import Scope
+from medtl.imaging.settings import ImageSettings
+from medtl.registry import Settings
+
+FILE = "model.json"
+_LARGEST = 16 * 2**20
+_DECIDES = {"task", "image", "network", "prior_shift", "calibration", "operating_point"}
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class WeightsFile(Settings):
+    """One member of the ensemble."""
+
+    file: Annotated[str, Field(pattern=r"^weights-[0-9]{1,3}\.safetensors$")]
+    sha256: Sha256
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    """Where the backbone's pretrained weights came from: source, hash, what fitted and what did not."""
+
+
+class OperatingPoint(Settings):
+    """Where a probability becomes a class."""
+
+    rule: str
+    """`youden` or `f1` for two classes, `argmax` for more."""
+    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Of the positive class's calibrated probability; None where the rule is argmax."""
+    split: str = "validation"
+    """On which images calibration and threshold were fitted …"""
+    n: Annotated[int, Field(ge=0)] = 0
+    """… and how many they were."""
+
+
+class PackageFile(Settings):
+    """The content of `model.json`."""
+
+    format: int = FORMAT
+    medtl: str
+    """Version that wrote the package."""
+    created: str
+    """UTC, ISO. The only time in a package: equal trainings give equal weights files."""
+    name: str
+    task: Task
+    scope: Scope = Scope()
+    image: ImageSettings
+    network: dict[str, Any]
+    """`Network.description`: enough for `medtl.backbones.network.rebuild`."""
+    weights: Annotated[tuple[WeightsFile, ...], Field(min_length=1, max_length=100)]
+    prior_shift: tuple[tuple[float, ...], ...]
+    """Per member, per class: what loss and sampler added to the logits; subtracted before anything else."""
+    calibration: dict[str, Any]
+    operating_point: OperatingPoint
+    training: dict[str, Any] = Field(default_factory=dict)
+    """Summary: strategy, epochs, images per split and class, best epoch …"""
+    lineage: dict[str, Any] = Field(default_factory=dict)
+    """What this model descends from: the experiment's hash, the pretrained weights, an earlier package."""
+    fingerprint: Sha256
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PackageFile:
+        if len(self.prior_shift) != len(self.weights) or any(len(row) != len(self.task.classes) for row in self.prior_shift):
+            raise ValueError("prior_shift: one row per weights file and one number per class")
+        if (self.operating_point.threshold is None) != (self.task.positive_index is None):
+            raise ValueError("operating_point: a threshold belongs to a task of two classes, and only there")
+        return self
+
+    def computed_fingerprint(self) -> str:
+        """What `fingerprint` must be."""
+        return fingerprint([member.sha256 for member in self.weights], self.model_dump(mode="json", include=_DECIDES))
+
+
+def fingerprint(weights: list[str], decides: dict[str, Any]) -> str:
+    """SHA-256 over the weights' hashes, in order, and the canonical JSON of what else decides an answer."""
+    order = list(decides["task"]["classes"])  # sorted keys below would lose which logit is which class
+    text = json.dumps({"weights": weights, "order": order, **decides}, sort_keys=True, ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def signed(fields: dict[str, Any]) -> PackageFile:
+    """Validate the fields of a package to be written and add its fingerprint."""
+    unsigned = PackageFile.model_validate({**fields, "fingerprint": "0" * 64})
+    return unsigned.model_copy(update={"fingerprint": unsigned.computed_fingerprint()})
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read(folder: Path) -> PackageFile:
+    """Read and check `folder/model.json`.
+
+    Raises MedtlError: no package, no JSON, a newer format, fields missing or wrong, changed after it was written.
+    """
+    path = folder / FILE
+    fields = _read_json(path)
+    version = fields.get("format")
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise MedtlError(f"{path}: has no `format`, so it is no medtl model package")
+    if version > FORMAT:
+        raise MedtlError(
+            f"{path}: has format {version}, written by medtl {fields.get('medtl', '?')}; this version reads up to {FORMAT}: update medtl"
+        )
+    try:
+        package = PackageFile.model_validate(fields)
+    except ValidationError as error:
+        wrong = [
+            f"{'.'.join(map(str, each['loc'])) or 'model.json'}: {each['msg']}"
+            for each in error.errors(include_input=False, include_url=False)
+        ]
+        raise Mistakes(f"{path} is no complete model package (copy or make it again):", wrong) from None
+    if package.computed_fingerprint() != package.fingerprint:
+        raise MedtlError(
+            f"{path}: was changed after it was written (its fingerprint does not fit); copy the package again from where it was made"
+        )
+    return package
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.parent.is_dir():
+        raise MedtlError(f"{path.parent}: is no folder; a model package is the folder `model/` of a run")
+    if not path.is_file():
+        raise MedtlError(f"{path.parent}: holds no {FILE}, so it is no model package; `medtl train` writes one into `model/` of its run")
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise MedtlError(f"{path}: is larger than {_LARGEST >> 20} MiB, which no model package is")
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise MedtlError(f"{path}: is cut or damaged ({type(error).__name__}); copy the package again") from None
+    if not isinstance(fields, dict):
+        raise MedtlError(f"{path}: is no medtl model package (a JSON object is expected)")
+    return fields
+
+
+def write(package: PackageFile, folder: Path) -> None:
+    """Write `folder/model.json`, the same bytes for the same content."""
+    text = json.dumps(package.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / FILE).write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,126 @@
+"""A loaded package that answers: `Model.load(folder).predict(paths)`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from medtl.contracts import Task
+from medtl.errors import MedtlError
+from medtl.imaging.settings import ImageSettings
+from medtl.model import format as package_format
+from medtl.model.answers import answer_table
+from medtl.model.format import PackageFile, file_sha256
+
+if TYPE_CHECKING:
+    import torch
+
+    from medtl.decisions.calibration import Calibration
+    from medtl.experiment.schema import Scope
+    from medtl.module.classifier import Classifier
+
+BATCH = 32
+NOT_FINITE = "the network gave no finite answer for this image [NOT_FINITE]"
+
+
+class Model:
+    """Members, calibration and decision rule of one package, on one device."""
+
+    def __init__(self, package: PackageFile, members: Sequence[Classifier], folder: Path, device: torch.device):
+        from medtl.decisions.calibration import Calibration
+
+        self.package = package
+        self.members = list(members)
+        self.folder = folder
+        self.device = device
+        self.calibration: Calibration = Calibration.from_json(package.calibration)
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str = "auto") -> Model:
+        """Open a package folder. `device`: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1` …
+
+        Raises MedtlError where the folder is no package, a newer format, cut, changed or does not fit together.
+        """
+        import torch
+
+        from medtl.model.weights import load_member
+
+        folder = Path(folder)
+        package = package_format.read(folder)
+        _check_weights(package, folder)
+        chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+        members = [load_member(folder / each.file, package.network, len(package.task.classes)) for each in package.weights]
+        placed = [member.to(chosen, memory_format=torch.channels_last) for member in members]  # type: ignore[call-overload]
+        return cls(package, placed, folder, chosen)
+
+    @property
+    def task(self) -> Task:
+        return self.package.task
+
+    @property
+    def scope(self) -> Scope:
+        return self.package.scope
+
+    @property
+    def image(self) -> ImageSettings:
+        return self.package.image
+
+    @property
+    def threshold(self) -> float | None:
+        """Of the positive class's calibrated probability; None where the largest probability decides."""
+        return self.package.operating_point.threshold
+
+    @property
+    def fingerprint(self) -> str:
+        return self.package.fingerprint
+
+    def predict_arrays(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Preprocessed images uint8 (B, S, S, C), as the store gives them → raw logits of every member (M, B, K).
+
+        Full float32 on every device, so that neither the batch an image stands in nor the machine moves an answer by more than rounding.
+        """
+        import torch
+
+        size, channels = self.image.size, self.image.channels
+        if images.ndim != 4 or images.shape[1:] != (size, size, channels) or images.dtype != np.uint8:
+            raise MedtlError(f"images of shape {images.shape}, {images.dtype}; this model takes uint8 (B, {size}, {size}, {channels})")
+        logits = np.empty((len(self.members), len(images), len(self.task.classes)), np.float32)
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            for start in range(0, len(images), BATCH):
+                batch = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH])).to(self.device)
+                for m, member in enumerate(self.members):
+                    logits[m, start : start + BATCH] = member(batch).float().cpu().numpy()
+        return logits
+
+    def answer(self, keys: pd.DataFrame, logits: NDArray[Any], reasons: Sequence[str] | None = None) -> pd.DataFrame:
+        """Raw logits (M, N, K) → predictions table, a row per row of `keys`; a non-empty reason means that the image was not read."""
+        given = list(reasons) if reasons is not None else [""] * len(keys)
+        finite = np.isfinite(logits).all(axis=(0, 2))
+        checked = [reason or ("" if fine else NOT_FINITE) for reason, fine in zip(given, finite, strict=True)]
+        return answer_table(
+            keys,
+            logits,
+            checked,
+            task=self.task,
+            prior_shift=self.package.prior_shift,
+            calibration=self.calibration,
+            threshold=self.threshold,
+        )
+
+
+def _check_weights(package: PackageFile, folder: Path) -> None:
+    for each in package.weights:
+        path = folder / each.file
+        if not path.is_file():
+            raise MedtlError(
+                f"{path}: is missing; a package is only whole with its {len(package.weights)} weights file(s): copy the whole folder again"
+            )
+        if file_sha256(path) != each.sha256:
+            raise MedtlError(
+                f"{path}: was cut or changed after it was written (its hash is not the one in model.json); copy the package again"
+            )

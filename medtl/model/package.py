@@ -1,0 +1,152 @@
+"""The model package: a folder that holds everything a prediction needs, and nothing executable.
+
+`model.json` (see `format`), `weights-0.safetensors` … (one per member), `training-images.json` (see `seen`), `metrics.json`, `card.md`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import medtl
+from medtl import card
+from medtl.errors import MedtlError
+from medtl.model import format as package_format
+from medtl.model.format import OperatingPoint, PackageFile, WeightsFile, file_sha256, signed
+from medtl.model.model import Model
+from medtl.model.seen import write_seen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import ArrayLike
+
+    from medtl.decisions.calibration import Calibration
+    from medtl.experiment.schema import Experiment
+    from medtl.module.classifier import Classifier
+
+__all__ = ["Model", "refresh_metrics", "save"]
+
+
+def save(
+    folder: Path,
+    members: Sequence[Classifier],
+    experiment: Experiment,
+    calibration: Calibration,
+    threshold: float | None,
+    prior_shift: ArrayLike,
+    metrics: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    *,
+    fitted_on: str = "validation",
+    fitted_n: int = 0,
+    training_images: Iterable[str] | None = None,
+    lineage: Mapping[str, Any] | None = None,
+) -> PackageFile:
+    """Write a package, whole or not at all: into a temporary folder beside it, which then takes its place.
+
+    `prior_shift`: (K,) for all members, or (M, K). `metrics`: the content of metrics.json, copied. `training_images`: pixel hashes of the images
+    learned from (kept truncated). `fitted_on`, `fitted_n`: the images that chose calibration and threshold.
+    Raises MedtlError where a weight is not finite or the folder cannot be written.
+    """
+    with _written_beside(Path(folder)) as place:
+        package = signed(
+            {
+                "medtl": medtl.__version__,
+                "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                "name": experiment.name,
+                "task": experiment.task,
+                "scope": experiment.scope,
+                "image": experiment.image,
+                "network": members[0].network.description,
+                "weights": _write_members(members, place),
+                "prior_shift": _per_member(prior_shift, len(members)),
+                "calibration": calibration.to_json(),
+                "operating_point": OperatingPoint(
+                    rule="argmax" if threshold is None else experiment.decision.threshold, threshold=threshold, split=fitted_on, n=fitted_n
+                ),
+                "training": dict(training or {}),
+                "lineage": dict(lineage or {}),
+            }
+        )
+        package_format.write(package, place)
+        if training_images is not None:
+            write_seen(training_images, place)
+        _write_companions(package, metrics, place)
+    return package
+
+
+def refresh_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
+    """Bring a package's `metrics.json` and `card.md` up to date after an evaluation; weights, threshold and fingerprint stay as they are."""
+    _write_companions(package_format.read(folder), metrics, folder)
+
+
+def _write_members(members: Sequence[Classifier], place: Path) -> list[WeightsFile]:
+    from medtl.model.weights import save_member
+
+    written = []
+    for i, member in enumerate(members):
+        path = place / f"weights-{i}.safetensors"
+        save_member(member, path)
+        written.append(WeightsFile(file=path.name, sha256=file_sha256(path), provenance=dict(member.network.provenance)))
+    return written
+
+
+def _per_member(prior_shift: ArrayLike, members: int) -> list[list[float]]:
+    import numpy as np
+
+    shift = np.asarray(prior_shift, np.float64)
+    return [[float(value) for value in row] for row in np.broadcast_to(shift, (members, shift.shape[-1]))]
+
+
+def _write_companions(package: PackageFile, metrics: Mapping[str, Any] | None, place: Path) -> None:
+
+    if metrics is not None:
+        _replace_text(place / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    _replace_text(place / "card.md", card.text(package.model_dump(mode="json"), metrics))
+
+
+def _replace_text(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+@contextmanager
+def _written_beside(folder: Path) -> Iterator[Path]:
+    """A temporary folder that becomes `folder` when the block ends well, and vanishes when it does not."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    place.chmod(0o755)
+    try:
+        yield place
+        for file in place.iterdir():
+            _sync(file)
+        _swap(place, folder)
+    except OSError as error:
+        raise MedtlError(f"{folder}: the model package cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+
+
+def _swap(place: Path, folder: Path) -> None:
+    """`place` takes the name `folder`; an earlier package of that name makes room first, for a full folder cannot be renamed over."""
+    if not folder.exists():
+        os.replace(place, folder)
+        return
+    earlier = Path(tempfile.mkdtemp(prefix=f".{folder.name}-earlier-", dir=folder.parent))
+    os.replace(folder, earlier / folder.name)
+    os.replace(place, folder)
+    shutil.rmtree(earlier)
