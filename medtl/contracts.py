@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from medtl.errors import did_you_mean
-from medtl.registry import Settings
+from medtl.registry import Mistake, Settings, refuse
 
 TRAIN, VALIDATION, TEST, EXTERNAL, EXCLUDED = "train", "validation", "test", "external", "excluded"
 SPLITS = (TRAIN, VALIDATION, TEST, EXTERNAL, EXCLUDED)
@@ -18,6 +19,8 @@ FORMAT = 1
 def _spellings(value: Any) -> Any:
     """One spelling may stand without a list; `0` and `'0'` are the same spelling, for ids and labels are strings."""
     items = value if isinstance(value, list | tuple) else [value]
+    if any(isinstance(item, bool | dict | list | None) for item in items):
+        raise ValueError("is no label; allowed: text or numbers, one or a list (true, false and null in quotes)")
     return tuple(str(item) for item in items)
 
 
@@ -35,23 +38,31 @@ class Task(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Task:
+        refuse([*self._classes_at_fault(), *self._positive_at_fault()])
+        return self
+
+    def _classes_at_fault(self) -> Iterator[Mistake]:
         if len(self.classes) < 2:
-            raise ValueError("classes: at least two are needed")
-        seen: dict[str, str] = {}
+            yield Mistake(("classes",), len(self.classes), "is too few; at least two classes are needed")
+        owner: dict[str, str] = {}
         for name, spellings in self.classes.items():
             if not name or name != name.strip() or "|" in name or "," in name:
-                raise ValueError(f"classes: '{name}' is no class name (not empty, no '|' or ',', no spaces around)")
+                yield Mistake(("classes", name), name, "is no class name; allowed: no '|', no ',', no spaces around")
             for spelling in spellings:
-                if spelling in seen:
-                    raise ValueError(f"classes: the label '{spelling}' belongs to both '{seen[spelling]}' and '{name}'")
+                if owner.setdefault(spelling, name) != name:
+                    yield Mistake(("classes", name), spelling, f"is already a label of '{owner[spelling]}'; a label belongs to one class")
                 if spelling in self.ignore:
-                    raise ValueError(f"classes: the label '{spelling}' of '{name}' is also ignored")
-                seen[spelling] = name
-        if self.positive is not None and self.positive not in self.classes:
-            raise ValueError(f"positive: '{self.positive}' is no class{did_you_mean(self.positive, self.classes)}; classes: {', '.join(self.classes)}")
-        if self.positive is not None and len(self.classes) != 2:
-            raise ValueError("positive: only a task of two classes has a positive class")
-        return self
+                    yield Mistake(("classes", name), spelling, "is also under `ignore`; keep one")
+
+    def _positive_at_fault(self) -> Iterator[Mistake]:
+        if self.positive is None:
+            return
+        if self.positive not in self.classes:
+            yield Mistake(
+                ("positive",), self.positive, f"is no class{did_you_mean(self.positive, self.classes)}; allowed: {', '.join(self.classes)}"
+            )
+        if len(self.classes) > 2:
+            yield Mistake(("positive",), self.positive, "has no meaning here; only a task of two classes has a positive class")
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -11,10 +11,11 @@ import importlib
 import importlib.util
 from functools import cache
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import ModuleType, UnionType
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, ValidationInfo, field_validator
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from medtl.errors import MedtlError, did_you_mean
 
@@ -23,6 +24,42 @@ class Settings(BaseModel):
     """Base of all settings: frozen, unknown keys refused, numbers finite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Pydantic would take `epochs: true` for 1."""
+        if isinstance(value, bool) and _is_number(cls.model_fields[info.field_name or ""].annotation):
+            raise ValueError("is no number")
+        return value
+
+
+def _is_number(annotation: Any) -> bool:
+    """Whether a field's type is int or float, maybe constrained, maybe optional."""
+    inner = [argument for argument in get_args(annotation) if argument is not type(None)]
+    if get_origin(annotation) is Annotated or (inner and get_origin(annotation) in (Union, UnionType)):
+        return all(_is_number(argument) for argument in (inner[:1] if get_origin(annotation) is Annotated else inner))
+    return annotation in (int, float)
+
+
+class Mistake(NamedTuple):
+    """One thing wrong inside a model: the path of keys below it, the value given there (None: not shown), a sentence that follows it."""
+
+    path: tuple[str | int, ...]
+    value: Any
+    sentence: str
+
+
+def refuse(mistakes: list[Mistake]) -> None:
+    """For validators that look at several fields: report every mistake at its own place of the config; nothing if there is none."""
+    details = [
+        InitErrorDetails(
+            type=PydanticCustomError("mistake", "{sentence}", {"sentence": mistake.sentence}), loc=mistake.path, input=mistake.value
+        )
+        for mistake in mistakes
+    ]
+    if details:
+        raise ValidationError.from_exception_data("settings", details)
 
 
 @cache
@@ -48,11 +85,42 @@ def parse_choice(folder: str, value: Any) -> Any:
     """
     if isinstance(value, Settings):
         return value
+    mapping = isinstance(value, dict)
     if isinstance(value, str):
         value = {"name": value}
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-        raise ValueError(f"is a name or a mapping with `name`; names: {', '.join(names(folder))}")
+        raise ValueError(f"is no choice; allowed: a name, or a mapping with `name`; names: {', '.join(names(folder))}")  # noqa: TRY004 - pydantic wants it
     if value["name"] not in names(folder):
-        raise ValueError(f"'{value['name']}' is unknown{did_you_mean(value['name'], names(folder))}; there are: {', '.join(names(folder))}")
+        sentence = f"is unknown{did_you_mean(value['name'], names(folder))}; allowed: {', '.join(names(folder))}"
+        refuse([Mistake(("name",) if mapping else (), value["name"], sentence)])
     settings: Settings = component(folder, value["name"]).Settings.model_validate(value)
     return settings
+
+
+class Chosen:
+    """Annotation of a field that holds a component of `folder` chosen by name: `Annotated[SerializeAsAny[Settings], Chosen("imbalance.losses")]`.
+
+    Validates with :func:`parse_choice`, and tells the JSON schema and the explanation of mistakes what may be chosen.
+    """
+
+    def __init__(self, folder: str):
+        self.folder = folder
+
+    def listed(self) -> str:
+        """What may stand there, in words."""
+        return ", ".join(names(self.folder))
+
+    def settings(self, value: Any) -> type[Settings] | None:
+        """The settings class that `value` chooses, None where it chooses none."""
+        name = value.get("name") if isinstance(value, dict) else value
+        if name not in names(self.folder):
+            return None
+        chosen: type[Settings] = component(self.folder, name).Settings
+        return chosen
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(lambda value: parse_choice(self.folder, value), handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        every = [handler(component(self.folder, name).Settings.__pydantic_core_schema__) for name in names(self.folder)]
+        return {"oneOf": [{"enum": list(names(self.folder))}, *every]}

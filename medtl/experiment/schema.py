@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationInfo, field_validator
 
 from medtl.augmentation import AugmentationSettings
 from medtl.backbones import BackboneSettings
-from medtl.cohorts import parse_cohort
-from medtl.contracts import Fraction, Task
+from medtl.cohorts import CohortSettings
+from medtl.cohorts.settings import SplitSettings
+from medtl.contracts import Task
 from medtl.decisions.settings import DecisionSettings
+from medtl.errors import MedtlError
 from medtl.imaging.settings import ImageSettings
 from medtl.imbalance import ImbalanceSettings
 from medtl.records import refuse_personal_columns
-from medtl.errors import MedtlError
-from medtl.registry import Settings
+from medtl.registry import Chosen, Mistake, Settings, refuse
 from medtl.transfer import TransferSettings
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
@@ -35,36 +36,8 @@ class Scope(Settings):
     @classmethod
     def _ordered(cls, age: tuple[float, float] | None) -> tuple[float, float] | None:
         if age is not None and not 0 <= age[0] <= age[1] <= 130:
-            raise ValueError("is [youngest, oldest] in years, 0 … 130")
+            raise ValueError("is no range of ages; allowed: [youngest, oldest] in years, 0 … 130")
         return age
-
-
-class SplitSettings(Settings):
-    """Who is trained on, who chooses, who judges. The keyed hash of the group decides, so it is stable when rows come or go."""
-
-    by: Literal["patient", "lesion", "study", "image"] = "patient"
-    """The unit that stays together; an image without that id is its own unit."""
-    validation: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    test: Fraction = 0.20
-    seed: int = 0
-    """Of the split alone; `seed` at the top is of training."""
-    folds: Annotated[int, Field(ge=2, le=20)] | None = None
-    """k-fold cross-validation: every group is tested once; `test` is then unused."""
-    column: str | None = None
-    """A column of the cohorts' tables that gives train / validation / test; without validation rows, they come out of train."""
-    from_run: str | None = Field(default=None, alias="from")
-    """A run folder whose split is taken over, row by row and group by group; new groups fall by the hash."""
-
-    model_config = {"populate_by_name": True}
-
-    @model_validator(mode="after")
-    def _one_way(self) -> SplitSettings:
-        ways = [name for name, value in (("folds", self.folds), ("column", self.column), ("from", self.from_run)) if value is not None]
-        if len(ways) > 1:
-            raise ValueError(f"{' and '.join(ways)} exclude each other")
-        if self.folds is None and self.column is None and self.validation + self.test >= 1:
-            raise ValueError("validation + test leave nothing to train on")
-        return self
 
 
 class TrainerSettings(Settings):
@@ -88,29 +61,29 @@ class TrackingSettings(Settings):
     """Into an embedded SQLite file, `mlflow.db`, beside the runs."""
 
 
-def _cohorts(value: Any) -> Any:
-    if isinstance(value, dict):
-        value = [value]
-    if not isinstance(value, list | tuple) or not value:
-        raise ValueError("is a list of cohorts, each a mapping with `name`")
-    return tuple(parse_cohort(item) for item in value)
+def _listed(value: Any) -> Any:
+    """One cohort may stand without a list."""
+    return [value] if isinstance(value, dict) else value
+
+
+Cohort = Annotated[SerializeAsAny[CohortSettings], Chosen("cohorts.sources")]
 
 
 class Experiment(Settings):
     """One run, completely described."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-    """Names the run folder: letters, digits, '.', '_' and '-'."""
+    """letters, digits, '.', '_' and '-', at most 100, for it names the run folder"""
     task: Task
     scope: Scope = Scope()
-    cohorts: Annotated[tuple[SerializeAsAny[Settings], ...], BeforeValidator(_cohorts)]
+    cohorts: Annotated[tuple[Cohort, ...], Field(min_length=1), BeforeValidator(_listed)]
     keep: Texts = ()
     """Further columns of the cohorts' tables that go into records (age, sex, view …)."""
     split: SplitSettings = SplitSettings()
     image: ImageSettings = ImageSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     backbone: BackboneSettings = BackboneSettings()
-    transfer: TransferSettings = TransferSettings()
+    transfer: Annotated[TransferSettings, Field(validate_default=True)] = TransferSettings()
     imbalance: ImbalanceSettings = Field(default_factory=ImbalanceSettings)
     adaptation: Literal["none"] = "none"
     decision: DecisionSettings = DecisionSettings()
@@ -125,14 +98,27 @@ class Experiment(Settings):
         try:
             refuse_personal_columns(keep)
         except MedtlError as refusal:
-            raise ValueError(str(refusal)) from None
+            refuse([Mistake((), None, str(refusal).removeprefix("keep: "))])
         return keep
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Experiment:
-        domains = [cohort.domain for cohort in self.cohorts]  # type: ignore[attr-defined]
-        if len(set(domains)) < len(domains):
-            raise ValueError("cohorts: each needs a domain of its own")
-        if self.transfer.strategy != "scratch" and self.backbone.weights == "none":
-            raise ValueError(f"transfer.strategy '{self.transfer.strategy}' needs pretrained weights, but backbone.weights is none")
-        return self
+    @field_validator("cohorts")
+    @classmethod
+    def _one_domain_each(cls, cohorts: tuple[CohortSettings, ...]) -> tuple[CohortSettings, ...]:
+        domains = [cohort.domain for cohort in cohorts]
+        refuse(
+            [
+                Mistake((position, "domain"), domain, "is also the domain of another cohort; each needs its own")
+                for position, domain in enumerate(domains)
+                if domain in domains[:position]
+            ]
+        )
+        return cohorts
+
+    @field_validator("transfer")
+    @classmethod
+    def _has_weights(cls, transfer: TransferSettings, info: ValidationInfo) -> TransferSettings:
+        backbone = info.data.get("backbone")  # absent where it is itself mistaken
+        if backbone is not None and backbone.weights == "none" and transfer.strategy != "scratch":
+            sentence = "needs pretrained weights, but backbone.weights is none; give weights, or train from scratch"
+            refuse([Mistake(("strategy",), transfer.strategy, sentence)])
+        return transfer
