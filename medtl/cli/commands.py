@@ -1,0 +1,172 @@
+"""The commands: options in, one flow called, its result said in a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medtl.cli.outcome import answers
+from medtl.errors import MedtlError
+
+app = typer.Typer(
+    help="From a hospital's images and labels to a classifier that can be believed.\n\n"
+    "First steps: medtl init FOLDER, medtl check CONFIG, medtl train CONFIG, medtl evaluate RUN.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: it prints in a tenth of the time
+    pretty_exceptions_enable=False,  # local variables, which may hold data, stay out of the terminal
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The experiment's config file (.yaml).")]
+Data = Annotated[Path | None, typer.Option(metavar="DIR", help="The data root that relative paths start from; else the config's folder.")]
+Weights = Annotated[Path | None, typer.Option(metavar="FILE", help="Pretrained weights in place of `backbone.weights`.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace one setting: --set transfer.epochs=3. May be repeated.")
+]
+
+
+@app.command()
+@answers
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the images are.")],
+    table: Annotated[Path | None, typer.Option(metavar="TABLE", help="The table of labels (.csv, .parquet, .xlsx).")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="CONFIG", help="The config file to write.")] = None,
+) -> None:
+    """Write a first, commented config for a folder of images.
+
+    Reads file headers and the table of labels, and proposes columns by how many images they match."""
+    from medtl.flows.init import init
+
+    init(folder, table, out)
+
+
+@app.command()
+@answers
+def check(
+    config: Config,
+    data: Data = None,
+    weights: Weights = None,
+    set_: Set = None,
+    out: Annotated[Path | None, typer.Option(metavar="PNG", help="Write the first training batch here, as a picture.")] = None,
+) -> None:
+    """Show what training would do, without training.
+
+    Settings, images per class and split, device, expected minutes and GB, and the first batch."""
+    _refuse_mistakes_early(config, set_)
+    from medtl.flows.check import check
+
+    check(config, data, weights, set_ or (), out)
+
+
+@app.command()
+@answers
+def train(
+    config: Config,
+    data: Data = None,
+    weights: Weights = None,
+    set_: Set = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The run's folder; else runs/<name>/<time>.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run (the newest, or --out).")] = False,
+    expect: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="A finished run that this one must repeat; exit code 3 if it does not.")
+    ] = None,
+) -> None:
+    """Train a model from one config.
+
+    Never looks at the answers of the test images: `medtl evaluate` does, and counts it."""
+    _refuse_mistakes_early(config, set_)
+    from medtl.flows.train import train
+
+    train(config, data=data, weights=weights, overrides=set_ or (), out=out, resume=resume, expect=expect)
+
+
+@app.command()
+@answers
+def evaluate(
+    target: Annotated[Path, typer.Argument(metavar="RUN_OR_MODEL", help="A run's folder, or a model package.")],
+    manifest: Annotated[Path | None, typer.Argument(metavar="MANIFEST.csv", help="Outside data: a table with `image` and `label`.")] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=COLUMN", help="What a column is called there: --column label=dx.")
+    ] = None,
+    map_: Annotated[
+        list[str] | None, typer.Option("--map", metavar="LABEL=CLASS", help="What a label means here: --map PNA=pneumonia.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the results go.")] = None,
+) -> None:
+    """Judge a run on its test images, or a model elsewhere."""
+    from medtl.flows.evaluate import evaluate
+
+    evaluate(target, manifest, _pairs("--column", column), _pairs("--map", map_), out)
+
+
+@app.command()
+@answers
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model package, or a run's folder.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Images, folders or zip files.")],
+    out: Annotated[Path, typer.Option(metavar="FILE.csv", help="The table of predictions to write.")],
+) -> None:
+    """Answer for images, folders and zip files.
+
+    One row per image, with the reason where an image cannot be read."""
+    from medtl.flows.predict import predict
+
+    predict(model, paths, out)
+
+
+@app.command()
+@answers
+def weights(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A network's plain name, such as mobilenetv2_100.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The .safetensors file to write; its sidecar goes beside it.")],
+) -> None:
+    """Fetch pretrained weights into a file.
+
+    For machines that cannot reach the hub: carry the file there and give it as --weights."""
+    from medtl.flows.weights import save_weights
+
+    save_weights(name, out)
+
+
+@app.command()
+@answers
+def schema() -> None:
+    """Print the JSON schema of a config, for editors."""
+    import json
+
+    from medtl.experiment.load import json_schema
+
+    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+
+
+@app.command()
+@answers
+def version() -> None:
+    """Print the version."""
+    from medtl import __version__
+
+    print(f"medtl {__version__}")
+
+
+def _refuse_mistakes_early(config: Path, overrides: Sequence[str] | None) -> None:
+    """Say what is wrong with a config before torch is imported, which takes many seconds on a cold disk."""
+    from medtl.experiment.load import load_experiment
+
+    load_experiment(config, overrides or ())
+
+
+def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
+    """`["label=dx"]` → `{"label": "dx"}`."""
+    pairs: dict[str, str] = {}
+    for text in texts or ():
+        key, equals, value = text.partition("=")
+        if not equals or not key or not value:
+            raise MedtlError(f"{option} {text}: is no pair NAME=VALUE")
+        if key in pairs:
+            raise MedtlError(f"{option} {text}: '{key}' is given twice; keep one")
+        pairs[key] = value
+    return pairs
