@@ -1,0 +1,45 @@
+# Everything starts here: `make env`, `make test`, `make check`. Needs python3 (3.11 - 3.13) with pip, and make.
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST_OPTIONS ?=
+CONFIG ?= configs/breast_cancer.yaml
+DATA ?= ../shared/data/breast_ultrasound
+WEIGHTS ?= ../shared/weights/mobilenetv2_100.imagenet.safetensors
+
+.DEFAULT_GOAL := help
+.PHONY: help env test check format lock bench clean
+# Without bytecode files every start would compile torch and its friends anew (seconds each).
+unexport PYTHONDONTWRITEBYTECODE
+
+help: ## this list
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+env: .venv/.complete ## .venv with everything in it, from requirements.lock
+
+.venv/.complete: requirements.lock pyproject.toml tools/environment.py
+	$(PYTHON) tools/environment.py
+
+test: env ## all tests
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+check: env ## format, lint, types, layers, tests: what CI runs
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+format: env ## let ruff format and mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: ## resolve pyproject.toml into requirements.lock (make lock OPTIONS=--upgrade for newer versions)
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev --extra tracking \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(OPTIONS) -o requirements.lock pyproject.toml
+
+bench: env ## medtl against the same work written as the tutorials do (CONFIG=, DATA=, WEIGHTS=)
+	$(BIN)/python benchmarks/compare_to_plain.py $(CONFIG) --data $(DATA) --weights $(WEIGHTS)
+
+clean: ## remove the environment, caches and build products; runs/ stays
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
