@@ -66,8 +66,9 @@ def refuse(mistakes: list[Mistake]) -> None:
 def names(folder: str) -> tuple[str, ...]:
     """The components of a folder such as `"imbalance"`, sorted; nothing is imported."""
     spec = importlib.util.find_spec(f"medtl.{folder}")
-    assert spec is not None and spec.submodule_search_locations, f"medtl.{folder} is not a package"
-    files = (file for place in spec.submodule_search_locations for file in Path(place).glob("[!_]*.py"))
+    places = (spec and spec.submodule_search_locations) or []
+    assert places, f"medtl.{folder} is not a package"
+    files = (file for place in places for file in Path(place).glob("[!_]*.py"))
     return tuple(sorted(file.stem.replace("_", "-") for file in files))
 
 
@@ -89,7 +90,7 @@ def parse_choice(folder: str, value: Any) -> Any:
     if isinstance(value, str):
         value = {"name": value}
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-        raise ValueError(f"is no choice; allowed: a name, or a mapping with `name`; names: {', '.join(names(folder))}")  # noqa: TRY004 - pydantic wants it
+        raise ValueError(f"is no choice; allowed: a name, or a mapping with `name`; names: {', '.join(names(folder))}")
     if value["name"] not in names(folder):
         sentence = f"is unknown{did_you_mean(value['name'], names(folder))}; allowed: {', '.join(names(folder))}"
         refuse([Mistake(("name",) if mapping else (), value["name"], sentence)])
@@ -98,9 +99,10 @@ def parse_choice(folder: str, value: Any) -> Any:
 
 
 class Chosen:
-    """Annotation of a field that holds a component of `folder` chosen by name: `Annotated[SerializeAsAny[Settings], Chosen("imbalance.losses")]`.
+    """Annotation of a field that holds a component of `folder` chosen by name.
 
-    Validates with :func:`parse_choice`, and tells the JSON schema and the explanation of mistakes what may be chosen.
+    `loss: Annotated[SerializeAsAny[Settings], Chosen("imbalance.losses")]`. Validates with :func:`parse_choice`, and tells the JSON
+    schema and the explanation of mistakes what may be chosen.
     """
 
     def __init__(self, folder: str):

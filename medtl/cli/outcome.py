@@ -38,7 +38,7 @@ def answers(command: Callable[P, R]) -> Callable[P, R]:
             _leave(STOPPED, "medtl: stopped")
         except BrokenPipeError:
             _leave_without_reader()
-        except Exception as error:  # noqa: BLE001 - the last line of defence: anything else is our defect
+        except Exception as error:  # anything else is our defect, and every defect ends here
             known = _circumstance(error)
             if known:
                 _leave(MISTAKE, f"medtl: {known}")
@@ -61,7 +61,8 @@ def _leave_without_reader() -> NoReturn:
 def _circumstance(error: Exception) -> str:
     """What the machine ran out of or forbids, as a sentence; empty where the error is a defect of ours."""
     if isinstance(error, OSError) and error.errno in _DISK:
-        return f"{_DISK[error.errno]}{f': {error.filename}' if error.filename else ''}; make room and run the command again (training: with --resume)"
+        place = f": {error.filename}" if error.filename else ""
+        return f"{_DISK[error.errno]}{place}; make room and run the command again (training: with --resume)"
     if isinstance(error, PermissionError):
         return f"no permission for {error.filename or 'a file that the command needs'}"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

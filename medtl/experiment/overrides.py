@@ -82,7 +82,7 @@ def _key(data: Any, step: str | int, above: strict_yaml.Path) -> Any:
     if isinstance(data, dict):
         return str(step)
     if not isinstance(data, list):
-        raise ValueError(f"{dotted(above)} is no mapping; it holds {shown(data)}")  # noqa: TRY004 - a mistake of the user's, caught above
+        raise ValueError(f"{dotted(above)} is no mapping; it holds {shown(data)}")
     if not isinstance(step, int) or step >= len(data):
         raise ValueError(f"{dotted(above)} is a list; allowed: a position from 0 to {len(data) - 1}")
     return step

@@ -63,6 +63,8 @@ class TrackingSettings(Settings):
 
 def _listed(value: Any) -> Any:
     """One cohort may stand without a list."""
+    if isinstance(value, list) and not value:
+        raise ValueError("is empty; at least one cohort is needed")
     return [value] if isinstance(value, dict) else value
 
 
@@ -76,7 +78,7 @@ class Experiment(Settings):
     """letters, digits, '.', '_' and '-', at most 100, for it names the run folder"""
     task: Task
     scope: Scope = Scope()
-    cohorts: Annotated[tuple[Cohort, ...], Field(min_length=1), BeforeValidator(_listed)]
+    cohorts: Annotated[tuple[Cohort, ...], BeforeValidator(_listed), Field(json_schema_extra={"minItems": 1})]
     keep: Texts = ()
     """Further columns of the cohorts' tables that go into records (age, sex, view …)."""
     split: SplitSettings = SplitSettings()
