@@ -1,16 +1,19 @@
 """Cohorts: where images and labels come from. See `joining` for how several become one table.
 
 Contract of a cohort file (`sources/folders.py`, `csv.py`, `medmnist.py`, `dicom.py`): `Settings` (a subclass of `CohortSettings`
-with a literal `name`) and `build(settings, root, ...) -> SourceTable`.
+with a literal `name`) and `build(settings, root, wanted) -> SourceTable` (see `source_table`), where `wanted` are the further
+columns that the experiment asks for. What is wrong with the source comes back in `SourceTable.mistakes`, so that all cohorts'
+mistakes are told at once.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from medtl.registry import Settings, parse_choice
+from medtl.registry import Settings
 
 
 class IdSource(Settings):
@@ -21,7 +24,16 @@ class IdSource(Settings):
     pattern: str | None = None
     """A regular expression searched in the file's name; its first group (or the whole match) is the id."""
 
-    model_config = {"populate_by_name": True}
+    model_config = ConfigDict(populate_by_name=True)
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"is no regular expression: {error}") from None
+        return pattern
 
     @model_validator(mode="after")
     def _one_source(self) -> IdSource:
@@ -44,11 +56,8 @@ class CohortSettings(Settings):
     """Which institution, device or population these images stand for."""
     folder: str = "."
     """Relative to the data root."""
+    issuer: str = ""
+    """Who gave the patient ids. Cohorts with the same issuer share patients: equal ids are one person (the safe reading)."""
     patient: Annotated[IdSource | None, BeforeValidator(_id_source)] = None
     lesion: Annotated[IdSource | None, BeforeValidator(_id_source)] = None
     study: Annotated[IdSource | None, BeforeValidator(_id_source)] = None
-
-
-def parse_cohort(value: Any) -> Any:
-    """A config's cohort → the settings of the chosen cohort file."""
-    return parse_choice("cohorts.sources", value)

@@ -1,4 +1,121 @@
+"""A table with a row per image: one column says where the image is, another its label. CSV, Excel or Parquet.
+
+A standard manifest (`image` relative to the table, `label`, perhaps `patient_id`) needs `table:` only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from typing import Literal
-from medtl.cohorts import CohortSettings
-class Settings(CohortSettings):
+
+import pandas as pd
+from pydantic import model_validator
+
+from medtl.cohorts.files import inside_root, list_images
+from medtl.cohorts.ids import find_ids
+from medtl.cohorts.label_rows import missing_columns, open_table, settle_rows, without_uncertain
+from medtl.cohorts.settings import TableSettings
+from medtl.cohorts.source_table import COLUMNS, SourceTable, counted, rows_listed, unusable
+from medtl.errors import MedtlError, listed
+
+
+class Settings(TableSettings):
+    """Rows find their image by a path in a column, with a `suffix` added or a `template` filled in."""
+
     name: Literal["csv"] = "csv"
+    image: str = "image"
+    """The column that names the image; relative to the table's folder."""
+    suffix: str = ""
+    """Added to every name, such as '.jpg'."""
+    template: str | None = None
+    """Makes the path out of columns, such as 'images/{image_id}.jpg'."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Settings:
+        if self.template is not None and self.suffix:
+            raise ValueError("`suffix` and `template` exclude each other: write the suffix into the template")
+        return self
+
+
+def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
+    """A row per image of the table, with the `wanted` columns that it has."""
+    try:
+        opened = open_table(settings, root)
+    except MedtlError as refusal:
+        return unusable(str(refusal))
+    cells = opened.cells
+    fields = re.findall(r"{([^{}]+)}", settings.template) if settings.template is not None else [settings.image]
+    missing = missing_columns(cells, {**{f"image ({name})": name for name in fields}, "label": settings.label, "view": settings.view})
+    if missing:
+        return unusable(*missing)
+    if settings.template is not None and not fields:
+        return unusable(f"template: '{settings.template}' names no column; such as 'images/{{{settings.image}}}.jpg'")
+    source = SourceTable(_located(settings, root, cells, opened.lines), notes=list(opened.notes))
+    find_ids(source, settings, root, cells)
+    for column in wanted:
+        if column in cells.columns and column not in COLUMNS:
+            source.table[column] = cells[column]
+    view = cells[settings.view] if settings.view else None
+    _refuse_outside(source)
+    _check_files(source, settings, root)
+    settle_rows(source, settings, view.loc[source.table.index] if view is not None else None)
+    source.table = source.table.reset_index(drop=True)
+    return source
+
+
+def _located(settings: Settings, root: Path, cells: pd.DataFrame, lines: Sequence[int]) -> pd.DataFrame:
+    folder = (PurePosixPath(settings.folder) / settings.table).parent.as_posix()
+    columns = {str(name): cells[name].tolist() for name in cells.columns}
+    written = [_path(settings, {name: column[row] for name, column in columns.items()}) for row in range(len(cells))]
+    images = [(inside_root(root, folder, path) if path else "") for path in written]
+    table = pd.DataFrame({"image": images, "frame": 0}, index=cells.index)
+    table["where"] = [f"line {line} ({path or 'no image'})" for line, path in zip(lines, written, strict=True)]
+    table["spelling"] = without_uncertain(cells[settings.label], settings.uncertain)
+    return table
+
+
+def _path(settings: Settings, row: dict[str, str]) -> str:
+    if settings.template is None:
+        return row[settings.image] + settings.suffix if row[settings.image] else ""
+    return re.sub(r"{([^{}]+)}", lambda field: row[field[1]], settings.template)
+
+
+def _refuse_outside(source: SourceTable) -> None:
+    outside = source.table[source.table["image"].isna()]
+    if len(outside):
+        source.mistakes.append(f"{counted(len(outside), 'row')} lead out of the data root: {rows_listed(outside)}")
+        source.table = source.table[source.table["image"].notna()]
+
+
+def _check_files(source: SourceTable, settings: Settings, root: Path) -> None:
+    """Rows without an image, and images without a row in the folders that the table points into."""
+    table = source.table
+    folders = sorted({PurePosixPath(image).parent.as_posix() for image in table["image"] if image})
+    there = {(PurePosixPath(folder) / name).as_posix() for folder in folders for name in list_images(root / folder, recursive=False).images}
+    exists = pd.Series([image in there or (bool(image) and (root / image).is_file()) for image in table["image"]], index=table.index)
+    absent = table[~exists]
+    if len(absent) and settings.missing == "refuse":
+        matched = f"{int(exists.sum()):,} of {len(table):,} rows have their image"
+        source.mistakes.append(
+            f"{counted(len(absent), 'row')} without an image ({matched}{_hint(table, there)}): {rows_listed(absent)}; "
+            "put the files there, or say `missing: exclude`"
+        )
+    elif len(absent):
+        source.notes.append(f"{counted(len(absent), 'row')} of {len(table):,} without an image left out")
+    unlisted = sorted(there - set(table["image"]))
+    if unlisted and settings.unlisted == "refuse" and exists.any():
+        source.mistakes.append(
+            f"{counted(len(unlisted), 'image')} without a row in the table: {listed(unlisted)}; add the rows, or say `unlisted: exclude`"
+        )
+    elif unlisted:
+        source.notes.append(f"{counted(len(unlisted), 'image')} without a row in the table left out")
+    source.table = table[exists]
+
+
+def _hint(table: pd.DataFrame, there: set[str]) -> str:
+    """Where names lack their suffix, or have another one, say which would fit."""
+    stems = {path.rsplit(".", 1)[0]: "." + path.rsplit(".", 1)[1] for path in there if "." in path.rsplit("/", 1)[-1]}
+    fitting = [stems[image] for image in table["image"] if image in stems]
+    return f"; {len(fitting):,} would with suffix: {fitting[0]}" if fitting else ""

@@ -1,4 +1,136 @@
+"""A folder of DICOM files and a table of labels, matched by SOPInstanceUID, accession number or file name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from typing import Literal
-from medtl.cohorts import CohortSettings
-class Settings(CohortSettings):
+
+import pandas as pd
+
+from medtl.cohorts.files import inside_root, list_images
+from medtl.cohorts.headers import KEPT, read_facts
+from medtl.cohorts.ids import find_ids, header_id
+from medtl.cohorts.label_rows import missing_columns, open_table, settle_rows, without_uncertain
+from medtl.cohorts.settings import TableSettings
+from medtl.cohorts.source_table import COLUMNS, SourceTable, counted, unusable
+from medtl.cohorts.tables import LabelTable
+from medtl.errors import MedtlError, listed
+
+WORDS = {"sop_instance_uid": "SOPInstanceUID", "accession_number": "AccessionNumber", "file_name": "file name"}
+
+
+class Settings(TableSettings):
+    """Only headers are read here. Patients come from them, (issuer, id) or else the study, unless `patient` says otherwise."""
+
     name: Literal["dicom"] = "dicom"
+    match: Literal["sop_instance_uid", "accession_number", "file_name"] = "sop_instance_uid"
+    """What the column `key` holds. A file name may be a path below `folder`, with or without its suffix."""
+    key: str
+    """The column of the table by which its rows find their images."""
+
+
+def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
+    """A row per DICOM file that a row of the table matches, with the `wanted` columns of the table, else of the header."""
+    try:
+        opened = open_table(settings, root)
+    except MedtlError as refusal:
+        return unusable(str(refusal))
+    missing = missing_columns(opened.cells, {"key": settings.key, "label": settings.label, "view": settings.view})
+    if missing:
+        return unusable(*missing)
+    files, notes = read_headers(root, settings.folder, settings.table)
+    mistakes = _repeated_keys(settings, opened)
+    matched = _match(settings, opened, files, notes, mistakes)
+    if matched.empty:
+        return unusable(*mistakes)
+    cells = opened.cells.loc[matched["row"]].reset_index(drop=True)
+    table = matched[["image"]].assign(frame=0)
+    lines = pd.Series(opened.lines, index=opened.cells.index)[matched["row"]]
+    table["where"] = [f"line {line} ({image})" for line, image in zip(lines, matched["image"], strict=True)]
+    table["spelling"] = without_uncertain(cells[settings.label], settings.uncertain)
+    source = SourceTable(table, notes, mistakes)
+    _find_ids(source, settings, root, cells, matched)
+    for column in wanted:
+        if column in cells.columns and column not in COLUMNS:
+            table[column] = cells[column]
+        elif column in KEPT:
+            table[column] = matched[column]
+    settle_rows(source, settings, cells[settings.view] if settings.view else matched["view"])
+    source.table = source.table.reset_index(drop=True)
+    return source
+
+
+def read_headers(root: Path, folder: str, table: str = "") -> tuple[pd.DataFrame, list[str]]:
+    """A row per image file below `folder`: `image` (relative to root) and the header's facts (empty where it has none); and notes."""
+    found = list_images(root / folder)
+    facts = {name: read_facts(root / folder / name) for name in found.images}
+    images = [inside_root(root, folder, name) for name in facts]
+    columns = ["sop_instance_uid", "accession_number", "study_instance_uid", "patient_id", "issuer", *KEPT]
+    files = pd.DataFrame([fact or {} for fact in facts.values()], columns=columns).fillna("").assign(image=images)
+    without = sum(fact is None for fact in facts.values())
+    notes = [f"{counted(without, 'file')} of {len(files):,} have no readable DICOM header"] if without else []
+    found.others[PurePosixPath(table).suffix.lower()] -= bool(table)
+    found.others = +found.others
+    return files, [*notes, *([found.left_out()] if found.others else [])]
+
+
+def keys_of(files: pd.DataFrame, match: str) -> list[pd.Series[str]]:
+    """What a table may write for each file, the exact form first."""
+    if match != "file_name":
+        return [files[match]]
+    names = files["image"].str.rsplit("/", n=1).str[-1]
+    return [files["image"], names, names.str.replace(r"\.(dcm|dicom|ima)$", "", regex=True, case=False)]
+
+
+def _match(settings: Settings, opened: LabelTable, files: pd.DataFrame, notes: list[str], mistakes: list[str]) -> pd.DataFrame:
+    """The files with the `row` of the table that each belongs to; both sides' unmatched are noted or refused."""
+    rows = {key: row for row, key in zip(opened.cells.index, opened.cells[settings.key], strict=True) if key}
+    prefix = "" if settings.folder in (".", "") else settings.folder.strip("/") + "/"
+    row_of = pd.Series(float("nan"), index=files.index)
+    for keys in keys_of(files, settings.match):
+        row_of = row_of.fillna(keys.str.removeprefix(prefix).map(rows)).fillna(keys.map(rows))
+    matched = files[row_of.notna()].assign(row=row_of.dropna().astype(int)).reset_index(drop=True)
+    unmatched = opened.cells.index.difference(matched["row"].unique())
+    rate = f"{len(opened.cells) - len(unmatched):,} of {counted(len(opened.cells), 'row')} matched by {WORDS[settings.match]}"
+    notes.append(rate)
+    if len(unmatched) and (settings.missing == "refuse" or matched.empty):
+        lines = listed(opened.lines[row] for row in unmatched)
+        mistakes.append(
+            f"{counted(len(unmatched), 'row')} without an image ({rate}): lines {lines}; put the files there, or say `missing: exclude`"
+        )
+    elif len(unmatched):
+        notes.append(f"{counted(len(unmatched), 'row')} without an image left out")
+    _unlisted(settings, files[row_of.isna()], matched, notes, mistakes)
+    return matched
+
+
+def _unlisted(settings: Settings, unlisted: pd.DataFrame, matched: pd.DataFrame, notes: list[str], mistakes: list[str]) -> None:
+    if len(unlisted) and settings.unlisted == "refuse" and len(matched):
+        names = listed(unlisted["image"])
+        mistakes.append(f"{counted(len(unlisted), 'image')} without a row in the table: {names}; add the rows, or say `unlisted: exclude`")
+    elif len(unlisted):
+        notes.append(f"{counted(len(unlisted), 'image')} without a row in the table left out")
+
+
+def _repeated_keys(settings: Settings, opened: LabelTable) -> list[str]:
+    keys = opened.cells[settings.key]
+    repeated = keys[(keys != "") & keys.duplicated(keep=False)]
+    if repeated.empty:
+        return []
+    lines = listed(opened.lines[row] for row in repeated.index)
+    return [
+        f"{counted(len(repeated), 'row')} repeat a value of '{settings.key}': lines {lines}; one row per {WORDS[settings.match]} is needed"
+    ]
+
+
+def _find_ids(source: SourceTable, settings: Settings, root: Path, cells: pd.DataFrame, headers: pd.DataFrame) -> None:
+    """As for every cohort, but patients and studies come from the header where nothing else is said."""
+    find_ids(source, settings, root, cells)
+    facts = headers.to_dict("records")
+    for kind in ("patient", "study"):
+        if getattr(settings, kind) is None and f"{kind}_id" not in cells.columns:
+            source.table[kind] = [header_id(kind, {str(name): str(value) for name, value in fact.items()}) for fact in facts]
+    without = int((source.table["patient"] == "").sum())
+    if without and settings.patient is None:
+        source.notes.append(f"{counted(without, 'image')} have no patient id in the header")

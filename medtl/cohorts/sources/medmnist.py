@@ -1,4 +1,95 @@
+"""A MedMNIST file: one .npz with `<part>_images` (N, H, W[, 3]) and `<part>_labels` (N, 1) for each of its parts."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
+
+import numpy as np
+import pandas as pd
+
 from medtl.cohorts import CohortSettings
+from medtl.cohorts.files import inside_root
+from medtl.cohorts.ids import find_ids
+from medtl.cohorts.source_table import SourceTable, unusable
+from medtl.contracts import EXCLUDED, TEST, TRAIN, VALIDATION
+from medtl.errors import did_you_mean, listed
+
+_USUAL = {"train": TRAIN, "val": VALIDATION, "test": TEST}
+SPLIT_COLUMN = "split"
+
+
 class Settings(CohortSettings):
+    """An image is written `<file>/<part>_images` with the row as its frame."""
+
     name: Literal["medmnist"] = "medmnist"
+    file: str
+    """The .npz file, relative to `folder`."""
+    parts: dict[str, Literal["train", "validation", "test", "external", "excluded"]] | None = None
+    """Part of the file → split, for `split: {column: split}`; parts not named are left out. Default: train, val, test as called."""
+
+
+def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
+    """A row per image; the column `split` holds what `parts` says."""
+    file = inside_root(root, settings.folder, settings.file)
+    if file is None:
+        return unusable(f"file: '{settings.file}' lies outside the data root")
+    if not (root / file).is_file():
+        return unusable(f"file: there is no file '{file}' in the data root {root} (--data says where the root is)")
+    try:
+        with np.load(root / file, allow_pickle=False) as arrays:
+            return _read(settings, root, file, arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return unusable(f"file: '{file}' cannot be read as .npz arrays without pickles")
+
+
+def _read(settings: Settings, root: Path, file: str, arrays: np.lib.npyio.NpzFile) -> SourceTable:
+    there = [name.removesuffix("_labels") for name in arrays.files if name.endswith("_labels")]
+    there = [part for part in there if f"{part}_images" in arrays.files]
+    parts: dict[str, str] = dict(settings.parts) if settings.parts else {part: _USUAL.get(part, EXCLUDED) for part in there}
+    unknown = [part for part in parts if part not in there]
+    if unknown or not there:
+        near = did_you_mean(unknown[0], there) if unknown else ""
+        asked = listed(unknown) or "with _images and _labels"
+        return unusable(f"parts: '{file}' has no part {asked}{near}; parts there: {listed(there) or 'none'}")
+    tables, mistakes = [], []
+    for part, split in parts.items():
+        labels = arrays[f"{part}_labels"]
+        if labels.ndim == 2 and labels.shape[1] == 1:
+            labels = labels[:, 0]
+        if labels.ndim != 1 or labels.dtype.kind not in "iub":
+            mistakes.append(f"'{file}': {part}_labels has shape {labels.shape} of {labels.dtype}; one whole number per image is needed")
+            continue
+        if (images := _length(root / file, f"{part}_images")) != len(labels):
+            mistakes.append(f"'{file}': {part}_images holds {images:,} images but {part}_labels {len(labels):,} labels")
+        tables.append(_rows(f"{file}/{part}_images", labels, split))
+    source = SourceTable(pd.concat(tables, ignore_index=True) if tables else unusable().table, mistakes=mistakes)
+    left_out = [part for part in there if part not in parts]
+    if left_out:
+        source.notes.append(f"parts left out: {listed(left_out)}")
+    find_ids(source, settings, root)
+    return source
+
+
+def _length(file: Path, array: str) -> int:
+    """First dimension of an array, from its header alone: image arrays may be larger than the memory."""
+    with zipfile.ZipFile(file) as archive, archive.open(f"{array}.npy") as member:
+        version = np.lib.format.read_magic(member)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape: tuple[int, ...] = read(member)[0]
+        return shape[0] if shape else 0
+
+
+def _rows(image: str, labels: np.ndarray[tuple[int], np.dtype[np.integer]], split: str) -> pd.DataFrame:
+    frames = np.arange(len(labels))
+    return pd.DataFrame(
+        {
+            "image": image,
+            "frame": frames,
+            "spelling": labels.astype(int).astype(str).astype(object),
+            "where": [f"{image}[{frame}]" for frame in frames],
+            SPLIT_COLUMN: split,
+        }
+    )

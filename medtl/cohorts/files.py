@@ -1,0 +1,68 @@
+"""Which files of a folder are images: by suffix, for reading every file of a large folder would take too long."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from medtl.errors import listed
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".dcm", ".dicom", ".ima", ".nii", ".nii.gz")
+_NO_IMAGES = {"DICOMDIR", "README", "LICENSE", "LICENCE", "COPYING", "CHANGELOG", "VERSION", "MAKEFILE", "DOCKERFILE"}
+
+
+def looks_like_image(name: str) -> bool:
+    """By its name: a known suffix, or none (as DICOM files often have; the number at the end of a UID is no suffix).
+
+    >>> [looks_like_image(name) for name in ("a.PNG", "a.nii.gz", "1.2.840.113", "IM0001", "DICOMDIR", "a.csv", ".hidden.png")]
+    [True, True, True, True, False, False, False]
+    """
+    if name.startswith("."):
+        return False
+    if name.lower().endswith(SUFFIXES):
+        return True
+    suffix = PurePosixPath(name).suffix
+    return (not suffix or suffix[1:].isdigit()) and name.upper() not in _NO_IMAGES
+
+
+@dataclass
+class Listing:
+    """`images`: POSIX paths relative to the listed folder, sorted. `others`: suffix → how many files are left out for it."""
+
+    images: list[str] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+
+    def left_out(self) -> str:
+        """`"3 files are no images by their suffix (.csv 1, .gif 2)"`, or an empty string."""
+        kinds = listed(f"{suffix or 'no suffix'} {count:,}" for suffix, count in sorted(self.others.items()))
+        total = sum(self.others.values())
+        return f"{total:,} file{'s are' if total != 1 else ' is'} no image by the suffix ({kinds})" if total else ""
+
+
+def list_images(folder: Path, recursive: bool = True) -> Listing:
+    """All images below a folder; hidden files and folders are passed over, links are followed once."""
+    found, seen = Listing(), set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:  # a link back up
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [name for name in sorted(folders) if not name.startswith(".")] if recursive else []
+        inside = PurePosixPath(Path(place).relative_to(folder).as_posix())
+        for name in names:
+            if looks_like_image(name):
+                found.images.append((inside / name).as_posix())
+            elif not name.startswith("."):
+                found.others[PurePosixPath(name).suffix.lower()] += 1
+    found.images.sort()
+    return found
+
+
+def inside_root(root: Path, folder: str, path: str) -> str | None:
+    """`path` (as a table writes it, relative to `folder`) as a POSIX path relative to `root`; None if it leads out of the root."""
+    absolute = os.path.normpath(os.path.join(os.path.abspath(root), folder, path.strip().replace("\\", "/")))
+    relative = os.path.relpath(absolute, os.path.abspath(root))
+    return None if relative == os.pardir or relative.startswith(os.pardir + os.sep) else PurePosixPath(Path(relative).as_posix()).as_posix()

@@ -1,0 +1,69 @@
+"""What csv and DICOM cohorts do alike with the rows of a label table: open it, look for columns, settle several rows of one study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from medtl.cohorts.files import inside_root
+from medtl.cohorts.ids import no_column
+from medtl.cohorts.settings import TableSettings
+from medtl.cohorts.source_table import SourceTable, counted, rows_listed
+from medtl.cohorts.tables import LabelTable, read_table
+from medtl.errors import MedtlError
+
+
+def open_table(settings: TableSettings, root: Path) -> LabelTable:
+    """The cohort's label table. Raises MedtlError."""
+    file = inside_root(root, settings.folder, settings.table)
+    if file is None:
+        raise MedtlError(f"table: '{settings.table}' lies outside the data root")
+    if not (root / file).is_file():
+        raise MedtlError(f"table: there is no file '{file}' in the data root {root} (--data says where the root is)")
+    return read_table(root / file, settings.separator, settings.encoding, settings.sheet)
+
+
+def missing_columns(cells: pd.DataFrame, asked: dict[str, str | None]) -> list[str]:
+    """A message for each setting → column that the table does not have."""
+    return [no_column(setting, column, cells) for setting, column in asked.items() if column is not None and column not in cells.columns]
+
+
+def without_uncertain(spelling: pd.Series[str], uncertain: Iterable[str]) -> pd.Series[str]:
+    """Labels that mean "not known" become empty; `-1.0` is `-1`, as for every label."""
+    plain = spelling.str.replace(r"^([+-]?\d+)\.0+$", r"\1", regex=True)
+    return spelling.mask(spelling.isin(list(uncertain)) | plain.isin(list(uncertain)), "")
+
+
+def settle_rows(source: SourceTable, settings: TableSettings, view: pd.Series[str] | None) -> None:
+    """Apply `rows`: one image in several rows, several images of one study.
+
+    Rows of one image must agree in their label and ids; they count once. A study with several images is refused, keeps its
+    frontal images, or keeps all. `view`: aligned with `source.table`, None where there is no view to go by.
+    """
+    table = source.table
+    if settings.rows == "frontal":
+        if view is None:
+            source.mistakes.append("rows: frontal needs the column of the view (`view:`)")
+            return
+        frontal = view.str.strip().str.upper().isin([name.upper() for name in settings.frontal])
+        source.notes.append(f"{counted(int((~frontal).sum()), 'image')} that are not frontal left out")
+        table = table[frontal]
+    repeated = table.duplicated("image", keep=False)
+    same = ["image", "spelling", "patient", "study", "lesion"]
+    torn = table[repeated & ~table.duplicated(same, keep=False)]
+    if len(torn):
+        torn = table[table["image"].isin(torn["image"])]
+        source.mistakes.append(f"{counted(len(torn), 'row')} of one image disagree in label or ids: {rows_listed(torn)}")
+    elif repeated.any() and settings.rows == "refuse":
+        rows = table[repeated]
+        source.mistakes.append(f"{counted(len(rows), 'row')} name an image again: {rows_listed(rows)}; `rows: all` takes each image once")
+    elif repeated.any():
+        source.notes.append(f"{counted(int(table.duplicated('image').sum()), 'further row')} of the same image left out")
+    table = table.drop_duplicates("image")
+    several = table[(table["study"] != "") & table.duplicated("study", keep=False)]
+    if len(several) and settings.rows == "refuse":
+        studies = counted(several["study"].nunique(), "study has", "studies have")
+        source.mistakes.append(f"{studies} several images: {rows_listed(several)}; say `rows: frontal` or `rows: all`")
+    source.table = table

@@ -1,0 +1,148 @@
+"""From cohorts and measurements to records: every group falls into one split by a seeded hash, never by its labels.
+
+The hash is of the group's id before the installation's key, so that a split is the same on every machine, and each group
+falls by itself, so that it stays where it is when other rows come or go. Labels have no part in it: permuting those of the test
+split changes nothing. What chance does to rare classes is told (:func:`check_classes`), not bent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from itertools import product
+from pathlib import Path
+
+import pandas as pd
+
+from medtl import records
+from medtl.cohorts.given_splits import take_column, take_run
+from medtl.cohorts.grouping import add_groups
+from medtl.cohorts.joining import Plan
+from medtl.cohorts.settings import SplitSettings
+from medtl.contracts import EXCLUDED, EXTERNAL, TEST, TRAIN, VALIDATION, Task
+from medtl.errors import MedtlError, Mistakes, listed
+from medtl.records import KEY
+
+
+def draw(seed: int, unit: str) -> float:
+    """A uniform number in [0, 1) that belongs to this seed and unit: the first 64 bits of a SHA-256.
+
+    >>> draw(0, "a") == draw(0, "a") != draw(1, "a")
+    True
+    """
+    return int.from_bytes(hashlib.sha256(f"{seed}:{unit}".encode()).digest()[:8], "big") / 2**64
+
+
+def make_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Plan, root: Path) -> pd.DataFrame:
+    """The records table of a run, sorted by (image, frame).
+
+    `table`: of :func:`medtl.cohorts.joining.read_cohorts`. `measurements`: a row for every (image, frame) of it. Images in quarantine or
+    without a label stay, in the split `excluded`. With `folds`, `fold` is set and `split` is empty until :func:`fold_records`.
+    Raises :class:`Mistakes` where a group stands in two given splits or a class is absent from a split.
+    """
+    settings = experiment.split
+    grouped = _with_groups(table, measurements, settings.by)
+    usable = (grouped["quarantine"] == "") & (grouped["label"] != "")
+    chance = grouped["group_unit"].map(lambda unit: draw(settings.seed, unit))
+    grouped["fold"], grouped["split"] = "", EXCLUDED
+    if settings.folds is not None:
+        grouped.loc[usable, "split"] = ""
+        grouped.loc[usable, "fold"] = (chance[usable] * settings.folds).astype(int).astype(str)
+    else:
+        grouped.loc[usable, "split"] = _splits(grouped[usable], chance[usable], settings, root)
+    made = _finished(grouped, experiment)
+    if settings.folds is None:
+        check_classes(made, experiment.task, settings)
+    for fold in range(settings.folds or 0):
+        check_classes(fold_records(made, fold, settings), experiment.task, settings)
+    return made
+
+
+def external_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Plan) -> pd.DataFrame:
+    """Records of outside data: everything usable is `external`, nothing is split."""
+    grouped = _with_groups(table, measurements, experiment.split.by)
+    usable = (grouped["quarantine"] == "") & (grouped["label"] != "")
+    grouped["fold"], grouped["split"] = "", EXCLUDED
+    grouped.loc[usable, "split"] = EXTERNAL
+    return _finished(grouped, experiment)
+
+
+def fold_records(made: pd.DataFrame, fold: int, settings: SplitSettings) -> pd.DataFrame:
+    """The records of one fold's run: `test` is that fold; out of the rest, `validation` falls by a second hash, group by group.
+
+    The second hash is of the smallest sha256 among the group's files: records hold nothing else that is the same on every machine.
+    """
+    made = made.copy()
+    inside = made["fold"] != ""
+    digest = made[inside].groupby("group_id")["sha256"].min()
+    chance = made["group_id"].map(digest.map(lambda unit: draw(settings.seed, f"validation of fold {fold}:{unit}")))
+    made.loc[inside, "split"] = TRAIN
+    made.loc[inside & (chance < settings.validation), "split"] = VALIDATION
+    made.loc[inside & (made["fold"] == str(fold)), "split"] = TEST
+    return made
+
+
+def _with_groups(table: pd.DataFrame, measurements: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Cohort rows with their measurements, grouped; header facts fill kept columns that the cohort's own table leaves empty."""
+    joined = table.merge(measurements, on=KEY, how="left", suffixes=("", "_measured"), validate="one_to_one")
+    joined = joined.fillna({"sha256": "", "pixel_hash": ""})
+    unmeasured = joined[joined["quarantine"].isna()]
+    if len(unmeasured):
+        raise MedtlError(f"{len(unmeasured):,} images have not been measured: {listed(unmeasured['image'])}")
+    return add_groups(joined, by)
+
+
+def _splits(rows: pd.DataFrame, chance: pd.Series[float], settings: SplitSettings, root: Path) -> pd.Series[str]:
+    """(N,) the split of each usable row."""
+    if settings.column is not None:
+        return take_column(rows, chance, settings)
+    fallen = pd.Series(TRAIN, index=rows.index)
+    fallen[chance < settings.test + settings.validation] = VALIDATION
+    fallen[chance < settings.test] = TEST
+    return take_run(rows, fallen, root / settings.from_run) if settings.from_run is not None else fallen
+
+
+def _finished(grouped: pd.DataFrame, experiment: Plan) -> pd.DataFrame:
+    for column in experiment.keep:
+        measured = grouped.get(f"{column}_measured")
+        if column not in grouped.columns:
+            grouped[column] = ""
+        elif measured is not None:
+            grouped[column] = grouped[column].where(grouped[column] != "", measured.fillna(""))
+    made = grouped[[*records.COLUMNS, *experiment.keep]].sort_values(KEY).reset_index(drop=True)
+    for column in experiment.keep:
+        made[column] = made[column].fillna("").astype(str)
+    return made
+
+
+def check_classes(made: pd.DataFrame, task: Task, settings: SplitSettings) -> None:
+    """Refuse records in which a class is absent from train, from validation, or (one split only) from a test split that exists."""
+    needed = [TRAIN, VALIDATION]
+    if settings.folds is None and (settings.test > 0 if settings.column is None else (made["split"] == TEST).any()):
+        needed.append(TEST)
+    counts = _counts(made)
+    mistakes = []
+    for split, name in product(needed, task.names):
+        if not counts[name, split]:
+            groups = made.loc[(made["label"] == name) & (made["split"] != EXCLUDED), "group_id"].nunique()
+            there = listed(f"{other} {counts[name, other]:,}" for other in needed)
+            mistakes.append(f"the class '{name}' is absent from {split} ({there}; {groups:,} groups have it)")
+    if mistakes:
+        raise Mistakes("the split cannot be used; take another split.seed, a larger share, or split: {folds: k}:", mistakes)
+
+
+def balance_notes(made: pd.DataFrame, task: Task) -> list[str]:
+    """A note for each class whose share in a split is less than half or more than twice its share overall."""
+    counts = _counts(made)
+    total = {split: sum(counts[name, split] for name in task.names) for split in (TRAIN, VALIDATION, TEST)}
+    notes = []
+    for split, name in product(total, task.names):
+        overall = sum(counts[name, other] for other in total) / max(1, sum(total.values()))
+        share = counts[name, split] / max(1, total[split])
+        if total[split] and overall and not 0.5 <= share / overall <= 2:
+            notes.append(f"the class '{name}' is {share:.1%} of {split} but {overall:.1%} of all; another split.seed may be nearer")
+    return notes
+
+
+def _counts(made: pd.DataFrame) -> Counter[tuple[str, str]]:
+    return Counter(zip(made["label"], made["split"], strict=True))
