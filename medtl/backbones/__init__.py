@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field
 
 from medtl.registry import Settings
 
 Scalar = str | int | float | bool
 
 
-def _plain(name: str) -> str:
+def check_plain_name(name: str) -> str:
+    """The name itself; ValueError where it could be a path, a hub or an address."""
     if not name.replace("_", "").replace(".", "").replace("-", "").isalnum():
         raise ValueError("is the plain name of a network, such as mobilenetv2_100 or resnet50 (no paths, hubs or addresses)")
     return name
 
 
+def check_options(options: dict[str, Scalar]) -> dict[str, Scalar]:
+    """The options themselves; ValueError where one decides what medtl decides, or could name a path or an address."""
+    for key, value in options.items():
+        if key in RESERVED_OPTIONS:
+            raise ValueError(f"{key} is decided by medtl and is no option")
+        if isinstance(value, str) and ("/" in value or "\\" in value or ":" in value):
+            raise ValueError(f"{key}: '{value}' looks like a path or an address, which options may not hold")
+    return options
+
+
+RESERVED_OPTIONS = frozenset(
+    ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir", "num_classes", "features_only")
+    + ("scriptable", "exportable", "no_jit", "model_name", "name", "weights", "weights_backbone", "progress")
+)
+
+
 class BackboneSettings(Settings):
-    name: Annotated[str, AfterValidator(_plain)] = "mobilenetv2_100"
+    """Which network, with which weights."""
+
+    name: Annotated[str, AfterValidator(check_plain_name)] = "mobilenetv2_100"
     """A CNN of timm by its plain name; torchvision's where timm has none (alexnet, squeezenet1_0, googlenet …)."""
     weights: str = "imagenet"
     """`imagenet` (from the hub), `none`, or a path: a `.safetensors` or `.pth` file, or a medtl model package."""
-    options: dict[str, Scalar] = Field(default_factory=dict)
+    options: Annotated[dict[str, Scalar], AfterValidator(check_options)] = Field(default_factory=dict)
     """Scalar options of the network's constructor, such as `pad_type: same`; a sidecar `<file>.json` brings its own."""
-
-    @field_validator("options")
-    @classmethod
-    def _scalar(cls, options: dict[str, Any]) -> dict[str, Any]:
-        for key, value in options.items():
-            if isinstance(value, str) and ("/" in value or "\\" in value or ":" in value):
-                raise ValueError(f"{key}: '{value}' looks like a path or an address, which options may not hold")
-        return options
