@@ -1,0 +1,86 @@
+"""An image as every part of medtl sees it, with the receipt of how it was read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medtl.errors import ImageError
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a header says about the picture; never about the person. Empty = not said."""
+
+    modality: str = ""
+    body_part: str = ""
+    view: str = ""
+    laterality: str = ""
+    spacing: tuple[float, float] | None = None
+    """Millimetres between rows, between columns."""
+    spacing_from: str = ""
+    """The header field: PixelSpacing, ImagerPixelSpacing (detector plane, so magnified) …"""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """How stored bytes became [0, 1] pixels: enough to explain, or to doubt, a picture."""
+
+    format: str
+    """PNG, JPEG, TIFF … , DICOM, NIfTI, NPZ."""
+    sha256: str
+    """Of the file's bytes; of the array slice for NPZ."""
+    bytes: int
+    frame: int
+    orientation: str
+    """What was done to make it upright: `as stored`, `EXIF 6`, `affine RAS` …"""
+    intensity: str
+    """What decided 0 and 1: `range of 8 bits`, `window LINEAR`, `VOI LUT sequence`, `minimum … maximum` …"""
+    bits: int
+    photometric: str
+    inverted: bool = False
+    finite: bool = True
+    """Every pixel was checked to be finite (an image that is not finite is refused)."""
+    notes: tuple[str, ...] = ()
+    facts: Facts = field(default_factory=Facts)
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """Upright pixels and their receipt."""
+
+    pixels: NDArray[np.float32]
+    """(C, H, W) in [0, 1], C = 1 (grey, 0 is black) or 3 (RGB)."""
+    receipt: Receipt
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height, width."""
+        return self.pixels.shape[1], self.pixels.shape[2]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The bytes of one file and what is asked of them; what every format's `read` takes."""
+
+    name: str
+    """For messages: the path as the user gave it."""
+    data: bytes
+    sha256: str
+    frame: int | None
+    """None: the file must hold one image only."""
+    largest_pixels: int
+
+    def refused(self, code: str, reason: str) -> ImageError:
+        """The error to raise about this file."""
+        return ImageError(code, self.name, reason)
+
+    def check_size(self, height: int, width: int, others: int = 1) -> None:
+        """Raise TOO_LARGE before anything is decoded, where the header claims more pixels than the cap."""
+        if height * width * others > self.largest_pixels:
+            claim = f"{height} x {width}" + (f" x {others}" if others > 1 else "")
+            raise self.refused("TOO_LARGE", f"the header claims {claim} pixels; allowed are {self.largest_pixels} (image.largest_pixels)")
+        if height < 1 or width < 1:
+            raise self.refused("BAD_HEADER", f"the header claims {height} x {width} pixels")

@@ -1,0 +1,90 @@
+"""The one reader: any image file or array row → upright pixels in [0, 1] with a receipt. Formats are told by content, not by name.
+
+It decodes in this process. Bytes of unknown origin belong into :mod:`medtl.imaging.decoding`, which calls this in processes of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medtl.errors import ImageError
+from medtl.imaging import arrays
+from medtl.imaging.image import Encoded, Image
+from medtl.imaging.settings import ImageSettings
+from medtl.imaging.sources import Location, parse
+
+if TYPE_CHECKING:
+    from medtl.imaging.monai_reader import MedtlReader as MedtlReader
+
+LARGEST_PIXELS: int = ImageSettings().largest_pixels
+_BYTES_PER_PIXEL, _BYTES_BESIDE = 8, 64 << 20
+_GZIP = b"\x1f\x8b"
+
+
+def __getattr__(name: str) -> Any:
+    """`MedtlReader` on first use: it needs MONAI, which costs seconds to import and which reading does without."""
+    if name != "MedtlReader":
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    from medtl.imaging.monai_reader import MedtlReader
+
+    return MedtlReader
+
+
+def read_image(path: str | Path, frame: int | None = None, *, largest_pixels: int = LARGEST_PIXELS) -> Image:
+    """Read one image: DICOM, NIfTI, PNG, JPEG, TIFF, BMP, WebP, GIF, or a row of an NPZ array.
+
+    Arguments:
+        path: a file or an address inside one, such as `set.npz/train_images` or `set.npz/train_images/12`.
+        frame: which image of a file that holds several (frame, page, slice, row), counted from 0; None: it must hold one.
+        largest_pixels: refuse files whose header claims more.
+    Returns:
+        float32 (C, H, W) in [0, 1], C = 1 or 3, upright as displayed, with its receipt.
+    Raises:
+        ImageError: with one of the codes listed there.
+    """
+    location = parse(path)
+    if frame is not None:
+        if frame < 0:
+            raise ImageError("NOT_FOUND", str(path), f"frame {frame} was asked for; frames are counted from 0")
+        location = Location(location.file, location.member, frame)
+    return read_location(location, largest_pixels)
+
+
+def read_location(location: Location, largest_pixels: int = LARGEST_PIXELS) -> Image:
+    """:func:`read_image` for a location."""
+    if not location.file.is_file():
+        raise ImageError("NOT_FOUND", str(location.file), "is a folder" if location.file.is_dir() else "does not exist")
+    try:
+        image = arrays.read(location, largest_pixels) if location.is_archive else _read_file(location, largest_pixels)
+    except OSError as error:
+        raise ImageError("NOT_FOUND", str(location.file), f"cannot be read from disk ({error.strerror or type(error).__name__})") from None
+    except MemoryError:
+        raise ImageError("TOO_LARGE", str(location.file), "decoding it needs more memory than one image may take") from None
+    assert image.pixels.dtype == np.float32 and image.pixels.ndim == 3 and len(image.pixels) in (1, 3)
+    return image
+
+
+def _read_file(location: Location, largest_pixels: int) -> Image:
+    most = _BYTES_PER_PIXEL * largest_pixels + _BYTES_BESIDE
+    if location.member:
+        raise ImageError("NOT_FOUND", location.address, f"'{location.file.name}' is no archive with members")
+    with location.file.open("rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ImageError("TOO_LARGE", str(location.file), f"has more than {most} bytes, which no image of image.largest_pixels needs")
+    if not data:
+        raise ImageError("NOT_AN_IMAGE", str(location.file), "is empty")
+    encoded = Encoded(str(location.file), data, hashlib.sha256(data).hexdigest(), location.frame, largest_pixels)
+    return _decode(encoded)
+
+
+def _decode(encoded: Encoded) -> Image:
+    """Hand the bytes to the format they begin like; imports only that format's libraries."""
+    data = encoded.data
+    from medtl.imaging import pictures
+
+    return pictures.read(encoded)

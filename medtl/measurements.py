@@ -1,0 +1,73 @@
+"""The measurements table: one row per image, made while reading. The audit, the quarantine and grouping by pixels use it.
+
+Columns (`(image, frame)` joins it with records; empty = unknown or unread):
+
+- `image`, `frame`, `sha256` (of the file's bytes; of the array slice for NPZ), `format` (PNG, JPEG, DICOM, NIfTI, NPZ …).
+- `pixel_hash`: SHA-256 of the decoded upright pixels at 16 bits, so that one picture in two containers agrees;
+  `phash`: 64-bit perceptual hash (16 hex digits; near pictures differ in few bits).
+- `height`, `width` in pixels, upright; `bytes` of the file (of the slice for NPZ).
+- `brightness`: mean, `contrast`: standard deviation, `border`: mean of the outermost ring, all of the luminance in [0, 1];
+  `padding_share`: share of the area in uniform bands at the edges, in [0, 1].
+- header facts that are no patient data: `modality`, `body_part`, `view`, `laterality`, `spacing` (mm, "row column"), `bits`, `photometric`.
+- `receipt`: JSON, how the pixels were read. `quarantine`: a code of :class:`medtl.errors.ImageError`, empty for usable images; `reason`: in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from medtl.errors import Mistakes, listed
+
+KEY = ["image", "frame"]
+NUMBERS = ["height", "width", "bytes", "brightness", "contrast", "border", "padding_share"]
+COLUMNS = [
+    *KEY, "sha256", "pixel_hash", "phash", *NUMBERS, "format",
+    "modality", "body_part", "view", "laterality", "spacing", "bits", "photometric",
+    "receipt", "quarantine", "reason",
+]  # fmt: skip
+
+
+def row(values: Mapping[str, object]) -> dict[str, object]:
+    """All columns but the key: `values` where given, NaN for unknown numbers, empty text for the rest."""
+    return {column: values.get(column, np.nan if column in NUMBERS else "") for column in COLUMNS if column not in KEY}
+
+
+def table(rows: list[dict[str, object]]) -> pd.DataFrame:
+    """A measurements table out of rows that hold every column; numbers become float64, the rest strings."""
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    text = [column for column in COLUMNS if column not in (*NUMBERS, "frame")]
+    frame[text] = frame[text].astype(str)
+    frame[NUMBERS] = frame[NUMBERS].astype(np.float64)
+    frame["frame"] = frame["frame"].astype(np.int64)
+    return frame
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read a table as written by :func:`write`: numbers float64 (NaN = unknown), `frame` int, everything else strings."""
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    check(frame, str(path))
+    frame["frame"] = frame["frame"].astype(np.int64)
+    for column in NUMBERS:
+        frame[column] = pd.to_numeric(frame[column].replace("", np.nan)).astype(np.float64)
+    return frame
+
+
+def write(frame: pd.DataFrame, path: Path) -> None:
+    """Write in the documented column order, rows sorted by key, so that equal tables are equal files."""
+    check(frame, str(path))
+    frame.sort_values(KEY)[COLUMNS].to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
+
+
+def check(frame: pd.DataFrame, where: str) -> None:
+    """Raise :class:`Mistakes` where `frame` is no measurements table: columns missing or the key repeated."""
+    mistakes = [f"column '{column}' is missing" for column in COLUMNS if column not in frame.columns]
+    if not mistakes:
+        repeated = frame[frame.duplicated(KEY)]
+        if len(repeated):
+            mistakes.append(f"{len(repeated)} rows repeat an (image, frame): {listed(repeated['image'].unique())}")
+    if mistakes:
+        raise Mistakes(f"{where} is no measurements table:", mistakes)
