@@ -61,7 +61,9 @@ def suitable_python() -> str:
     for candidate in [sys.executable, *filter(None, map(shutil.which, named))]:
         if python_version(candidate)[:2] in PYTHONS:
             return candidate
-    sys.exit(f"medtl needs Python 3.11, 3.12 or 3.13; python3 is {sys.version.split()[0]}. Name another one: make env PYTHON=/path/to/python3.12")
+    sys.exit(
+        f"medtl needs Python 3.11, 3.12 or 3.13; python3 is {sys.version.split()[0]}. Name another one: make env PYTHON=/path/to/python3.12"
+    )
 
 
 def python_version(python: str) -> tuple[int, ...]:
@@ -85,7 +87,9 @@ def compile_in_background() -> None:
     """
     command = [str(venv_python()), "-m", "compileall", "-qq", "-x", r"[\\/]tests?[\\/]", str(VENV / "lib")]
     polite = {"preexec_fn": lambda: os.nice(19)} if hasattr(os, "nice") else {}
-    subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, **polite)
+    subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, **polite
+    )
 
 
 def pip_settings(python: str) -> dict[str, str]:
