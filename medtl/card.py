@@ -32,7 +32,8 @@ def text(package: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
         *_results(metrics),
         f"## Decision\n\n{_decision(package)}",
         f"## Limits\n\n{LIMITS}",
-        f"## Identity\n\nfingerprint `{package['fingerprint']}`, {len(package['weights'])} network(s), written by medtl {_plain(package['medtl'])} on {package['created'][:10]}.",
+        f"## Identity\n\nfingerprint `{package['fingerprint']}`, {len(package['weights'])} network(s), "
+        f"written by medtl {_plain(package['medtl'])} on {package['created'][:10]}.",
     ]
     return "\n\n".join(sections) + "\n"
 

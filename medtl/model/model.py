@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
     from medtl.decisions.calibration import Calibration
     from medtl.experiment.schema import Scope
+    from medtl.imaging.inputs import Input
     from medtl.module.classifier import Classifier
 
 BATCH = 32
 NOT_FINITE = "the network gave no finite answer for this image [NOT_FINITE]"
+Progress = Callable[[int, int], None]
 
 
 class Model:
@@ -55,7 +57,7 @@ class Model:
         _check_weights(package, folder)
         chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
         members = [load_member(folder / each.file, package.network, len(package.task.classes)) for each in package.weights]
-        placed = [member.to(chosen, memory_format=torch.channels_last) for member in members]  # type: ignore[call-overload]
+        placed = [member.to(chosen, memory_format=torch.channels_last) for member in members]
         return cls(package, placed, folder, chosen)
 
     @property
@@ -111,6 +113,41 @@ class Model:
             calibration=self.calibration,
             threshold=self.threshold,
         )
+
+    def predict(self, paths: str | Path | Iterable[str | Path], progress: Progress | None = None) -> pd.DataFrame:
+        """Files, folders (with everything below), zips and npz files → predictions table, a row per image.
+
+        What cannot be read has a row too, with `decision` "no answer" and its reason. `progress(done, total)` is called as images are done.
+        Raises MedtlError where a path does not exist or nothing is found.
+        """
+        from medtl.imaging.inputs import gathered
+
+        given = [paths] if isinstance(paths, str | Path) else list(paths)
+        with gathered([Path(path) for path in given]) as inputs:
+            logits, reasons = self._logits_of_files(inputs, progress)
+        keys = pd.DataFrame({"image": [each.image for each in inputs], "frame": [each.frame for each in inputs]})
+        return self.answer(keys, logits, reasons)
+
+    def _logits_of_files(self, inputs: Sequence[Input], progress: Progress | None) -> tuple[NDArray[np.float32], list[str]]:
+        """Decode in isolated processes, answer in batches as images come: logits (M, N, K), NaN where a reason (N) says why."""
+        from medtl.imaging.decoding import decode_many
+
+        logits = np.full((len(self.members), len(inputs), len(self.task.names)), np.nan, np.float32)
+        reasons = [each.reason for each in inputs]
+        there = [position for position, each in enumerate(inputs) if each.file is not None]
+        waiting: list[tuple[int, NDArray[np.uint8]]] = []
+        items = [(inputs[position].path, inputs[position].frame) for position in there]
+        for done, (number, pixels, measurement) in enumerate(decode_many(items, self.image), start=1):
+            if pixels is None:
+                reasons[there[number]] = f"{measurement['reason']} [{measurement['quarantine']}]"
+            else:
+                waiting.append((there[number], pixels))
+            if waiting and (len(waiting) == BATCH or done == len(items)):
+                logits[:, [position for position, _ in waiting]] = self.predict_arrays(np.stack([each for _, each in waiting]))
+                waiting.clear()
+            if progress is not None:
+                progress(done, len(items))
+        return logits, reasons
 
 
 def _check_weights(package: PackageFile, folder: Path) -> None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import medtl
 from medtl import card
 from medtl.errors import MedtlError
+from medtl.files import write_json, write_text
 from medtl.model import format as package_format
 from medtl.model.format import OperatingPoint, PackageFile, WeightsFile, file_sha256, signed
 from medtl.model.model import Model
@@ -52,8 +52,8 @@ def save(
 ) -> PackageFile:
     """Write a package, whole or not at all: into a temporary folder beside it, which then takes its place.
 
-    `prior_shift`: (K,) for all members, or (M, K). `metrics`: the content of metrics.json, copied. `training_images`: pixel hashes of the images
-    learned from (kept truncated). `fitted_on`, `fitted_n`: the images that chose calibration and threshold.
+    `prior_shift`: (K,) for all members, or (M, K). `metrics`: the content of metrics.json, copied. `training_images`: pixel hashes
+    of the images learned from (kept truncated). `fitted_on`, `fitted_n`: the images that chose calibration and threshold.
     Raises MedtlError where a weight is not finite or the folder cannot be written.
     """
     with _written_beside(Path(folder)) as place:
@@ -84,7 +84,7 @@ def save(
 
 
 def refresh_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
-    """Bring a package's `metrics.json` and `card.md` up to date after an evaluation; weights, threshold and fingerprint stay as they are."""
+    """Bring a package's `metrics.json` and `card.md` up to date after an evaluation; all else stays as it is."""
     _write_companions(package_format.read(folder), metrics, folder)
 
 
@@ -107,16 +107,9 @@ def _per_member(prior_shift: ArrayLike, members: int) -> list[list[float]]:
 
 
 def _write_companions(package: PackageFile, metrics: Mapping[str, Any] | None, place: Path) -> None:
-
     if metrics is not None:
-        _replace_text(place / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    _replace_text(place / "card.md", card.text(package.model_dump(mode="json"), metrics))
-
-
-def _replace_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+        write_json(place / "metrics.json", metrics)
+    write_text(place / "card.md", card.text(package.model_dump(mode="json"), metrics))
 
 
 @contextmanager

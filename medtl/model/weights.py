@@ -52,4 +52,5 @@ def load_member(path: Path, description: Mapping[str, Any], classes: int) -> Cla
         parts = [f"{len(keys)} {what} ({listed(keys, most=3)})" for keys, what in found if keys]
         raise MedtlError(f"{path}: does not fit the network that model.json describes: {'; '.join(parts)}; copy the package again")
     member.load_state_dict(state)
-    return member.eval().requires_grad_(False)
+    member.eval().requires_grad_(False)
+    return member

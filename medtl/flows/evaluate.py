@@ -1,0 +1,71 @@
+"""`medtl evaluate`: a run on its own test images, or a model on outside data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from medtl.contracts import Task
+from medtl.errors import MedtlError
+from medtl.evaluation.table import lines
+from medtl.flows.looks import Looks
+from medtl.flows.run import load_run, model_folder
+from medtl.terminal import Line
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found: `predictions` of one split, its `metrics` (an entry of metrics.json), and the folder of both."""
+
+    folder: Path
+    split: str
+    predictions: pd.DataFrame
+    metrics: dict[str, Any]
+    task: Task
+    unit: str
+    looks: Looks | None = None
+
+
+def evaluate(
+    target: Path | str,
+    manifest: Path | str | None = None,
+    column: Mapping[str, str] | None = None,
+    map: Mapping[str, str] | None = None,
+    out: Path | str | None = None,
+    *,
+    data: Path | str | None = None,
+    allow_seen: bool = False,
+) -> Evaluation:
+    """Judge `target`.
+
+    Without a manifest, `target` is a run: its own test images are opened, and the look is counted. With a manifest (a CSV with `image`
+    relative to it, and `label`), `target` is a model package or a run: external validation.
+
+    column: what a column is called in the manifest: `{"label": "dx"}`. map: what a label means here: `{"PNA": "pneumonia"}`.
+    out: where the tables go; default: into the run, or `evaluations/<model>-<time>/`. data: where a run's images are now, if they were
+    moved. allow_seen: judge on images that the model learned from all the same.
+    """
+    line = Line()
+    if manifest is None:
+        if column or map:
+            raise MedtlError("--column and --map say how a manifest is read, and no manifest is given; a run knows its own labels")
+        from medtl.flows.own_test import evaluate_run
+
+        done = evaluate_run(load_run(target), Path(out) if out else None, Path(data) if data else None, line)
+    else:
+        from medtl.flows.external import evaluate_outside
+
+        if data is not None:
+            raise MedtlError("--data says where a run's own images are; the images of a manifest are relative to the manifest")
+        done = evaluate_outside(
+            model_folder(target), Path(manifest), dict(column or {}), dict(map or {}), Path(out) if out else None, allow_seen, line
+        )
+    line.keep(lines(done.metrics, done.task, done.unit))
+    if done.looks is not None:
+        line.keep(done.looks.sentence(done.split))
+    line.keep(f"tables: {done.folder}")
+    return done

@@ -1,0 +1,76 @@
+"""External validation: a packaged model on outside data, with the thresholds it came with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from medtl import records
+from medtl.cohorts.splitting import external_records
+from medtl.contracts import EXTERNAL
+from medtl.errors import GateRefusal, MedtlError, listed
+from medtl.evaluation import metrics_file
+from medtl.evaluation.summary import summarize
+from medtl.files import locked, write_atomically
+from medtl.flows.evaluate import Evaluation
+from medtl.flows.judging import judge, refuse_occupied, unit_of, write_predictions
+from medtl.flows.looks import count_look
+from medtl.flows.manifest import read_manifest
+from medtl.imaging.cache import cache_dir
+from medtl.imaging.store import Store, open_store
+from medtl.model.model import Model
+from medtl.model.seen import read_seen, truncated
+from medtl.records import KEY
+from medtl.terminal import Line
+
+
+def evaluate_outside(
+    package: Path, manifest: Path, column: Mapping[str, str], spellings: Mapping[str, str], out: Path | None, allow_seen: bool, line: Line
+) -> Evaluation:
+    """Judge the model on every labelled image of the manifest; what cannot be read is counted as not answered."""
+    model = Model.load(package)
+    folder = out or Path("evaluations") / f"{model.package.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    refuse_occupied(folder)
+    given = read_manifest(manifest, model.task, column, spellings)
+    for note in given.notes:
+        line.keep(note)
+    table = given.table.sort_values(KEY, ignore_index=True)
+    store = open_store(table[KEY], given.root, model.image, cache_dir(), line.progress("images"))
+    _refuse_seen(package, table, store, allow_seen, line)
+    rows = external_records(table, store.measurements, given.plan)
+    positions = np.flatnonzero(rows["label"] != "")
+    if not len(positions):
+        raise MedtlError(f"{manifest}: no row has a label of the model's classes; there is nothing to judge")
+    judged = rows.iloc[positions].assign(split=EXTERNAL)
+    looks = count_look(judged["sha256"], model.fingerprint, model.package.name)
+    predictions = judge(model, judged, store, positions, line.progress("external"))
+    metrics = summarize(predictions, model.task, threshold=model.threshold)
+    unit = unit_of(judged)
+    with locked(folder):
+        write_atomically(folder / "records.csv", lambda path: records.write(rows, path))
+        write_predictions(predictions, folder / "predictions.csv")
+        metrics_file.write(folder / "metrics.json", {EXTERNAL: metrics}, unit, looks.by_this_model)
+    return Evaluation(folder, EXTERNAL, predictions, metrics, model.task, unit, looks)
+
+
+def _refuse_seen(package: Path, table: pd.DataFrame, store: Store, allow_seen: bool, line: Line) -> None:
+    """A model judged on images it learned from shows its memory, not what it can do elsewhere."""
+    seen = read_seen(package)
+    if seen is None:
+        line.keep("the package does not say which images it learned from; whether these are new to it is not known")
+        return
+    known = [
+        image
+        for image, pixels in zip(table["image"], store.measurements["pixel_hash"], strict=True)
+        if pixels and truncated(pixels) in seen
+    ]
+    if not known:
+        return
+    sentence = f"{len(known)} of {len(table)} images are among those the model learned from or was chosen by: {listed(known)}"
+    if not allow_seen:
+        raise GateRefusal(f"{sentence}; figures on them are no external validation. Leave them out of the manifest, or say --allow-seen")
+    line.keep(f"WARNING: {sentence}. These figures are too good, and are no external validation.")

@@ -1,0 +1,61 @@
+"""From a model and stored images to predictions: what both kinds of evaluation share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from medtl import predictions
+from medtl.errors import MedtlError
+from medtl.files import write_atomically
+from medtl.records import KEY
+
+if TYPE_CHECKING:
+    from medtl.imaging.store import Store
+    from medtl.model.model import Model
+
+_AT_ONCE = 256
+Progress = Callable[[int, int], None]
+
+
+def judge(model: Model, rows: pd.DataFrame, store: Store, positions: NDArray[np.intp], progress: Progress | None = None) -> pd.DataFrame:
+    """Predictions for records `rows`, whose images stand at `positions` of the store; those that were not read get no answer."""
+    logits = np.full((len(model.members), len(rows), len(model.task.names)), np.nan, np.float32)
+    usable = np.flatnonzero(np.asarray(store.usable)[positions])
+    for start in range(0, len(usable), _AT_ONCE):
+        part = usable[start : start + _AT_ONCE]
+        logits[:, part] = model.predict_arrays(store.read(positions[part]))
+        if progress is not None:
+            progress(start + len(part), len(usable))
+    broken = store.measurements.iloc[positions]
+    reasons = [f"{reason} [{code}]" if code else "" for code, reason in zip(broken["quarantine"], broken["reason"], strict=True)]
+    return model.answer(rows.rename(columns={"label": "truth"}), logits, reasons)
+
+
+def unit_of(rows: pd.DataFrame) -> str:
+    """The statistical unit to be named beside the figures: the groups' kind, `image` where no row has a better one."""
+    kinds = rows["group_kind"].unique()
+    better = [kind for kind in ("patient", "lesion", "study") if kind in kinds]
+    return better[0] if better else "image"
+
+
+def write_predictions(table: pd.DataFrame, path: Path) -> None:
+    """Write a predictions table whole or not at all."""
+    write_atomically(path, lambda temporary: predictions.write(table, temporary))
+
+
+def changed_files(rows: pd.DataFrame, measurements: pd.DataFrame) -> list[str]:
+    """Images whose bytes are no longer those of the records (or are gone), in order. Both tables row for row."""
+    different = rows["sha256"].to_numpy() != measurements["sha256"].to_numpy()
+    return [f"{row.image}" + (f" (row {row.frame})" if row.frame else "") for row in rows[different][KEY].itertuples()]
+
+
+def refuse_occupied(folder: Path) -> None:
+    """Results are never written over others. Raises MedtlError where `folder` holds anything."""
+    if folder.exists() and (not folder.is_dir() or any(name.name != ".lock" for name in folder.iterdir())):
+        raise MedtlError(f"--out {folder}: is not empty, and results are never overwritten; choose another folder")

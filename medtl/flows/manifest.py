@@ -1,0 +1,119 @@
+"""Outside data as a manifest gives them: columns called otherwise, labels spelt otherwise, images anywhere on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from medtl.cohorts import CohortSettings
+from medtl.cohorts.files import inside_root
+from medtl.cohorts.joining import read_cohorts
+from medtl.cohorts.settings import SplitSettings
+from medtl.cohorts.tables import read_table
+from medtl.contracts import EXTERNAL, Task
+from medtl.errors import MedtlError, did_you_mean, listed
+from medtl.registry import parse_choice
+
+COLUMNS = ("image", "label", "patient_id", "lesion_id", "study_id", "domain")
+
+
+@dataclass(frozen=True)
+class Outside:
+    """One cohort to be judged; what `medtl.cohorts` asks of an experiment."""
+
+    task: Task
+    cohorts: tuple[CohortSettings, ...]
+    keep: tuple[str, ...] = ()
+    split: SplitSettings = field(default_factory=SplitSettings)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`table`: of `read_cohorts`, with the manifest's domains; `root`: what its images are relative to; `notes`: counted remarks."""
+
+    table: pd.DataFrame
+    root: Path
+    plan: Outside
+    notes: list[str]
+
+
+def read_manifest(file: Path, task: Task, column: Mapping[str, str], spellings: Mapping[str, str]) -> Manifest:
+    """Read and check a manifest. Raises MedtlError for unknown columns or labels, missing images, repeated rows (listed)."""
+    unknown = [name for name in column if name not in COLUMNS]
+    if unknown:
+        raise MedtlError(
+            f"--column {unknown[0]}=…: a manifest has no such column{did_you_mean(unknown[0], COLUMNS)}; columns: {listed(COLUMNS)}"
+        )
+    file = file.absolute()
+    cells = read_table(file).cells
+    missing = [f"{name}={given}" for name, given in column.items() if given not in cells.columns]
+    if missing:
+        raise MedtlError(f"--column {missing[0]}: '{file.name}' has no such column; its columns: {listed(cells.columns)}")
+    needed = [name for name in ("image", "label") if column.get(name, name) not in cells.columns]
+    if needed:
+        told = " ".join(f"--column {name}=…" for name in needed)
+        raise MedtlError(
+            f"'{file.name}' has no column {listed(needed)}; say what they are called there: {told}; its columns: {listed(cells.columns)}"
+        )
+    images = cells[column.get("image", "image")]
+    root = _common_root(file.parent, images)
+    plan = Outside(with_spellings(task, spellings), (_cohort(file, root, column, cells),))
+    source = read_cohorts(plan, root, every_class=False)
+    table = source.table.assign(domain=_domains(source.table, cells, images, column.get("domain", "domain"), file, root))
+    return Manifest(table, root, plan, source.notes)
+
+
+def with_spellings(task: Task, spellings: Mapping[str, str]) -> Task:
+    """The task with further spellings (`{"PNA": "pneumonia"}`); `ignore` as a class leaves a label out. Raises MedtlError."""
+    classes = {name: list(known) for name, known in task.classes.items()}
+    ignored = list(task.ignore)
+    for label, name in spellings.items():
+        if name != "ignore" and name not in classes:
+            choices = [*classes, "ignore"]
+            raise MedtlError(
+                f"--map {label}={name}: the model has no class '{name}'{did_you_mean(name, choices)}; there are: {listed(choices)}"
+            )
+        for known in (*classes.values(), ignored):
+            if label in known:
+                known.remove(label)
+        (ignored if name == "ignore" else classes[name]).append(label)
+    return Task(
+        kind=task.kind, classes={name: tuple(known) for name, known in classes.items()}, positive=task.positive, ignore=tuple(ignored)
+    )
+
+
+def _cohort(file: Path, root: Path, column: Mapping[str, str], cells: pd.DataFrame) -> CohortSettings:
+    ids = {kind: column.get(f"{kind}_id", f"{kind}_id") for kind in ("patient", "lesion", "study")}
+    cohort: CohortSettings = parse_choice(
+        "cohorts.sources",
+        {
+            "name": "csv",
+            "domain": EXTERNAL,
+            "folder": Path(os.path.relpath(file.parent, root)).as_posix(),
+            "table": file.name,
+            "image": column.get("image", "image"),
+            "label": column.get("label", "label"),
+            "rows": "all",
+            "unlisted": "exclude",
+            **{kind: {"column": name} for kind, name in ids.items() if name in cells.columns},
+        },
+    )
+    return cohort
+
+
+def _common_root(folder: Path, images: pd.Series[str]) -> Path:
+    """The manifest's folder, or the nearest one above it and all images: a manifest may point beside itself."""
+    places = {os.path.dirname(os.path.normpath(folder / image.replace("\\", "/"))) for image in images if image}
+    return Path(os.path.commonpath([str(folder), *places]))
+
+
+def _domains(table: pd.DataFrame, cells: pd.DataFrame, images: pd.Series[str], column: str, file: Path, root: Path) -> pd.Series[str]:
+    if column not in cells.columns:
+        return table["domain"]
+    folder = os.path.relpath(file.parent, root)
+    given = {inside_root(root, folder, image): domain for image, domain in zip(images, cells[column], strict=True)}
+    return table["image"].map(given).replace("", EXTERNAL).fillna(EXTERNAL)

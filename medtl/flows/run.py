@@ -1,0 +1,101 @@
+"""A run folder as one object: its settings, its tables, its model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from medtl import predictions, records
+from medtl.errors import MedtlError
+from medtl.experiment.load import load_experiment
+from medtl.experiment.schema import Experiment
+
+if TYPE_CHECKING:
+    from medtl.model.model import Model
+
+EXPERIMENT = "experiment.yaml"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, or one fold of a run (which shares the experiment of the run above it)."""
+
+    folder: Path
+    experiment: Experiment
+
+    @property
+    def name(self) -> str:
+        """`experiment/folder`, and `…/folds/3` for a fold."""
+        return f"{self.experiment.name}/{self.folder.resolve().name}"
+
+    def records(self) -> pd.DataFrame:
+        """The records table: every image with its split."""
+        return records.read(self._file("records.csv"))
+
+    def predictions(self) -> pd.DataFrame:
+        """The predictions table: validation, and test once that was opened."""
+        return predictions.read(self._file("predictions.csv"))
+
+    def metrics(self) -> dict[str, Any]:
+        """The content of metrics.json."""
+        from medtl.evaluation import metrics_file
+
+        return metrics_file.read(self._file("metrics.json"))
+
+    def environment(self) -> dict[str, Any]:
+        """Versions, platform and data root of the training."""
+        path = self._file("environment.json")
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            raise MedtlError(f"{path}: is cut or damaged") from None
+        return dict(content)
+
+    def model(self, device: str = "auto") -> Model:
+        """The packaged model, loaded."""
+        from medtl.model.model import Model
+
+        return Model.load(self.folder / "model", device)
+
+    def folds(self) -> list[Run]:
+        """The runs of a k-fold experiment, in the order of the folds; empty otherwise."""
+        places = (self.folder / "folds").glob("*")
+        numbered = sorted((int(place.name), place) for place in places if place.name.isdigit())
+        return [Run(place, self.experiment) for _, place in numbered]
+
+    def _file(self, name: str) -> Path:
+        path = self.folder / name
+        if not path.is_file():
+            raise MedtlError(
+                f"{self.folder}: has no {name}; the run is not finished: continue it with `medtl train CONFIG --out {self.folder} --resume`"
+            )
+        return path
+
+
+def load_run(folder: str | Path) -> Run:
+    """Open a run folder, or one of its `folds/<i>`. Raises MedtlError where it is none."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise MedtlError(f"{folder}: there is no such folder; a run is what `medtl train` writes, by default runs/<name>/<time>")
+    above = folder.resolve().parent
+    for place in (folder, above.parent if above.name == "folds" else folder):
+        if (place / EXPERIMENT).is_file():
+            return Run(folder, load_experiment(place / EXPERIMENT))
+    hint = "; it holds runs: name one of them" if any(folder.glob(f"*/{EXPERIMENT}")) else ""
+    raise MedtlError(f"{folder}: holds no {EXPERIMENT}, so it is no run{hint}")
+
+
+def model_folder(path: str | Path) -> Path:
+    """The package that is meant by a package folder or by a run folder. Raises MedtlError where neither is there."""
+    path = Path(path)
+    if (path / "model.json").is_file():
+        return path
+    if (path / "model" / "model.json").is_file():
+        return path / "model"
+    if not path.is_dir():
+        raise MedtlError(f"{path}: there is no such folder; give a model package (the folder `model` of a run) or a run")
+    raise MedtlError(f"{path}: is neither a model package (no model.json) nor a finished run (no model/model.json)")

@@ -1,0 +1,109 @@
+"""What a user hands over for prediction (files, folders, zips, npz) as a flat list of images, nothing lost on the way.
+
+Archives come from strangers: members are streamed one by one into a private folder under numbered names (never extracted by their
+own names), bounded in count, size and compression ratio. A member that is refused stays in the list with its reason.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from medtl.errors import MedtlError, listed
+from medtl.imaging.unpacking import npz_images, zip_members
+
+
+@dataclass(frozen=True)
+class Input:
+    """One image to be answered for."""
+
+    image: str
+    """Its name in the predictions table: relative to the folder asked, or as given; `archive.zip/member`, `set.npz/array`."""
+    frame: int
+    file: Path | None
+    """Where the bytes are; None where `reason` says why there are none."""
+    member: str = ""
+    """The array's name in an npz file."""
+    reason: str = ""
+
+    @property
+    def path(self) -> Path:
+        """As `medtl.imaging.decoding` takes it."""
+        assert self.file is not None
+        return self.file / self.member
+
+
+@contextmanager
+def gathered(paths: Sequence[Path]) -> Iterator[list[Input]]:
+    """All images of the given files and folders; zips are unpacked into a temporary folder that ends with the block.
+
+    Raises MedtlError where a path does not exist or no file at all is found.
+    """
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        raise MedtlError(f"no such file or folder: {listed(missing, most=5)}")
+    place = Path(tempfile.mkdtemp(prefix="medtl-predict-"))  # 0700
+    try:
+        alone = len(paths) == 1
+        inputs = [each for path in paths for each in _of_path(path, alone, place)]
+        if not inputs:
+            raise MedtlError(f"{listed(paths, most=5)}: holds no files")
+        yield list({(each.image, each.frame): each for each in reversed(inputs)}.values())[::-1]  # a path given twice is one image
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _of_path(path: Path, alone: bool, place: Path) -> Iterator[Input]:
+    if path.is_dir():
+        for file in _files_below(path):
+            yield from _of_file(file, (file.relative_to(path) if alone else file).as_posix(), place)
+    else:
+        yield from _of_file(path, path.as_posix(), place)
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Every file but hidden ones, sorted; links to folders are not followed (they can lead round in circles)."""
+    for at, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        yield from (Path(at) / name for name in sorted(files) if not name.startswith("."))
+
+
+def _of_file(file: Path, name: str, place: Path) -> Iterable[Input]:
+    suffix = file.suffix.lower()
+    if suffix == ".zip":
+        return _of_zip(file, name, place)
+    if suffix == ".npz":
+        return _of_npz(file, name)
+    return [Input(name, 0, file)]
+
+
+def _of_zip(file: Path, name: str, place: Path) -> Iterator[Input]:
+    own = Path(tempfile.mkdtemp(dir=place))
+    found = False
+    try:
+        for member in zip_members(file, own):
+            found = True
+            yield Input(f"{name}/{member.name}", 0, member.file, reason=member.reason)
+    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
+        yield Input(name, 0, None, reason=f"the archive cannot be opened ({type(error).__name__}) [NOT_AN_IMAGE]")
+    else:
+        if not found:
+            yield Input(name, 0, None, reason="the archive is empty [NOT_AN_IMAGE]")
+
+
+def _of_npz(file: Path, name: str) -> Iterator[Input]:
+    try:
+        arrays = npz_images(file)
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError) as error:
+        yield Input(name, 0, None, reason=f"the npz file cannot be opened ({type(error).__name__}) [NOT_AN_IMAGE]")
+        return
+    if not arrays:
+        yield Input(name, 0, None, reason="the npz file holds no array of images [NOT_AN_IMAGE]")
+    for member, count in arrays.items():
+        yield from (Input(f"{name}/{member}", frame, file, member) for frame in range(count))

@@ -1,0 +1,149 @@
+"""Zip and npz files of strangers, read under caps."""
+
+from __future__ import annotations
+
+import re
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import numpy as np
+
+MOST_MEMBERS = 10_000
+LARGEST_MEMBER = 512 * 2**20
+LARGEST_TOTAL = 4 * 2**30
+"""Bytes unpacked from one archive."""
+HIGHEST_RATIO = 200
+"""Of unpacked to packed size, judged from 1 MiB on (an empty image packs well, but no radiograph packs like this)."""
+MOST_NPZ_IMAGES = 1_000_000
+
+_ARCHIVES = (".zip", ".npz", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".jar")
+_CHUNK = 2**20
+_RATIO_FROM = 2**20
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file of a zip: unpacked at `file`, or None and the `reason`."""
+
+    name: str
+    file: Path | None
+    reason: str = ""
+
+
+def zip_members(archive: Path, place: Path) -> Iterator[Member]:
+    """Stream every member of `archive` into `place` under a numbered name, or say why not; folders and hidden files are passed over.
+
+    Raises zipfile.BadZipFile where the archive as a whole cannot be read.
+    """
+    with zipfile.ZipFile(archive) as opened:
+        infos = [info for info in opened.infolist() if not info.is_dir() and not _hidden(info.filename)]
+        if len(infos) > MOST_MEMBERS:
+            yield Member(f"({len(infos)} members)", None, f"the archive holds more than {MOST_MEMBERS} files; split it [TOO_LARGE]")
+            return
+        left, seen = LARGEST_TOTAL, set[str]()
+        for number, info in enumerate(infos):
+            name = info.filename.replace("\\", "/")
+            reason = _refusal(info, name, left) or ("this name stands twice in the archive [NOT_AN_IMAGE]" if name in seen else "")
+            seen.add(name)
+            target = place / f"{number:06d}{_suffix(name)}"
+            reason = reason or _unpack(opened, info, target)
+            left -= target.stat().st_size if target.exists() else 0
+            yield Member(_shown(name, number, reason), None if reason else target, reason)
+
+
+def _hidden(name: str) -> bool:
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    return "__MACOSX" in parts or (bool(parts) and parts[-1].startswith(".") and parts[-1] != "..")
+
+
+def _shown(name: str, number: int, reason: str) -> str:
+    """A name that leads out of the archive is not repeated as a path; the member's position stands for it."""
+    return name if ".." not in PurePosixPath(name).parts and not _absolute(name) else f"(member {number})"
+
+
+def _absolute(name: str) -> bool:
+    return name.startswith("/") or re.match(r"^[A-Za-z]:", name) is not None
+
+
+def _refusal(info: zipfile.ZipInfo, name: str, left: int) -> str:
+    """Why a member is not even unpacked, judged by its entry alone."""
+    if _absolute(name) or ".." in PurePosixPath(name).parts:
+        return "its name leads out of the archive [NOT_AN_IMAGE]"
+    if stat.S_ISLNK(info.external_attr >> 16):
+        return "is a link, not a file [NOT_AN_IMAGE]"
+    if info.flag_bits & 0x1:
+        return "is encrypted; unpack it with its password first [UNSUPPORTED]"
+    if name.lower().endswith(_ARCHIVES) and not name.lower().endswith(".nii.gz"):
+        return "an archive inside an archive is not opened; hand it over by itself [UNSUPPORTED]"
+    if info.file_size > min(LARGEST_MEMBER, left):
+        return f"is larger than may be unpacked ({LARGEST_MEMBER >> 20} MiB a file, {LARGEST_TOTAL >> 30} GiB an archive) [TOO_LARGE]"
+    if info.file_size > _RATIO_FROM and info.file_size > HIGHEST_RATIO * max(info.compress_size, 1):
+        return f"unpacks to more than {HIGHEST_RATIO} times its size [TOO_LARGE]"
+    return ""
+
+
+def _unpack(opened: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> str:
+    """Copy a member's bytes, at most as many as its entry promised; '' or the reason why it could not be done."""
+    try:
+        with opened.open(info) as source, target.open("xb") as out:
+            if reason := _copy(source, out, info.file_size):
+                target.unlink()
+            return reason
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
+        target.unlink(missing_ok=True)
+        return f"cannot be unpacked ({type(error).__name__}) [DECODE_FAILED]"
+
+
+def _copy(source: IO[bytes], out: IO[bytes], promised: int) -> str:
+    done = 0
+    while chunk := source.read(_CHUNK):
+        if not done and chunk.startswith(b"PK\x03\x04"):
+            return "an archive inside an archive is not opened; hand it over by itself [UNSUPPORTED]"
+        done += len(chunk)
+        if done > promised:
+            return "unpacks to more than its entry says [TOO_LARGE]"
+        out.write(chunk)
+    return ""
+
+
+def _suffix(name: str) -> str:
+    """The ending that readers go by (`.nii.gz`, `.png`), when it is a harmless one."""
+    found = re.search(r"(?i)(\.nii\.gz|\.[a-z0-9]{1,8})$", name)
+    return found.group(1).lower() if found else ""
+
+
+def npz_images(file: Path) -> dict[str, int]:
+    """Arrays of images, (N, H, W) or (N, H, W, C), in an npz file and how many each holds; headers are read, no array is loaded.
+
+    Raises zipfile.BadZipFile or ValueError where the file is no npz file, or claims more than a million images.
+    """
+    found: dict[str, int] = {}
+    with zipfile.ZipFile(file) as opened:
+        for info in opened.infolist():
+            if not info.filename.endswith(".npy"):
+                continue
+            with opened.open(info) as array:
+                shape, dtype = _header(array)
+            if _are_images(shape, dtype):
+                found[info.filename.removesuffix(".npy")] = shape[0]
+    if sum(found.values()) > MOST_NPZ_IMAGES:
+        raise ValueError("too many images")
+    return found
+
+
+def _header(array: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    version = np.lib.format.read_magic(array)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(array)
+    return shape, dtype
+
+
+def _are_images(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> bool:
+    grey = len(shape) == 3
+    colour = len(shape) == 4 and shape[3] in (1, 3, 4)
+    return (grey or colour) and min(shape[1:3]) >= 2 and dtype.kind in "uifb"
