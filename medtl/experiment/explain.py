@@ -8,6 +8,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from medtl.errors import did_you_mean, listed
 from medtl.experiment.strict_yaml import Path
@@ -139,7 +140,7 @@ def _unwrap(place: Place, data: Any) -> Place:
     while True:
         if get_origin(kind) is Annotated:
             kind, *more = get_args(kind)
-            limits += more
+            limits += [limit for item in more for limit in (item.metadata if isinstance(item, FieldInfo) else [item])]
         elif get_origin(kind) in (Union, UnionType) and len(rest := [member for member in get_args(kind) if member is not type(None)]) == 1:
             kind = rest[0]
         else:

@@ -69,8 +69,9 @@ def _placed(mistake: Explained, where: str, lines: dict[strict_yaml.Path, int], 
     """Sort key and text: the override that is at fault, else the line of the nearest key."""
     sentence = f"{dotted(mistake.path)}: {mistake.sentence}".removeprefix(": ")
     for override in applied:
-        near = mistake.path[: len(override.path)] == override.path
-        if near and not (mistake.missing and mistake.path == override.path):
+        inside = mistake.path[: len(override.path)] == override.path and not (mistake.missing and mistake.path == override.path)
+        made = override.path[: len(mistake.path)] == mistake.path and mistake.path not in lines  # `transfr.epochs=3` made `transfr`
+        if inside or made:
             return 10**9, f"--set {override.text}: {sentence}"
     path = mistake.path
     while path and path not in lines:

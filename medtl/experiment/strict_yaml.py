@@ -57,6 +57,13 @@ class StrictDumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        # PyYAML's own choice of quotes loses some line breaks (U+0085)
+        return self.represent_scalar(f"{_CORE}str", data, style=None if data.isprintable() else '"')
+
+
+StrictDumper.add_representer(str, StrictDumper.represent_str)
+
 
 def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
     """First character of a plain scalar → the types it may be of, as PyYAML keeps them."""
