@@ -14,7 +14,7 @@ Scalar = str | int | float | bool
 def check_plain_name(name: str) -> str:
     """The name itself; ValueError where it could be a path, a hub or an address."""
     if not name.replace("_", "").replace(".", "").replace("-", "").isalnum():
-        raise ValueError("is the plain name of a network, such as mobilenetv2_100 or resnet50 (no paths, hubs or addresses)")
+        raise ValueError("is no plain name of a network, such as mobilenetv2_100 or resnet50 (no paths, hubs or addresses)")
     return name
 
 
@@ -28,10 +28,19 @@ def check_options(options: dict[str, Scalar]) -> dict[str, Scalar]:
     return options
 
 
-RESERVED_OPTIONS = frozenset(
-    ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir", "num_classes", "features_only")
-    + ("scriptable", "exportable", "no_jit", "model_name", "name", "weights", "weights_backbone", "progress")
+_OF_TIMM = (
+    "pretrained",
+    "pretrained_cfg",
+    "pretrained_cfg_overlay",
+    "checkpoint_path",
+    "cache_dir",
+    "num_classes",
+    "features_only",
+    "model_name",
 )
+_OF_TORCHVISION = ("name", "weights", "weights_backbone", "progress")
+RESERVED_OPTIONS = frozenset({*_OF_TIMM, *_OF_TORCHVISION, "scriptable", "exportable", "no_jit"})
+"""Arguments of the constructors that decide what medtl decides: weights and head."""
 
 
 class BackboneSettings(Settings):

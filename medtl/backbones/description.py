@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
 from medtl.backbones import Scalar, check_options, check_plain_name
 from medtl.errors import MedtlError
@@ -29,12 +29,11 @@ class Description(Settings):
     dim: Annotated[int, Field(ge=1)] | None = None
     """Number of features; measured where it is not given."""
 
-    @field_validator("std")
-    @classmethod
-    def _above_zero(cls, std: tuple[float, ...]) -> tuple[float, ...]:
-        if min(std) <= 0:
-            raise ValueError("is above 0 for every channel")
-        return std
+    @model_validator(mode="after")
+    def _usable(self) -> Description:
+        if len(self.mean) != len(self.std) or min(self.std) <= 0:
+            raise ValueError("mean and std have one number per channel each, and std is above 0")
+        return self
 
 
 class Sidecar(Settings):
