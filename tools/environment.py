@@ -85,11 +85,12 @@ def compile_in_background() -> None:
 
     A program started meanwhile compiles what it imports itself, so the two only save each other work.
     """
-    command = [str(venv_python()), "-m", "compileall", "-qq", "-x", r"[\\/]tests?[\\/]", str(VENV / "lib")]
-    polite = {"preexec_fn": lambda: os.nice(19)} if hasattr(os, "nice") else {}
-    subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, **polite
+    program = (
+        "import compileall, os, re; getattr(os, 'nice', int)(19);"
+        f"compileall.compile_dir({str(VENV / 'lib')!r}, quiet=2, rx=re.compile(r'[/\\\\]tests?[/\\\\]'))"
     )
+    quiet = subprocess.DEVNULL
+    subprocess.Popen([str(venv_python()), "-c", program], stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
 
 
 def pip_settings(python: str) -> dict[str, str]:

@@ -37,7 +37,8 @@ def picture(shape: str, random: np.random.Generator) -> NDArray[np.uint8]:
     aside, below = np.abs(across - centre_across), np.abs(down - centre_down)
     inside = np.hypot(aside, below) < radius if shape == "disc" else np.maximum(aside, below) < radius
     values = random.normal(80, 12, size=(SIDE, SIDE)) + 90 * inside
-    return np.clip(values, 0, 255).astype(np.uint8)
+    grey: NDArray[np.uint8] = np.clip(values, 0, 255).astype(np.uint8)
+    return grey
 
 
 if __name__ == "__main__":

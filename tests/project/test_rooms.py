@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TORCH_FREE = "errors files terminal contracts registry records measurements predictions card evaluation decisions experiment".split()
+TABLES = ["errors", "files", "terminal", "contracts", "registry", "records", "measurements", "predictions", "card"]
+TORCH_FREE = [*TABLES, "evaluation", "decisions", "experiment"]
 HEAVY = ["torch", "torchvision", "timm", "monai", "lightning", "gradio", "sklearn.linear_model"]
 
 IMPORT_ALL = """
