@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from medtl.registry import Settings
+from medtl.registry import Settings, parse_choice
 
 
 class IdSource(Settings):
@@ -61,3 +61,8 @@ class CohortSettings(Settings):
     patient: Annotated[IdSource | None, BeforeValidator(_id_source)] = None
     lesion: Annotated[IdSource | None, BeforeValidator(_id_source)] = None
     study: Annotated[IdSource | None, BeforeValidator(_id_source)] = None
+
+
+def parse_cohort(value: Any) -> Any:
+    """`{name: csv, …}` → the settings of the chosen cohort file."""
+    return parse_choice("cohorts.sources", value)

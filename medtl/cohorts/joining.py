@@ -59,12 +59,16 @@ class Source:
     notes: list[str]
 
 
-def read_cohorts(experiment: Plan, root: Path) -> Source:
-    """Read every cohort; raises :class:`Mistakes` with everything that is wrong in any of them, rows listed."""
+def read_cohorts(experiment: Plan, root: Path, every_class: bool = True) -> Source:
+    """Read every cohort; raises :class:`Mistakes` with everything that is wrong in any of them, rows listed.
+
+    `every_class`: a class without images is a mistake (for training), or may be (outside data need not have all).
+    """
     column = experiment.split.column
     wanted = list(dict.fromkeys([*experiment.keep, *([column] if column else [])]))
     tables: list[pd.DataFrame] = []
     notes: list[str] = []
+    offers: set[str] = set()
     mistakes = _refused_columns(experiment)
     for settings in experiment.cohorts:
         source = _read(settings, root, wanted)
@@ -72,9 +76,11 @@ def read_cohorts(experiment: Plan, root: Path) -> Source:
         _take_split(source, column)
         notes += [f"{settings.domain}: {note}" for note in source.notes]
         mistakes += [f"{settings.domain}: {mistake}" for mistake in source.mistakes]
+        offers |= {*source.offers}
         tables.append(source.table.assign(domain=settings.domain, issuer=settings.issuer))
     if not mistakes:
-        mistakes += [*_found_everywhere(tables, experiment.keep), *_repeated(tables), *_absent_classes(tables, experiment.task)]
+        mistakes += [*_found_somewhere(tables, experiment.keep, offers), *_repeated(tables)]
+        mistakes += _absent_classes(tables, experiment.task) if every_class else []
     if mistakes:
         raise Mistakes("the cohorts cannot be used as they are:", mistakes)
     return Source(_disguised(pd.concat(tables, ignore_index=True), experiment.keep), notes)
@@ -138,7 +144,7 @@ def _take_split(source: SourceTable, column: str | None) -> None:
         source.table["given_split"] = ""
         return
     if column not in source.table.columns:
-        source.mistakes.append(f"split: there is no column '{column}'{did_you_mean(column, source.table.columns)}")
+        source.mistakes.append(f"split: there is no column '{column}'{did_you_mean(column, source.offers)}")
         source.table["given_split"] = ""
         return
     given = source.table[column].str.strip().str.casefold()
@@ -151,11 +157,14 @@ def _take_split(source: SourceTable, column: str | None) -> None:
         source.notes.append(f"{counted(without, 'image')} without a given split: excluded")
 
 
-def _found_everywhere(tables: Sequence[pd.DataFrame], keep: Sequence[str]) -> list[str]:
+def _found_somewhere(tables: Sequence[pd.DataFrame], keep: Sequence[str], offers: set[str]) -> list[str]:
     """A kept column must stand in one cohort at least; the header facts may still come from reading the images."""
     there = {column for table in tables for column in table.columns}
     missing = [column for column in keep if column not in there and column not in MEASURED]
-    return [f"keep: no cohort has a column '{column}'{did_you_mean(column, there)}" for column in missing]
+    return [
+        f"keep: no cohort has a column '{column}'{did_you_mean(column, offers)}; there are: {listed(sorted(offers)) or 'none'}"
+        for column in missing
+    ]
 
 
 def _repeated(tables: Sequence[pd.DataFrame]) -> list[str]:

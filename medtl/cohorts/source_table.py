@@ -19,12 +19,14 @@ class SourceTable:
     `table` has a row per image with `image` (POSIX, relative to the data root), `frame` (int), `spelling` (the label as
     written, empty = unknown), `where` (for messages: a line of the label table, or the image), `patient`, `study`, `lesion`
     (raw ids, empty = unknown) and the further columns that were asked for and found. All but `frame` are strings.
-    `notes` are counted remarks for the log and the report; `mistakes` are what makes the source unusable.
+    `notes` are counted remarks for the log and the report; `mistakes` are what makes the source unusable;
+    `offers` are the further columns that could be asked for.
     """
 
     table: pd.DataFrame
     notes: list[str] = field(default_factory=list)
     mistakes: list[str] = field(default_factory=list)
+    offers: list[str] = field(default_factory=list)
 
 
 def unusable(*mistakes: str) -> SourceTable:

@@ -131,7 +131,15 @@ def check_classes(made: pd.DataFrame, task: Task, settings: SplitSettings) -> No
         raise Mistakes("the split cannot be used; take another split.seed, a larger share, or split: {folds: k}:", mistakes)
 
 
-def balance_notes(made: pd.DataFrame, task: Task) -> list[str]:
+def split_notes(made: pd.DataFrame, task: Task) -> list[str]:
+    """What a reader of the split should know: groups that several ids share, and classes whose share in a split is far from overall."""
+    ids = made[made["patient_id"] != ""].groupby("group_id")["patient_id"].nunique()
+    tied = int((ids > 1).sum())
+    notes = [f"{tied:,} groups hold several patient ids, tied together by identical pixels or a shared id"] if tied else []
+    return [*notes, *_balance_notes(made, task)]
+
+
+def _balance_notes(made: pd.DataFrame, task: Task) -> list[str]:
     """A note for each class whose share in a split is less than half or more than twice its share overall."""
     counts = _counts(made)
     total = {split: sum(counts[name, split] for name in task.names) for split in (TRAIN, VALIDATION, TEST)}

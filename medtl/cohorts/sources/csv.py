@@ -52,7 +52,7 @@ def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
         return unusable(*missing)
     if settings.template is not None and not fields:
         return unusable(f"template: '{settings.template}' names no column; such as 'images/{{{settings.image}}}.jpg'")
-    source = SourceTable(_located(settings, root, cells, opened.lines), notes=list(opened.notes))
+    source = SourceTable(_located(settings, root, cells, opened.lines), notes=list(opened.notes), offers=list(cells.columns))
     find_ids(source, settings, root, cells)
     for column in wanted:
         if column in cells.columns and column not in COLUMNS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -49,7 +50,7 @@ def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
     lines = pd.Series(opened.lines, index=opened.cells.index)[matched["row"]]
     table["where"] = [f"line {line} ({image})" for line, image in zip(lines, matched["image"], strict=True)]
     table["spelling"] = without_uncertain(cells[settings.label], settings.uncertain)
-    source = SourceTable(table, notes, mistakes)
+    source = SourceTable(table, [*opened.notes, *notes], mistakes, [*opened.cells.columns, *KEPT])
     _find_ids(source, settings, root, cells, matched)
     for column in wanted:
         if column in cells.columns and column not in COLUMNS:
@@ -65,7 +66,7 @@ def read_headers(root: Path, folder: str, table: str = "") -> tuple[pd.DataFrame
     """A row per image file below `folder`: `image` (relative to root) and the header's facts (empty where it has none); and notes."""
     found = list_images(root / folder)
     facts = {name: read_facts(root / folder / name) for name in found.images}
-    images = [inside_root(root, folder, name) for name in facts]
+    images = [inside_root(root, folder, name) or name for name in facts]
     columns = ["sop_instance_uid", "accession_number", "study_instance_uid", "patient_id", "issuer", *KEPT]
     files = pd.DataFrame([fact or {} for fact in facts.values()], columns=columns).fillna("").assign(image=images)
     without = sum(fact is None for fact in facts.values())
@@ -86,22 +87,22 @@ def keys_of(files: pd.DataFrame, match: str) -> list[pd.Series[str]]:
 def _match(settings: Settings, opened: LabelTable, files: pd.DataFrame, notes: list[str], mistakes: list[str]) -> pd.DataFrame:
     """The files with the `row` of the table that each belongs to; both sides' unmatched are noted or refused."""
     rows = {key: row for row, key in zip(opened.cells.index, opened.cells[settings.key], strict=True) if key}
-    prefix = "" if settings.folder in (".", "") else settings.folder.strip("/") + "/"
+    prefix = posixpath.normpath(settings.folder) + "/"
     row_of = pd.Series(float("nan"), index=files.index)
     for keys in keys_of(files, settings.match):
         row_of = row_of.fillna(keys.str.removeprefix(prefix).map(rows)).fillna(keys.map(rows))
     matched = files[row_of.notna()].assign(row=row_of.dropna().astype(int)).reset_index(drop=True)
-    unmatched = opened.cells.index.difference(matched["row"].unique())
+    unmatched = opened.cells.index.difference(list(matched["row"]))
     rate = f"{len(opened.cells) - len(unmatched):,} of {counted(len(opened.cells), 'row')} matched by {WORDS[settings.match]}"
     notes.append(rate)
     if len(unmatched) and (settings.missing == "refuse" or matched.empty):
-        lines = listed(opened.lines[row] for row in unmatched)
-        mistakes.append(
-            f"{counted(len(unmatched), 'row')} without an image ({rate}): lines {lines}; put the files there, or say `missing: exclude`"
-        )
+        lines = f"lines {listed(opened.lines[row] for row in unmatched)}"
+        remedy = "put the files there, or say `missing: exclude`"
+        mistakes.append(f"{counted(len(unmatched), 'row')} without an image ({rate}): {lines}; {remedy}")
     elif len(unmatched):
         notes.append(f"{counted(len(unmatched), 'row')} without an image left out")
-    _unlisted(settings, files[row_of.isna()], matched, notes, mistakes)
+    headed = (files["sop_instance_uid"] != "") | (files["modality"] != "") | (settings.match == "file_name")
+    _unlisted(settings, files[row_of.isna() & headed], matched, notes, mistakes)
     return matched
 
 
@@ -118,10 +119,9 @@ def _repeated_keys(settings: Settings, opened: LabelTable) -> list[str]:
     repeated = keys[(keys != "") & keys.duplicated(keep=False)]
     if repeated.empty:
         return []
-    lines = listed(opened.lines[row] for row in repeated.index)
-    return [
-        f"{counted(len(repeated), 'row')} repeat a value of '{settings.key}': lines {lines}; one row per {WORDS[settings.match]} is needed"
-    ]
+    lines = f"lines {listed(opened.lines[row] for row in repeated.index)}"
+    needed = f"one row per {WORDS[settings.match]} is needed"
+    return [f"{counted(len(repeated), 'row')} repeat a value of '{settings.key}': {lines}; {needed}"]
 
 
 def _find_ids(source: SourceTable, settings: Settings, root: Path, cells: pd.DataFrame, headers: pd.DataFrame) -> None:

@@ -39,7 +39,7 @@ def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
     if not (root / file).is_file():
         return unusable(f"file: there is no file '{file}' in the data root {root} (--data says where the root is)")
     try:
-        with np.load(root / file, allow_pickle=False) as arrays:
+        with (root / file).open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
             return _read(settings, root, file, arrays)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return unusable(f"file: '{file}' cannot be read as .npz arrays without pickles")
@@ -65,7 +65,7 @@ def _read(settings: Settings, root: Path, file: str, arrays: np.lib.npyio.NpzFil
         if (images := _length(root / file, f"{part}_images")) != len(labels):
             mistakes.append(f"'{file}': {part}_images holds {images:,} images but {part}_labels {len(labels):,} labels")
         tables.append(_rows(f"{file}/{part}_images", labels, split))
-    source = SourceTable(pd.concat(tables, ignore_index=True) if tables else unusable().table, mistakes=mistakes)
+    source = SourceTable(pd.concat(tables, ignore_index=True) if tables else unusable().table, mistakes=mistakes, offers=[SPLIT_COLUMN])
     left_out = [part for part in there if part not in parts]
     if left_out:
         source.notes.append(f"parts left out: {listed(left_out)}")

@@ -1,0 +1,220 @@
+"""Each kind of source: what it finds, what it refuses, with the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from medtl.cohorts.joining import read_cohorts
+from medtl.errors import Mistakes
+
+
+def mistakes(plan: Any, root: Path) -> str:
+    with pytest.raises(Mistakes) as refusal:
+        read_cohorts(plan, root)
+    return str(refusal.value)
+
+
+# Folders
+
+
+def test_folders_take_the_class_from_the_first_folder(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
+    touch("NORMAL/a.JPG", "NORMAL/deep/er/1.2.840.113", "PNA/b.nii.gz", "PNA/.hidden.png", "PNA/notes.txt", ".git/x.png", "loose.png")
+    source = read_cohorts(plan({"name": "folders", "domain": "here"}), tmp_path)
+    found = dict(zip(source.table["image"], source.table["label"], strict=True))
+    assert found == {"NORMAL/a.JPG": "normal", "NORMAL/deep/er/1.2.840.113": "normal", "PNA/b.nii.gz": "pneumonia"}
+    assert set(source.table["domain"]) == {"here"}
+    assert source.notes == ["here: 1 image in no class folder left out", "here: 1 file is no image by the suffix (.txt 1)"]
+
+
+def test_unknown_folders_are_refused_with_their_images(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
+    touch("NORMAL/a.png", "PNEUMONA/b.png", "PNEUMONA/c.png", "other/d.png")
+    message = mistakes(plan({"name": "folders"}), tmp_path)
+    assert "2 rows with the label 'PNEUMONA'" in message
+    assert "did you mean 'PNEUMONIA'?" in message
+    assert "PNEUMONA/b.png, PNEUMONA/c.png" in message
+    assert "1 row with the label 'other'" in message
+    assert "the class" not in message, "the absent class is a consequence, not a second mistake"
+
+
+def test_ignored_folders_leave_with_a_count(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
+    touch("NORMAL/a.png", "PNEUMONIA/b.png", "masks/c.png", "masks/d.png")
+    source = read_cohorts(plan({"name": "folders"}, ignore=["masks"]), tmp_path)
+    assert len(source.table) == 2
+    assert source.notes == ["default: 2 images of the ignored label 'masks' left out"]
+
+
+def test_ids_come_from_file_names(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
+    touch("NORMAL/IM-1-0001.png", "PNEUMONIA/person7_bacteria_1.png", "PNEUMONIA/person7_virus_2.png", "PNEUMONIA/unnamed.png")
+    cohort = {"name": "folders", "patient": {"from": "filename", "pattern": r"(person\d+|IM-\d+)"}}
+    source = read_cohorts(plan(cohort), tmp_path)
+    ids = dict(zip(source.table["image"], source.table["patient_id"], strict=True))
+    assert ids["PNEUMONIA/person7_bacteria_1.png"] == ids["PNEUMONIA/person7_virus_2.png"] != ids["NORMAL/IM-1-0001.png"]
+    assert ids["PNEUMONIA/unnamed.png"] == ""
+    assert source.notes == ["default: 1 image of 4 have no patient id"]
+
+
+@pytest.mark.parametrize("folder", ["absent", "../elsewhere"])
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path, plan: Callable[..., Any], folder: str) -> None:
+    assert "folder" in mistakes(plan({"name": "folders", "folder": folder}), tmp_path)
+
+
+def test_a_pattern_that_is_none_is_refused_with_the_settings(plan: Callable[..., Any]) -> None:
+    with pytest.raises(ValidationError, match="is no regular expression"):
+        plan({"name": "folders", "patient": {"from": "filename", "pattern": "(person"}})
+
+
+# Tables
+
+
+def table(folder: Path, *lines: str) -> None:
+    (folder / "t.csv").write_text("\n".join(lines) + "\n")
+
+
+CSV = {"name": "csv", "table": "t.csv"}
+
+
+def test_csv_finds_images_beside_the_table(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
+    touch("site/i/1.png", "site/i/2.png")
+    (tmp_path / "site/t.csv").write_text("image;label;age\ni\\1.png;NORMAL;61\n./i/2.png;PNA;\n")
+    source = read_cohorts(plan({**CSV, "table": "site/t.csv"}, keep=["age"]), tmp_path)
+    assert source.table[["image", "label", "age"]].to_numpy().tolist() == [
+        ["site/i/1.png", "normal", "61"],
+        ["site/i/2.png", "pneumonia", ""],
+    ]
+    again = read_cohorts(plan({**CSV, "folder": "site"}, keep=["age"]), tmp_path)
+    assert again.table["image"].tolist() == source.table["image"].tolist()
+
+
+def test_csv_builds_paths_and_keeps_ids_as_strings(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
+    touch("i/007.jpg", "i/7.jpg")
+    table(tmp_path, "id,label,who", "007,NORMAL,007", "7,PNEUMONIA,7")
+    for how in ({"template": "i/{id}.jpg"}, {"image": "id", "suffix": ".jpg", "folder": "i", "table": "../t.csv"}):
+        cohort = {**CSV, "image": "id", "patient": "who", **how}
+        if "folder" in how:
+            (tmp_path / "i/t.csv").write_text((tmp_path / "t.csv").read_text())
+            cohort["table"] = "t.csv"
+        source = read_cohorts(plan(cohort), tmp_path)
+        assert source.table["image"].tolist() == ["i/007.jpg", "i/7.jpg"]
+        assert source.table["patient_id"].nunique() == 2, "'007' and '7' are two patients"
+
+
+def test_rows_without_images_and_images_without_rows_are_refused_together(
+    tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]
+) -> None:
+    touch("i/1.png", "i/2.png", "i/9.png")
+    table(tmp_path, "image,label", "i/1.png,NORMAL", "i/2.png,PNA", "i/3.png,PNA", ",PNA")
+    message = mistakes(plan(CSV), tmp_path)
+    assert "2 rows without an image (2 of 4 rows have their image): line 4 (i/3.png), line 5 (no image)" in message
+    assert "1 image without a row in the table: i/9.png" in message
+    source = read_cohorts(plan({**CSV, "missing": "exclude", "unlisted": "exclude"}), tmp_path)
+    assert len(source.table) == 2
+    assert source.notes == ["default: 2 rows of 4 without an image left out", "default: 1 image without a row in the table left out"]
+
+
+def test_a_missing_suffix_is_recognised(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
+    touch("i/1.png", "i/2.png")
+    table(tmp_path, "image,label", "i/1,NORMAL", "i/2,PNA")
+    assert "2 would with suffix: .png" in mistakes(plan(CSV), tmp_path)
+
+
+def test_paths_out_of_the_root_are_refused(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
+    touch("in/1.png", "secret.png")
+    (tmp_path / "in/t.csv").write_text("image,label\n1.png,NORMAL\n../secret.png,PNA\n")
+    assert "1 row lead out of the data root: line 3" in mistakes(plan(CSV), tmp_path / "in")
+
+
+def test_every_wrong_column_is_told_at_once(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
+    table(tmp_path, "file,finding", "1.png,NORMAL")
+    message = mistakes(plan({**CSV, "image": "fil", "label": "findings", "view": "v"}), tmp_path)
+    assert "no column 'fil'; did you mean 'file'?; columns: file, finding" in message
+    assert "no column 'findings'; did you mean 'finding'?" in message
+    assert "no column 'v'" in message
+
+
+def test_unknown_labels_are_listed_by_line_and_whole_numbers_match(
+    tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]
+) -> None:
+    touch(*(f"{n}.png" for n in range(5)))
+    table(tmp_path, "image,label", "0.png,0.0", "1.png,1", "2.png,-1.0", "3.png,", "4.png,2")
+    numbers = {"no": [0], "yes": [1]}
+    assert "1 row with the label '2', which is no spelling of a class" in mistakes(plan(CSV, classes=numbers), tmp_path)
+    cohort = {**CSV, "uncertain": [-1, 2]}
+    source = read_cohorts(plan(cohort, classes=numbers), tmp_path)
+    assert source.table["label"].tolist() == ["no", "yes", "", "", ""]
+    assert source.notes == ["default: 3 images without a label: kept in records, not trained on"]
+
+
+def test_several_rows_of_one_image(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
+    touch("1.png", "2.png")
+    table(tmp_path, "image,label,box", "1.png,NORMAL,a", "2.png,PNA,b", "2.png,PNA,c")
+    assert "2 rows name an image again: line 3 (2.png), line 4 (2.png)" in mistakes(plan(CSV), tmp_path)
+    source = read_cohorts(plan({**CSV, "rows": "all"}), tmp_path)
+    assert source.table["label"].tolist() == ["normal", "pneumonia"]
+    table(tmp_path, "image,label,box", "1.png,NORMAL,a", "2.png,PNA,b", "2.png,NORMAL,c")
+    for rows in ("refuse", "all"):
+        assert "2 rows of one image disagree in label or ids: line 3" in mistakes(plan({**CSV, "rows": rows}), tmp_path)
+
+
+def test_several_images_of_one_study(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
+    touch("1.png", "2.png", "3.png", "4.png")
+    table(
+        tmp_path, "image,label,study_id,v", "1.png,NORMAL,s1,PA", "2.png,NORMAL,s1,LL", "3.png,PNA,s2,ap", "4.png,PNA,,LL"
+    )  # a study without id is none
+    assert "1 study has several images: line 2 (1.png), line 3 (2.png)" in mistakes(plan(CSV), tmp_path)
+    assert "`view:`" in mistakes(plan({**CSV, "rows": "frontal"}), tmp_path)
+    frontal = read_cohorts(plan({**CSV, "rows": "frontal", "view": "v"}), tmp_path)
+    assert frontal.table["image"].tolist() == ["1.png", "3.png"]
+    assert "default: 2 images that are not frontal left out" in frontal.notes
+    assert len(read_cohorts(plan({**CSV, "rows": "all"}), tmp_path).table) == 4
+
+
+# MedMNIST
+
+
+def archive(path: Path, **arrays: Any) -> None:
+    np.savez(path, **arrays)
+
+
+PIXELS, LABELS = np.zeros((3, 4, 4), np.uint8), np.array([[0], [1], [1]])
+NPZ = {"name": "medmnist", "file": "set.npz"}
+NUMBERS = {"no": [0], "yes": [1]}
+
+
+def test_medmnist_parts_become_splits(tmp_path: Path, plan: Callable[..., Any]) -> None:
+    archive(tmp_path / "set.npz", train_images=PIXELS, train_labels=LABELS, val_images=PIXELS, val_labels=LABELS)
+    source = read_cohorts(plan(NPZ, classes=NUMBERS, column="split"), tmp_path)
+    assert source.table[["image", "frame", "label", "given_split"]].to_numpy().tolist() == [
+        [f"set.npz/{part}_images", frame, label, split]
+        for part, split in (("train", "train"), ("val", "validation"))
+        for frame, label in enumerate(["no", "yes", "yes"])
+    ]
+    only = read_cohorts(plan({**NPZ, "parts": {"val": "test"}}, classes=NUMBERS, column="split"), tmp_path)
+    assert set(only.table["given_split"]) == {"test"}
+    assert only.notes == ["default: parts left out: train"]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"images": PIXELS}, "no part with _images and _labels"),
+        ({"train_images": PIXELS, "train_labels": LABELS[:2]}, "holds 3 images but train_labels 2 labels"),
+        ({"train_images": PIXELS, "train_labels": np.zeros((3, 14))}, r"shape (3, 14) of float64"),
+        ({"train_images": PIXELS, "train_labels": np.array([[0], [None], [1]])}, "without pickles"),
+    ],
+)
+def test_medmnist_arrays_that_do_not_fit_are_refused(tmp_path: Path, plan: Callable[..., Any], arrays: Any, message: str) -> None:
+    archive(tmp_path / "set.npz", **arrays)
+    assert message in mistakes(plan(NPZ, classes=NUMBERS), tmp_path)
+
+
+def test_medmnist_refuses_unknown_parts_and_broken_files(tmp_path: Path, plan: Callable[..., Any]) -> None:
+    archive(tmp_path / "set.npz", train_images=PIXELS, train_labels=LABELS)
+    assert "no part trian; did you mean 'train'?" in mistakes(plan({**NPZ, "parts": {"trian": "train"}}, classes=NUMBERS), tmp_path)
+    (tmp_path / "set.npz").write_bytes(b"PK\x03\x04 torn")
+    assert "cannot be read" in mistakes(plan(NPZ, classes=NUMBERS), tmp_path)
