@@ -9,7 +9,8 @@ Columns (`(image, frame)` joins it with records; empty = unknown or unread):
 - `brightness`: mean, `contrast`: standard deviation, `border`: mean of the outermost ring, all of the luminance in [0, 1];
   `padding_share`: share of the area in uniform bands at the edges, in [0, 1].
 - header facts that are no patient data: `modality`, `body_part`, `view`, `laterality`, `spacing` (mm, "row column"), `bits`, `photometric`.
-- `receipt`: JSON, how the pixels were read. `quarantine`: a code of :class:`medtl.errors.ImageError`, empty for usable images; `reason`: in words.
+- `receipt`: JSON, how the pixels were read.
+- `quarantine`: a code of :class:`medtl.errors.ImageError`, empty for usable images; `reason`: in words.
 """
 
 from __future__ import annotations

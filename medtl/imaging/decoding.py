@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import signal
@@ -145,10 +146,8 @@ class _Worker:
         """Hang up and, if it is in the middle of something, kill it."""
         self.connection.close()
         if self.asked or self.broken or self.overdue:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(self.process, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
 
 class _Nursery:

@@ -45,7 +45,7 @@ class Grey(Transform):  # type: ignore[misc]
 
 
 class StretchPercentiles(Transform):  # type: ignore[misc]
-    """The image's own 0.5 … 99.5 percentile range becomes [0, 1], all channels alike; to 1/65535. Where the two coincide, minimum … maximum."""
+    """The 0.5 … 99.5 percentile range (to 1/65535) becomes [0, 1], all channels alike; where the two coincide, minimum … maximum."""
 
     def __call__(self, planes: Planes) -> Planes:
         counts = np.bincount(sixteen_bits(planes).ravel(), minlength=65536).cumsum()

@@ -9,10 +9,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from medtl.errors import ImageError
-from medtl.imaging import arrays
+from medtl.imaging import arrays, dicom, nifti, pictures
 from medtl.imaging.image import Encoded, Image
 from medtl.imaging.settings import ImageSettings
 from medtl.imaging.sources import Location, parse
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 
 LARGEST_PIXELS: int = ImageSettings().largest_pixels
 _BYTES_PER_PIXEL, _BYTES_BESIDE = 8, 64 << 20
-_GZIP = b"\x1f\x8b"
 
 
 def __getattr__(name: str) -> Any:
@@ -64,7 +61,6 @@ def read_location(location: Location, largest_pixels: int = LARGEST_PIXELS) -> I
         raise ImageError("NOT_FOUND", str(location.file), f"cannot be read from disk ({error.strerror or type(error).__name__})") from None
     except MemoryError:
         raise ImageError("TOO_LARGE", str(location.file), "decoding it needs more memory than one image may take") from None
-    assert image.pixels.dtype == np.float32 and image.pixels.ndim == 3 and len(image.pixels) in (1, 3)
     return image
 
 
@@ -83,8 +79,8 @@ def _read_file(location: Location, largest_pixels: int) -> Image:
 
 
 def _decode(encoded: Encoded) -> Image:
-    """Hand the bytes to the format they begin like; imports only that format's libraries."""
-    data = encoded.data
-    from medtl.imaging import pictures
-
+    """Hand the bytes to the format that they begin like."""
+    for candidate in (dicom, nifti):
+        if candidate.begins_like(encoded.data):
+            return candidate.read(encoded)
     return pictures.read(encoded)

@@ -44,6 +44,8 @@ class Store:
         """One row per asked (image, frame), in the asked order; see :mod:`medtl.measurements`."""
         self.usable: NDArray[np.bool_] = (table["quarantine"] == "").to_numpy()
         """Which rows have pixels; the others say why in `quarantine` and `reason`."""
+        self.key = _key(settings)
+        """Names the preprocessing: equal keys and equal files are equal pixels."""
         self.decoded = decoded
         """How many images this opening had to decode (or try to)."""
         self.shape = (settings.size, settings.size, settings.channels)
@@ -86,9 +88,7 @@ class Store:
         return {**self.__dict__, "_maps": {}}
 
 
-def open_store(
-    images: pd.DataFrame, root: Path, settings: ImageSettings, cache: Path, progress: Progress | None = None
-) -> Store:
+def open_store(images: pd.DataFrame, root: Path, settings: ImageSettings, cache: Path, progress: Progress | None = None) -> Store:
     """The preprocessed images of a table; decodes what no shard holds, in parallel, and keeps it for the next time.
 
     Arguments:

@@ -1,0 +1,220 @@
+"""DICOM files: what they claim is checked, decoded by pydicom, and handed on as upright pixels in [0, 1].
+
+The grey chain (modality, window, inversion) stands in :mod:`medtl.imaging.grey_levels`. Embedded overlay planes are not burnt in.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_dataset
+from pydicom.pixels import get_decoder
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGExtended12Bit
+
+from medtl.errors import ImageError
+from medtl.imaging.grey_levels import to_grey_levels
+from medtl.imaging.image import Encoded, Facts, Image, Receipt
+
+_REQUIRED = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "SamplesPerPixel", "PhotometricInterpretation")
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+_FUNCTIONAL_GROUPS = ("PixelValueTransformationSequence", "FrameVOILUTSequence", "PixelMeasuresSequence", "FrameAnatomySequence")
+_CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
+_PREAMBLE = 132
+
+
+def begins_like(data: bytes) -> bool:
+    """Whether the bytes look like DICOM: the preamble, or without one a first element of group 0002 or 0008."""
+    return data[128:132] == b"DICM" or data[:2] in (b"\x02\x00", b"\x08\x00")
+
+
+def read(encoded: Encoded) -> Image:
+    """Decode one frame of a DICOM file.
+
+    Raises:
+        ImageError: NOT_AN_IMAGE, NO_PIXELS, BAD_HEADER, TOO_LARGE (by the header), MULTI_FRAME, UNSUPPORTED, NOT_FINITE, DECODE_FAILED.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's warnings quote header values
+        dataset = _open(encoded)
+        frame = _check(dataset, encoded)
+        notes = _complete(dataset, frame)
+        stored, photometric = _decode(dataset, frame, encoded)
+        if stored.ndim == 2 and photometric.startswith("MONOCHROME"):
+            levels = to_grey_levels(stored, dataset, encoded)
+            pixels, intensity, inverted, notes = levels.values[None], levels.intensity, levels.inverted, [*notes, *levels.notes]
+        else:
+            pixels, intensity = _colour(stored, photometric, dataset, encoded)
+            inverted = False
+        facts = _facts(dataset)
+        if dataset.get("PresentationIntentType") == "FOR PROCESSING":
+            notes.append("raw image (FOR PROCESSING), not meant for display")
+        if dataset.get("BurnedInAnnotation") == "YES":
+            notes.append("the header says that annotation is burnt into the pixels")
+    receipt = Receipt(
+        format="DICOM", sha256=encoded.sha256, bytes=len(encoded.data), frame=frame, orientation="as stored", intensity=intensity,
+        bits=int(dataset.BitsStored), photometric=str(dataset.PhotometricInterpretation), inverted=inverted, notes=tuple(notes), facts=facts,
+    )  # fmt: skip
+    return Image(np.ascontiguousarray(pixels, dtype=np.float32), receipt)
+
+
+def _open(encoded: Encoded) -> Dataset:
+    try:
+        meta, start = _file_meta(encoded.data)
+        if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            return _inflate(meta, encoded.data[start:], encoded)
+        dataset = dcmread(io.BytesIO(encoded.data), force=True)
+        if "SOPClassUID" not in dataset and "Rows" not in dataset:
+            raise InvalidDicomError
+        return dataset
+    except InvalidDicomError:
+        raise encoded.refused("NOT_AN_IMAGE", "begins like DICOM, but is none") from None
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:
+        raise encoded.refused("BAD_HEADER", f"the DICOM header cannot be read ({type(error).__name__})") from None
+
+
+def _file_meta(data: bytes) -> tuple[Dataset, int]:
+    """The file meta information (group 0002) and where the data set begins; nothing behind is touched."""
+    if data[128:132] != b"DICM":
+        return Dataset(), 0
+    stream = io.BytesIO(data)
+    stream.seek(_PREAMBLE)
+    meta = read_dataset(stream, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, _vr, _length: tag.group != 2)
+    return meta, stream.tell()
+
+
+def _inflate(meta: Dataset, packed: bytes, encoded: Encoded) -> Dataset:
+    """A deflated data set expands up to a thousandfold, and pydicom would do that before any element is checked: expand under a cap."""
+    most = 8 * encoded.largest_pixels + (16 << 20)
+    expander = zlib.decompressobj(-zlib.MAX_WBITS)
+    expanded = expander.decompress(packed, most)
+    if expander.unconsumed_tail:
+        raise encoded.refused("TOO_LARGE", f"the deflated data set expands beyond {most} bytes")
+    dataset = read_dataset(io.BytesIO(expanded), is_implicit_VR=False, is_little_endian=True)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian  # what it is now
+    return dataset
+
+
+def _check(dataset: Dataset, encoded: Encoded) -> int:
+    """Refuse by the header alone what cannot or may not be decoded; returns the frame to read."""
+    try:
+        kind = getattr(dataset.get("SOPClassUID"), "name", "")
+        if not any(keyword in dataset for keyword in _PIXELS):
+            named = kind if kind and not kind[0].isdigit() else "it has no pixel data"
+            raise encoded.refused("NO_PIXELS", f"DICOM without an image: {named}")
+        missing = [keyword for keyword in _REQUIRED if dataset.get(keyword) in (None, "")]
+        if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
+            dataset.BitsStored = dataset.get("BitsAllocated")
+            missing = [keyword for keyword in missing if keyword not in ("BitsStored", "PixelRepresentation")]
+        if missing:
+            raise encoded.refused("BAD_HEADER", f"the DICOM header lacks {', '.join(missing)}")
+        frames = int(dataset.get("NumberOfFrames") or 1)
+        rows, columns, samples = int(dataset.Rows), int(dataset.Columns), int(dataset.SamplesPerPixel)
+        if frames < 1 or samples not in (1, 3):
+            raise encoded.refused("BAD_HEADER", f"the header claims {frames} frames of {samples} samples per pixel")
+        encoded.check_size(rows, columns, frames * samples)
+    except (TypeError, ValueError, AttributeError, KeyError, NotImplementedError) as error:
+        raise encoded.refused("BAD_HEADER", f"the DICOM header holds impossible values ({type(error).__name__})") from None
+    if encoded.frame is None and frames > 1:
+        raise encoded.refused("MULTI_FRAME", f"holds {frames} frames and none was chosen")
+    if encoded.frame is not None and encoded.frame >= frames:
+        raise encoded.refused("MULTI_FRAME", f"frame {encoded.frame} was asked for, but there are {frames} (counted from 0)")
+    return encoded.frame or 0
+
+
+def _complete(dataset: Dataset, frame: int) -> list[str]:
+    """Fill in what the file says elsewhere: a missing transfer syntax, and what enhanced objects keep in functional groups."""
+    notes = []
+    if not hasattr(dataset, "file_meta"):
+        dataset.file_meta = FileMetaDataset()
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        implicit = dataset.original_encoding[0]
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        notes.append("the transfer syntax is not stated: taken for uncompressed")
+    shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
+    own = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    for group in (own[frame] if frame < len(own) else Dataset(), shared[0]):
+        for keyword in _FUNCTIONAL_GROUPS:
+            for element in (group.get(keyword) or [Dataset()])[0]:
+                if element.tag not in dataset:
+                    dataset.add(element)
+    return notes
+
+
+def _decode(dataset: Dataset, frame: int, encoded: Encoded) -> tuple[NDArray[Any], str]:
+    """Stored values of one frame (high bits masked, sign extended, YBR turned to RGB), and their photometric interpretation."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError:
+        raise encoded.refused("UNSUPPORTED", f"no decoder is known for its transfer syntax, {syntax.name}") from None
+    if not decoder.is_available:
+        raise encoded.refused("UNSUPPORTED", f"{syntax.name} needs a decoder that is not installed")
+    try:
+        values, properties = decoder.as_array(dataset, index=frame)
+    except MemoryError:
+        raise
+    except Exception as error:
+        if syntax == JPEGExtended12Bit and int(dataset.BitsStored) > 8:
+            raise encoded.refused("UNSUPPORTED", "JPEG of 12 bits needs a decoder that is not installed") from None
+        raise encoded.refused("DECODE_FAILED", f"the pixel data ({syntax.name}) are broken ({type(error).__name__})") from None
+    except BaseException as error:  # decoders written in Rust panic with an exception that is no Exception
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        raise encoded.refused("DECODE_FAILED", f"the decoder of {syntax.name} panicked") from None
+    return np.asarray(values, dtype=values.dtype.newbyteorder("=")), str(properties["photometric_interpretation"])
+
+
+def _colour(stored: NDArray[Any], photometric: str, dataset: Dataset, encoded: Encoded) -> tuple[NDArray[np.float32], str]:
+    """RGB, YBR (already turned to RGB) or palette indices → (3, H, W) in [0, 1]."""
+    if photometric == "PALETTE COLOR":
+        try:
+            stored = apply_color_lut(stored, dataset)
+        except Exception as error:
+            raise encoded.refused("BAD_HEADER", f"its colour palette cannot be applied ({type(error).__name__})") from None
+        if stored.dtype == np.uint16 and not (stored & 0xFF).any():
+            stored = (stored >> 8).astype(np.uint8)  # 8-bit colours written into the high bytes, as the standard has it
+        largest, intensity = np.iinfo(stored.dtype).max, "colour palette"
+    elif photometric == "RGB" and stored.ndim == 3:
+        bits = int(dataset.BitsStored)
+        largest, intensity = 2**bits - 1, f"range of {bits} bits"
+    else:
+        raise encoded.refused("UNSUPPORTED", "its photometric interpretation is none that medtl reads (MONOCHROME, RGB, YBR, palette)")
+    scaled = np.divide(stored[..., :3], np.float32(largest), dtype=np.float32)
+    return np.clip(scaled, 0, 1).transpose(2, 0, 1), intensity
+
+
+def _facts(dataset: Dataset) -> Facts:
+    spacing, source = None, ""
+    for keyword in _SPACINGS:
+        try:
+            values = [float(value) for value in dataset.get(keyword) or ()]
+        except (TypeError, ValueError):
+            continue
+        if len(values) == 2 and all(np.isfinite(values)) and min(values) > 0:
+            spacing, source = (values[0], values[1]), keyword
+            break
+    return Facts(
+        modality=_code(dataset, "Modality"), body_part=_code(dataset, "BodyPartExamined"), view=_code(dataset, "ViewPosition"),
+        laterality=_code(dataset, "ImageLaterality") or _code(dataset, "FrameLaterality") or _code(dataset, "Laterality"),
+        spacing=spacing, spacing_from=source,
+    )  # fmt: skip
+
+
+def _code(dataset: Dataset, keyword: str) -> str:
+    """A code string such as CR or CHEST; what is no code (and might be anything) is left out."""
+    value = str(dataset.get(keyword) or "").strip().upper()
+    return value if _CODE.fullmatch(value) else ""

@@ -1,0 +1,154 @@
+"""Stored values → what a display would show, in [0, 1], 1 is white.
+
+modality LUT sequence or rescale → VOI LUT sequence or window (LINEAR, LINEAR_EXACT, SIGMOID; the first of several) → without either
+minimum … maximum, padding left out → inverted once if MONOCHROME1 or PresentationLUTShape INVERSE. The order is the standard's
+(PS3.4 annex N): inversion comes last. For stored types of at most 16 bits the chain runs over all possible values, once, and one table
+look-up does the image.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.pixels.processing import apply_modality_lut, apply_voi
+
+from medtl.imaging.image import Encoded
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class GreyLevels:
+    """Grey pixels and how they came about."""
+
+    values: NDArray[np.float32]
+    """(H, W) in [0, 1]."""
+    intensity: str
+    inverted: bool
+    notes: tuple[str, ...]
+
+
+def to_grey_levels(stored: NDArray[Any], dataset: Dataset, encoded: Encoded) -> GreyLevels:
+    """The whole chain for one frame.
+
+    Arguments:
+        stored: (H, W) stored values as pydicom decodes them (high bits masked, sign extended); integers or floating point.
+        dataset: the header.
+    Raises:
+        ImageError: BAD_HEADER for a rescale or table that makes no sense, NOT_FINITE for floating-point pixels that are not.
+    """
+    if stored.dtype.kind == "f" and not np.isfinite(stored).all():
+        raise encoded.refused("NOT_FINITE", "holds NaN or infinite pixels")
+    _check_rescale(dataset, encoded)
+    table, index = _all_values(stored)
+    present = _present(stored, table, index)
+    counted = _without_padding(table, present, dataset)
+    try:
+        rescaled = np.asarray(apply_modality_lut(table, dataset), dtype=np.float64)
+        shown, intensity, notes = _values_of_interest(rescaled, present, counted, dataset)
+    except Exception as error:
+        raise encoded.refused("BAD_HEADER", f"its look-up tables cannot be applied ({type(error).__name__})") from None
+    if not np.isfinite(shown[present]).all():
+        raise encoded.refused("BAD_HEADER", "its rescale or window gives values that are not finite")
+    inverted = dataset.PhotometricInterpretation == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE"
+    final = np.clip(1 - shown if inverted else shown, 0, 1).astype(np.float32)
+    return GreyLevels(final if index is None else np.take(final, index), intensity, inverted, tuple(notes))
+
+
+def window_function(name: str, center: float, width: float) -> Callable[[Floats], Floats] | None:
+    """A VOI window as a function to [0, 1], None where the numbers make no sense. PS3.3 C.11.2.1.2 and C.11.2.1.3."""
+    if not (math.isfinite(center) and math.isfinite(width)) or width <= 0 or (name == "LINEAR" and width < 1):
+        return None
+    if name == "LINEAR_EXACT":
+        return lambda values: np.clip((values - center) / width + 0.5, 0, 1)
+    if name == "SIGMOID":
+        return lambda values: 1 / (1 + np.exp(np.clip(-4 * (values - center) / width, -700, 700)))
+    if width == 1:
+        return lambda values: (values > center - 0.5).astype(np.float64)
+    return lambda values: np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
+
+
+def _all_values(stored: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Every value that the stored type can hold, with the image as positions in it; for wider types the image itself and None."""
+    if stored.dtype.kind == "f" or stored.dtype.itemsize > 2:
+        return stored, None
+    unsigned = np.dtype(f"u{stored.dtype.itemsize}")
+    return np.arange(2 ** (8 * unsigned.itemsize), dtype=unsigned).view(stored.dtype), stored.view(unsigned)
+
+
+def _present(stored: NDArray[Any], table: NDArray[Any], index: NDArray[Any] | None) -> NDArray[np.bool_]:
+    """Which entries of the table the image holds."""
+    if index is None:
+        return np.ones(stored.shape, dtype=bool)
+    return np.bincount(index.ravel(), minlength=len(table)) > 0
+
+
+def _without_padding(table: NDArray[Any], present: NDArray[np.bool_], dataset: Dataset) -> NDArray[np.bool_]:
+    """Without the values that the header declares to be padding, unless nothing is left."""
+    padding = dataset.get("PixelPaddingValue")
+    if not isinstance(padding, int | float):
+        return present
+    limit = dataset.get("PixelPaddingRangeLimit")
+    low, high = sorted((padding, limit if isinstance(limit, int | float) else padding))
+    counted = present & ~((table >= low) & (table <= high))
+    return counted if counted.any() else present
+
+
+def _values_of_interest(
+    rescaled: Floats, present: NDArray[np.bool_], counted: NDArray[np.bool_], dataset: Dataset
+) -> tuple[Floats, str, list[str]]:
+    """The VOI step: values from 0 to 1, what decided them, notes."""
+    declared = _declared(rescaled, dataset)
+    notes = []
+    low, high = float(rescaled[counted].min()), float(rescaled[counted].max())
+    if declared is not None:
+        shown, intensity = declared
+        if shown is not None and (np.ptp(shown[present]) > 0 or low == high):
+            return shown, intensity, notes
+        notes.append(f"the header's {intensity} makes no sense or shows nothing of this image, and was left out")
+    if low == high:
+        return np.zeros_like(rescaled), "minimum … maximum", notes
+    return (rescaled - low) / (high - low), "minimum … maximum", notes
+
+
+def _declared(rescaled: Floats, dataset: Dataset) -> tuple[Floats | None, str] | None:
+    """What the header's table (first) or window makes of the values, None in its place where it makes no sense; None without either."""
+    if dataset.get("VOILUTSequence"):
+        bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
+        looked_up = apply_voi(np.rint(rescaled).astype(np.int64), dataset, index=0)
+        return np.asarray(looked_up, dtype=np.float64) / (2**bits - 1), "VOI LUT sequence"
+    center, width = _first(dataset, "WindowCenter"), _first(dataset, "WindowWidth")
+    if center is None or width is None:
+        return None
+    name = str(dataset.get("VOILUTFunction") or "LINEAR").strip().upper()
+    name = name if name in ("LINEAR_EXACT", "SIGMOID") else "LINEAR"
+    apply = window_function(name, center, width)
+    return apply(rescaled) if apply else None, f"window {name}"
+
+
+def _check_rescale(dataset: Dataset, encoded: Encoded) -> None:
+    for keyword in ("RescaleSlope", "RescaleIntercept"):
+        if keyword not in dataset:
+            continue
+        value = _first(dataset, keyword)
+        if value is None or not math.isfinite(value) or (keyword == "RescaleSlope" and value == 0):
+            raise encoded.refused("BAD_HEADER", f"{keyword} is no usable number (empty, zero, NaN or infinite)")
+
+
+def _first(dataset: Dataset, keyword: str) -> float | None:
+    """The first value of a number element, None where it is absent, empty or no number."""
+    value = dataset.get(keyword)
+    if isinstance(value, str | bytes) or value is None:
+        values = [value]
+    else:
+        values = list(value) if hasattr(value, "__iter__") else [value]
+    try:
+        return float(values[0]) if values else None
+    except (TypeError, ValueError):
+        return None
