@@ -1,0 +1,237 @@
+"""A package gives back what was put in, bit for bit, and refuses to be opened when it is not what it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from medtl.errors import MedtlError
+from medtl.model import format as package_format
+from medtl.model.model import Model
+from medtl.model.package import refresh_metrics
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (35, 32, 32, 3), dtype=np.uint8)
+
+
+def edit(folder: Path, **changes: object) -> None:
+    path = folder / "model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def resign(folder: Path) -> None:
+    """Make hashes and fingerprint fit again, as a forger would."""
+    fields = json.loads((folder / "model.json").read_text())
+    for each in fields["weights"]:
+        each["sha256"] = package_format.file_sha256(folder / each["file"])
+    fields.pop("fingerprint")
+    package_format.write(package_format.signed(fields), folder)
+
+
+def test_weights_and_logits_come_back_bit_for_bit(package, classifier, images):
+    loaded = Model.load(package(members=2), "cpu")
+    assert len(loaded.members) == 2
+    for seed, member in enumerate(loaded.members):
+        before, after = classifier(seed).state_dict(), member.state_dict()
+        assert before.keys() == after.keys()
+        assert all(torch.equal(before[key], after[key]) for key in before)
+    with torch.inference_mode():
+        expected = classifier(1).to(memory_format=torch.channels_last)(torch.from_numpy(images[:32])).numpy()
+    assert np.array_equal(loaded.predict_arrays(images[:32])[1], expected)
+
+
+def test_a_package_knows_its_settings(package, experiment):
+    loaded = Model.load(package(), "cpu")
+    assert loaded.task == experiment.task and loaded.image == experiment.image and loaded.scope == experiment.scope
+    assert loaded.threshold == 0.4 and loaded.calibration.temperature == 1.5
+
+
+def test_equal_weights_are_equal_files(package):
+    first, again = package(folder="a"), package(folder="b")
+    assert (first / "weights-0.safetensors").read_bytes() == (again / "weights-0.safetensors").read_bytes()
+    assert Model.load(first, "cpu").fingerprint == Model.load(again, "cpu").fingerprint
+
+
+def test_channels_last_weights_are_the_same_file(package, classifier):
+    plain, other = package(folder="a"), package(folder="b", members=[classifier(0).to(memory_format=torch.channels_last)])
+    assert (other / "weights-0.safetensors").read_bytes() == (plain / "weights-0.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [({}, True), ({"training": {"epochs": 3}}, True), ({"threshold": 0.41}, False), ({"prior_shift": [0.0, 0.6]}, False)],
+)
+def test_the_fingerprint_names_what_decides_an_answer(package, changed, same):
+    first, second = (package_format.read(folder).fingerprint for folder in (package(folder="a"), package(folder="b", **changed)))
+    assert (first == second) == same
+
+
+def test_the_fingerprint_knows_the_order_of_classes(package, experiment):
+    task = experiment.task
+    turned = task.model_copy(update={"classes": dict(reversed(task.classes.items()))})
+    other = package(folder="b", experiment=experiment.model_copy(update={"task": turned}))
+    assert package_format.read(package(folder="a")).fingerprint != package_format.read(other).fingerprint
+
+
+def test_answers_do_not_depend_on_the_batch(package, images):
+    loaded = Model.load(package(), "cpu")
+    together = loaded.predict_arrays(images)
+    alone = np.concatenate([loaded.predict_arrays(images[i : i + 1]) for i in range(len(images))], axis=1)
+    turned = loaded.predict_arrays(images[::-1])[:, ::-1]
+    assert np.abs(together - alone).max() < 1e-5
+    assert np.abs(together - turned).max() < 1e-5
+
+
+def test_loading_leaves_the_random_state_alone(package):
+    folder = package()
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    Model.load(folder, "cpu")
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_images_of_another_shape_are_refused(package):
+    loaded = Model.load(package(), "cpu")
+    for shape in ((2, 32, 32), (2, 31, 32, 3), (2, 32, 32, 1), (2, 3, 32, 32)):
+        with pytest.raises(MedtlError, match=r"uint8 \(B, 32, 32, 3\)"):
+            loaded.predict_arrays(np.zeros(shape, np.uint8))
+
+
+def test_a_logit_that_is_not_finite_is_no_answer(package):
+    table = Model.load(package(), "cpu").answer(pd.DataFrame({"image": ["a", "b"]}), np.array([[[np.nan, 1.0], [0.0, 1.0]]]))
+    assert list(table["decision"]) == ["no answer", "ill"]
+    assert "NOT_FINITE" in table["reason"][0]
+
+
+class TestBroken:
+    """What is not a whole, unchanged package is refused in one sentence that says which file and what to do."""
+
+    def refused(self, folder: Path, *words: str) -> None:
+        with pytest.raises(MedtlError) as caught:
+            Model.load(folder, "cpu")
+        for word in words:
+            assert word in str(caught.value)
+
+    def test_no_folder(self, tmp_path):
+        self.refused(tmp_path / "none", "is no folder")
+
+    def test_no_package(self, tmp_path):
+        self.refused(tmp_path, "model.json", "medtl train")
+
+    def test_newer_format(self, package):
+        folder = package()
+        edit(folder, format=2)
+        self.refused(folder, "format 2", "update medtl")
+
+    @pytest.mark.parametrize("format", [None, "1", True])
+    def test_no_format(self, package, format):
+        folder = package()
+        edit(folder, format=format)
+        self.refused(folder, "no medtl model package")
+
+    @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "\x00", "[]"])
+    def test_no_json(self, package, text):
+        folder = package()
+        (folder / "model.json").write_text(text)
+        self.refused(folder, "model.json")
+
+    def test_missing_and_unknown_fields_are_all_told(self, package):
+        folder = package()
+        edit(folder, image={"size": 1}, hook="os.system")
+        self.refused(folder, "image.size", "hook")
+
+    def test_a_changed_threshold(self, package):
+        folder = package()
+        fields = json.loads((folder / "model.json").read_text())
+        edit(folder, operating_point={**fields["operating_point"], "threshold": 0.1})
+        self.refused(folder, "changed after it was written")
+
+    def test_missing_weights(self, package):
+        folder = package(members=2)
+        (folder / "weights-1.safetensors").unlink()
+        self.refused(folder, "weights-1.safetensors", "is missing")
+
+    def test_cut_weights(self, package):
+        folder = package()
+        file = folder / "weights-0.safetensors"
+        file.write_bytes(file.read_bytes()[:-100])
+        self.refused(folder, "weights-0.safetensors", "cut or changed")
+        resign(folder)
+        self.refused(folder, "weights-0.safetensors", "cut or no safetensors file")
+
+    def test_weights_of_another_network(self, package):
+        folder = package()
+        file = folder / "weights-0.safetensors"
+        state = load_file(file)
+        state["head.weight"] = torch.zeros(3, state["head.weight"].shape[1])
+        state["stranger"] = state.pop("head.bias")
+        save_file(state, file)
+        resign(folder)
+        self.refused(folder, "1 missing (head.bias)", "1 not in the network (stranger)", "1 of another shape (head.weight)")
+
+    def test_a_pickle_under_the_name_of_weights(self, package, tmp_path):
+        class Evil:
+            def __reduce__(self):
+                return (Path.touch, (tmp_path / "ran",))
+
+        folder = package()
+        torch.save(Evil(), folder / "weights-0.safetensors")
+        resign(folder)
+        self.refused(folder, "no safetensors file")
+        assert not (tmp_path / "ran").exists()
+
+    @pytest.mark.parametrize("name", ["../weights-0.safetensors", "/etc/passwd", "weights-0.pth"])
+    def test_weights_elsewhere(self, package, name):
+        folder = package()
+        fields = json.loads((folder / "model.json").read_text())
+        edit(folder, weights=[{**fields["weights"][0], "file": name}])
+        self.refused(folder, "weights.0.file")
+
+    def test_an_unknown_network(self, package):
+        folder = package()
+        fields = json.loads((folder / "model.json").read_text())
+        edit(folder, network={**fields["network"], "architecture": "hf_hub:evil/net"})
+        resign(folder)
+        with pytest.raises(MedtlError):
+            Model.load(folder, "cpu")
+
+
+def test_weights_that_are_not_finite_are_not_saved_and_the_former_package_stays(package, classifier):
+    folder = package()
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    broken = classifier(1)
+    with torch.no_grad():
+        broken.head.bias[0] = float("nan")
+    with pytest.raises(MedtlError, match=r"not finite.*head\.bias"):
+        package(members=[broken])
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+def test_a_second_save_replaces_the_first(package):
+    package(members=2)
+    folder = package(members=1)
+    assert not (folder / "weights-1.safetensors").exists()
+    assert len(Model.load(folder, "cpu").members) == 1
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+def test_metrics_and_card_follow_an_evaluation_and_the_model_stays(package):
+    folder = package()
+    assert "Not judged yet" in (folder / "card.md").read_text()
+    fixed = {file.name: file.read_bytes() for file in folder.iterdir() if file.name not in ("card.md", "metrics.json")}
+    split = {"n": 9, "groups": 8, "auroc": {"value": 0.75, "low": 0.5, "high": 0.9}, "per_class": {}}
+    refresh_metrics(folder, {"format": 1, "unit": "patient", "looks": 1, "splits": {"test": split}})
+    assert "AUROC: 0.750 (0.500 to 0.900)" in (folder / "card.md").read_text()
+    assert json.loads((folder / "metrics.json").read_text())["splits"]["test"]["n"] == 9
+    assert fixed == {file.name: file.read_bytes() for file in folder.iterdir() if file.name in fixed}
+    Model.load(folder, "cpu")
