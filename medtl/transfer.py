@@ -41,5 +41,5 @@ class TransferSettings(Settings):
     """Stop after so many epochs without a better `monitor`; default: never."""
     ema: Share = 0.0
     """Decay of an exponential moving average of the weights, which is what validation judges and the package holds; 0 = off."""
-    probe_penalty: tuple[Positive, ...] = (1e-4, 1e-3, 1e-2, 1e-1)
+    probe_penalty: tuple[Positive, ...] = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
     """L2 strengths of the linear probe to choose from on validation (mean loss + penalty / 2 · |w|², standardised features)."""

@@ -1,0 +1,68 @@
+"""Files that are either whole or absent: written beside, flushed to disk, checked, moved into place. And one writer a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from medtl.errors import MedtlError
+
+
+def write_atomically(path: Path, write: Callable[[Path], None], verify: Callable[[Path], object] | None = None) -> None:
+    """Let `write` fill a temporary file in the same folder, flush it to disk, let `verify` read it back, then replace `path`.
+
+    A kill or a full disk at any moment leaves the old file or the new one, never a torn one; the temporary file is removed
+    on an error (a killed process may leave one, whose name begins with a dot).
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        _flush(temporary)
+        if verify is not None:
+            verify(temporary)
+        os.replace(temporary, path)
+        _flush(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file atomically."""
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))  # type: ignore[arg-type, return-value]
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically; NaN and infinity are refused (ValueError)."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock while writing into it; a second writer is refused, a killed one leaves no lock behind."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise MedtlError(
+                f"{folder} is being written by another medtl process; wait for it or choose another folder with --out"
+            ) from None
+        yield
+
+
+def _flush(path: Path) -> None:
+    """fsync a file, or a folder's entries."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,269 @@
+"""`medtl train`: one config → a run folder with a trained, calibrated, packaged model. Never reads a test image's answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from medtl import measurements, predictions, records
+from medtl.cohorts.joining import read_cohorts
+from medtl.cohorts.splitting import fold_records, make_records
+from medtl.contracts import VALIDATION
+from medtl.errors import GateRefusal, MedtlError
+from medtl.evaluation import metrics_file
+from medtl.evaluation.summary import summarize
+from medtl.evaluation.table import lines
+from medtl.experiment.load import data_root, load_experiment
+from medtl.experiment.save import save_experiment
+from medtl.experiment.schema import Experiment
+from medtl.files import locked, write_json
+from medtl.flows.judging import unit_of, write_predictions
+from medtl.flows.run import Run, load_run
+from medtl.imaging.cache import cache_dir
+from medtl.imaging.store import Store, open_store
+from medtl.model import package
+from medtl.model.answers import answer_table
+from medtl.terminal import Line
+from medtl.training import machine
+from medtl.training.environment import describe
+from medtl.training.fit import Fitted, build_classifier, calibrate, fit
+from medtl.training.log import Log, loggers
+
+
+def train(
+    config: Path | str,
+    data: Path | str | None = None,
+    weights: Path | str | None = None,
+    overrides: Sequence[str] = (),
+    out: Path | str | None = None,
+    resume: bool = False,
+    expect: Path | str | None = None,
+) -> Run:
+    """Train the experiment described by `config` and return its run.
+
+    data: the data root, default the config's folder. weights: takes the place of `backbone.weights`. out: the run folder itself,
+    default `runs/<name>/<time>`; it must be new or empty unless `resume`, which continues an unfinished run (the newest of
+    this name where `out` is not given). expect: a finished run that this one must repeat, else GateRefusal (exit code 3).
+    """
+    started, cpu = time.monotonic(), time.process_time()
+    if weights is not None:
+        overrides = [*overrides, f"backbone.weights={Path(weights).resolve()}"]
+    experiment = load_experiment(Path(config), overrides)
+    root = data_root(Path(config), Path(data) if data else None)
+    folder = _run_folder(experiment, Path(out) if out else None, resume)
+    with locked(folder):
+        line, log = Line(), Log(folder / "log.jsonl")
+        try:
+            experiment = _settled(experiment, folder, root)
+            torch.set_num_threads(experiment.trainer.threads or 1)
+            rows, store = _images(experiment, folder, root, line, log)
+            _train_folds(experiment, rows, store, root, folder, log, line)
+            log.event("finished", wall_seconds=round(time.monotonic() - started, 1), cpu_seconds=round(time.process_time() - cpu, 1))
+        except KeyboardInterrupt:
+            line.keep(f"stopped; continue with: medtl train {config} --resume --out {folder}")
+            raise
+        finally:
+            log.close()
+    run = load_run(folder)
+    metrics = run.metrics()
+    line.keep(f"\nvalidation\n{lines(metrics['splits'][VALIDATION], experiment.task, metrics['unit'])}\n")
+    line.keep(f"run: {folder}\nmodel: {folder / 'model'}\nnext: medtl evaluate {folder}   (opens the test images, and counts the look)")
+    if expect is not None:
+        _compare(run, load_run(Path(expect)))
+    return run
+
+
+def _run_folder(experiment: Experiment, out: Path | None, resume: bool) -> Path:
+    base = Path("runs") / experiment.name
+    if out is None and resume:
+        unfinished = [folder for folder in sorted(base.glob("*")) if (folder / "experiment.yaml").exists() and not _finished(folder)]
+        if not unfinished:
+            raise MedtlError(f"--resume: {base} holds no unfinished run of '{experiment.name}'; name the run folder with --out")
+        return unfinished[-1]
+    folder = out or base / datetime.now().strftime("%Y%m%d-%H%M%S")
+    if folder.exists() and any(folder.iterdir()) and not resume:
+        raise MedtlError(f"{folder} is not empty, and a run is never overwritten; choose another --out, or continue it with --resume")
+    if resume and _finished(folder):
+        raise MedtlError(f"{folder} is finished; there is nothing to resume")
+    return folder
+
+
+def _finished(folder: Path) -> bool:
+    return (folder / "model" / "model.json").exists() and (folder / "metrics.json").exists()
+
+
+def _settled(experiment: Experiment, folder: Path, root: Path) -> Experiment:
+    """The experiment with what the machine decides filled in; on resume, what was decided then, if nothing else changed."""
+    snapshot = folder / "experiment.yaml"
+    if snapshot.exists():
+        before = load_experiment(snapshot)
+        if before.model_copy(update={"trainer": experiment.trainer}) != experiment:
+            raise MedtlError(f"--resume: {folder} was begun with other settings (see {snapshot}); resume with the same config and options")
+        return before
+    trainer = machine.decide(experiment.trainer)
+    experiment = experiment.model_copy(update={"trainer": trainer})
+    if trainer.precision == "auto":
+        experiment = experiment.model_copy(update={"trainer": _with_precision(experiment, root)})
+    save_experiment(experiment, snapshot)
+    write_json(folder / "environment.json", describe(root))
+    return experiment
+
+
+def _with_precision(experiment: Experiment, root: Path) -> object:
+    """Probe a few training steps of the network itself where bfloat16 may pay."""
+    trainer = experiment.trainer
+    if experiment.transfer.strategy == "linear-probe":
+        return trainer.model_copy(update={"precision": "float32"})
+    classifier = None
+
+    def step() -> None:
+        nonlocal classifier
+        if classifier is None:
+            classifier = build_classifier(experiment, root).train()
+        image = experiment.image
+        images = torch.zeros(8, image.size, image.size, image.channels, dtype=torch.uint8, device=trainer.device)
+        classifier(images).float().square().mean().backward()
+
+    return machine.decide_precision(trainer, step)
+
+
+def _images(experiment: Experiment, folder: Path, root: Path, line: Line, log: Log) -> tuple[pd.DataFrame, Store]:
+    """Records and store of all images, row for row; on resume the records of the run, whose files must not have changed."""
+    file = folder / "records.csv"
+    if file.exists():
+        rows = records.read(file)
+        store = open_store(rows[records.KEY], root, experiment.image, cache_dir(), line.progress("images"))
+        if not (store.measurements["sha256"].to_numpy() == rows["sha256"].to_numpy()).all():
+            raise MedtlError(f"--resume: image files have changed since {file} was written; start a new run")
+        return rows, store
+    source = read_cohorts(experiment, root)
+    source.table.sort_values(records.KEY, inplace=True, ignore_index=True)
+    store = open_store(source.table[records.KEY], root, experiment.image, cache_dir(), line.progress("images"))
+    _refuse_broken(source.table, store, experiment)
+    rows = make_records(source.table, store.measurements, experiment, root)
+    rows = rows.sort_values(records.KEY, ignore_index=True)
+    for note in source.notes:
+        line.keep(note)
+    quarantined = store.measurements[~store.usable]
+    for broken in quarantined.itertuples():
+        line.keep(f"quarantined: {broken.image}: {broken.reason} [{broken.quarantine}]")
+    counts = rows.groupby("split")["group_id"].agg(["size", "nunique"])
+    summary = {split: {"images": int(n), "groups": int(groups)} for split, (n, groups) in counts.iterrows()}
+    log.event("images", splits=summary, decoded=store.decoded, quarantined=len(quarantined), notes=source.notes)
+    line.keep(
+        "  ".join(
+            f"{split or 'cross-validation'}: {part['images']:,} images of {part['groups']:,} groups" for split, part in summary.items()
+        )
+    )
+    measurements.write(store.measurements, folder / "measurements.csv")
+    records.write(rows, file)
+    return rows, store
+
+
+def _refuse_broken(table: pd.DataFrame, store: Store, experiment: Experiment) -> None:
+    """Stop where too many of one cohort's images cannot be used."""
+    for domain in table["domain"].unique():
+        own = (table["domain"] == domain).to_numpy()
+        broken = store.measurements[own & ~store.usable]
+        if len(broken) > experiment.image.quarantine_share * own.sum():
+            examples = "\n".join(f"  - {row.image}: {row.reason} [{row.quarantine}]" for row in broken.head(20).itertuples())
+            raise MedtlError(
+                f"{len(broken)} of {own.sum()} images of cohort '{domain}' cannot be used, more than image.quarantine_share allows "
+                f"({experiment.image.quarantine_share:.0%}):\n{examples}"
+            )
+
+
+def _train_folds(experiment: Experiment, rows: pd.DataFrame, store: Store, root: Path, folder: Path, log: Log, line: Line) -> None:
+    """One fit, or one per fold with the ensemble above them."""
+    folds = experiment.split.folds
+    if folds is None:
+        fitted = _train_one(experiment, rows, store, root, folder, log, line)
+        _package(experiment, folder, [fitted], rows, store)
+        return
+    members, parts = [], []
+    for fold in range(folds):
+        line.keep(f"fold {fold + 1} of {folds}")
+        own = fold_records(rows, fold, experiment.split)
+        place = folder / "folds" / str(fold)
+        fold_log = Log(place / "log.jsonl")
+        fitted = _train_one(experiment, own, store, root, place, fold_log, line)
+        fold_log.close()
+        _package(experiment, place, [fitted], own, store)
+        members.append(fitted)
+        parts.append(predictions.read(place / "predictions.csv").assign(fold=str(fold), member=str(fold)))
+    together = pd.concat(parts, ignore_index=True)
+    write_predictions(together, folder / "predictions.csv")
+    _write_metrics(together, experiment, rows, folder, None)
+    _package(experiment, folder, members, rows, store)
+
+
+def _train_one(experiment: Experiment, rows: pd.DataFrame, store: Store, root: Path, folder: Path, log: Log, line: Line) -> Fitted:
+    """Fit, and write the run's tables (validation only)."""
+    if not (folder / "records.csv").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        records.write(rows, folder / "records.csv")
+    fitted = fit(experiment, rows, store, root, folder / "checkpoints", log, line, loggers(experiment.tracking, folder, experiment.name))
+    log.event("fitted", **fitted.history)
+    judged = rows[(rows["split"] == VALIDATION) & (rows["label"] != "")]
+    table = answer_table(
+        judged.rename(columns={"label": "truth"}),
+        fitted.logits[None],
+        [""] * len(judged),
+        task=experiment.task,
+        prior_shift=fitted.prior_shift,
+        calibration=fitted.calibration,
+        threshold=fitted.threshold,
+    )
+    write_predictions(table, folder / "predictions.csv")
+    _write_metrics(table, experiment, judged, folder, fitted.threshold)
+    return fitted
+
+
+def _write_metrics(table: pd.DataFrame, experiment: Experiment, rows: pd.DataFrame, folder: Path, threshold: float | None) -> None:
+    """Of validation. Folds have a threshold each, so their common table names none."""
+    entry = summarize(table.assign(member=""), experiment.task, threshold=threshold)  # a fold's row is the answer
+    metrics_file.write(folder / "metrics.json", {VALIDATION: entry}, unit_of(rows), looks=0)
+
+
+def _package(experiment: Experiment, folder: Path, members: Sequence[Fitted], rows: pd.DataFrame, store: Store) -> None:
+    """Write `model/`. An ensemble's calibration and threshold are fitted on the members' own validation images, one member each."""
+    if len(members) == 1:
+        calibrated, cut = members[0].calibration, members[0].threshold
+        judged = len(members[0].logits)
+    else:
+        table = predictions.read(folder / "predictions.csv")
+        truth = table["truth"].map({name: k for k, name in enumerate(experiment.task.names)}).to_numpy(np.int64)
+        shift = np.array([members[int(fold)].prior_shift for fold in table["fold"]])
+        calibrated, cut = calibrate(experiment, (predictions.logits(table) - shift)[None], np.zeros(shift.shape[1]), truth)
+        judged = len(table)
+    package.save(
+        folder / "model",
+        members=[fitted.classifier for fitted in members],
+        experiment=experiment,
+        calibration=calibrated,
+        threshold=cut,
+        prior_shift=[fitted.prior_shift for fitted in members],
+        metrics=metrics_file.read(folder / "metrics.json"),
+        training={"history": [fitted.history for fitted in members]},
+        fitted_n=judged,
+        training_images=_training_pixels(rows, store),
+    )
+
+
+def _training_pixels(rows: pd.DataFrame, store: Store) -> list[str]:
+    """Pixel hashes of everything that the model has learned from or was chosen by."""
+    learned = rows["split"].isin(["train", "validation"]).to_numpy() | (rows["fold"] != "").to_numpy()
+    return sorted(set(store.measurements["pixel_hash"][learned & store.usable]))
+
+
+def _compare(run: Run, expected: Run) -> None:
+    """Refuse where a replay differs from the run it repeats."""
+    ours, theirs = run.metrics()["splits"][VALIDATION], expected.metrics()["splits"][VALIDATION]
+    if ours != theirs:
+        raise GateRefusal(f"{run.folder} does not repeat {expected.folder}: the validation metrics differ (see both metrics.json)")

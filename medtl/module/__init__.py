@@ -1,0 +1,1 @@
+"""What learns: the classifier (plain torch) and the Lightning module that fine-tunes it."""

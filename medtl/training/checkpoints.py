@@ -1,0 +1,95 @@
+"""Checkpoints that a kill or a full disk cannot cost: one writer, two kept, the newest readable one is resumed.
+
+Lightning's own writer moves a file from the system's temporary folder without flushing it, so a full disk can destroy the
+last good checkpoint; this one writes in the same folder, flushes, reads back and only then replaces (see `medtl.files`).
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.plugins import CheckpointIO
+from safetensors.torch import load_file, save_file
+
+from medtl.files import write_atomically
+from medtl.module.classifier import Classifier
+from medtl.module.transfer_module import TransferModule
+
+KEPT = 2
+
+
+class SafeCheckpointIO(CheckpointIO):
+    """Lightning's door to the file system."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        write_atomically(Path(path), lambda temporary: torch.save(checkpoint, temporary), _load)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        return _load(Path(path))
+
+    def remove_checkpoint(self, path: Any) -> None:
+        Path(path).unlink(missing_ok=True)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return checkpoint
+
+
+def newest(folder: Path) -> Path | None:
+    """The newest checkpoint that can be read, or None; a torn one is passed over."""
+    for path in sorted(folder.glob("epoch-*.ckpt"), reverse=True):
+        try:
+            _load(path)
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
+            continue
+        return path
+    return None
+
+
+def save_weights(classifier: Classifier, path: Path) -> None:
+    """Weights alone, as safetensors, with the same bytes for the same weights."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in classifier.state_dict().items()}
+    write_atomically(path, lambda temporary: save_file(tensors, temporary), load_file)
+
+
+def load_weights(classifier: Classifier, path: Path) -> None:
+    """The inverse of :func:`save_weights`."""
+    classifier.load_state_dict(load_file(path))
+
+
+class Keeper(pl.Callback):
+    """After every epoch: keep the best weights by validation, stop when patience is over, write the checkpoint to resume from."""
+
+    def __init__(self, folder: Path, patience: int | None):
+        self.folder, self.patience = folder, patience
+        self.best, self.best_epoch = -math.inf, -1
+
+    @property
+    def best_file(self) -> Path:
+        """Weights of the best epoch so far."""
+        return self.folder / "best.safetensors"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, TransferModule)
+        if module.score > self.best:
+            self.best, self.best_epoch = module.score, trainer.current_epoch
+            if trainer.is_global_zero:
+                save_weights(module.judged, self.best_file)
+        if self.patience is not None and trainer.current_epoch - self.best_epoch >= self.patience:
+            trainer.should_stop = True
+        trainer.save_checkpoint(self.folder / f"epoch-{trainer.current_epoch:04d}.ckpt")
+        if trainer.is_global_zero:
+            for old in sorted(self.folder.glob("epoch-*.ckpt"))[:-KEPT]:
+                old.unlink()

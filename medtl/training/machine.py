@@ -1,0 +1,76 @@
+"""What the machine decides: device, threads, precision. Decided once per run and written into the resolved experiment."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+import torch
+
+from medtl.errors import MedtlError
+from medtl.experiment.schema import TrainerSettings
+
+
+def why_no_gpu() -> str:
+    """One sentence for a person who expected a GPU; empty where there is one."""
+    if torch.cuda.is_available():
+        return ""
+    if torch.version.cuda is None:
+        return "this build of torch has no CUDA support"
+    if not os.path.exists("/proc/driver/nvidia/version") and not os.path.exists("/dev/nvidiactl"):
+        return "no NVIDIA driver is loaded on this machine"
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "unset") in ("", "-1"):
+        return "CUDA_VISIBLE_DEVICES hides every GPU"
+    return f"the NVIDIA driver does not serve CUDA {torch.version.cuda}, which this torch was built for"
+
+
+def available_cpus() -> int:
+    """CPUs that this process may use (containers and task sets counted in)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def decide(settings: TrainerSettings) -> TrainerSettings:
+    """Replace `device: auto` and `threads: null` by what holds here; `precision: auto` is left to :func:`decide_precision`."""
+    reason = why_no_gpu()
+    if settings.device == "cuda" and reason:
+        raise MedtlError(f"trainer.device: cuda is asked for, but {reason}; allowed here: cpu, auto")
+    device = settings.device if settings.device != "auto" else ("cpu" if reason else "cuda")
+    return settings.model_copy(update={"device": device, "threads": settings.threads or available_cpus()})
+
+
+def decide_precision(settings: TrainerSettings, step: Callable[[], None]) -> TrainerSettings:
+    """Replace `precision: auto`: bfloat16 where three probe steps are at least 1.15 times as fast, else float32.
+
+    `step` runs one forward and backward pass of the network at hand on throw-away data. Without hardware support
+    (AVX-512-BF16 or AMX on a CPU) bfloat16 is emulated and never faster, so nothing is probed.
+    """
+    if settings.precision != "auto":
+        return settings
+    supported = torch.cuda.is_bf16_supported() if settings.device == "cuda" else _cpu_has_bfloat16()
+    precision = "float32"
+    if supported:
+        plain = _seconds(step, settings.device)
+        with torch.autocast(settings.device, torch.bfloat16):
+            precision = "bfloat16" if _seconds(step, settings.device) * 1.15 < plain else "float32"
+    return settings.model_copy(update={"precision": precision})
+
+
+def _cpu_has_bfloat16() -> bool:
+    try:
+        flags = open("/proc/cpuinfo").read()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _seconds(step: Callable[[], None], device: str) -> float:
+    """The fastest of three steps after a warm-up: the probe must not be decided by a neighbour's load."""
+    taken = []
+    for _ in range(4):
+        start = time.perf_counter()
+        step()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        taken.append(time.perf_counter() - start)
+    return min(taken[1:])

@@ -1,0 +1,57 @@
+"""Augmentation: what it draws depends on (seed, epoch, image) alone, and what it draws is what it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medtl.augmentation import AugmentationSettings, augment, draw
+
+NEUTRAL = {"rotate": 0, "scale": 0, "translate": 0, "brightness": 0, "contrast": 0}
+
+
+def _images(n: int = 4, size: int = 24, channels: int = 3) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (n, size, size, channels), np.uint8)
+
+
+def test_neutral_settings_change_nothing():
+    images = _images()
+    assert augment(images, np.arange(4), AugmentationSettings(**NEUTRAL), 0, 0) is images
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_image_is_changed_alike_in_every_batch(channels):
+    images, settings = _images(channels=channels), AugmentationSettings(flip="both")
+    together = augment(images, np.arange(4), settings, seed=3, epoch=2)
+    alone = augment(images[2:3], np.array([2]), settings, seed=3, epoch=2)
+    assert np.array_equal(together[2:3], alone)
+    assert together.shape == images.shape and together.dtype == np.uint8
+    assert not np.array_equal(together[2:3], augment(images[2:3], np.array([2]), settings, seed=3, epoch=3))
+    assert not np.array_equal(together[2:3], augment(images[2:3], np.array([2]), settings, seed=4, epoch=2))
+
+
+def test_flips_are_exact_mirrors():
+    images, settings = _images(1), AugmentationSettings(flip="both", **NEUTRAL)
+    mirrors = {image.tobytes() for image in (images[0], images[0][:, ::-1], images[0][::-1], images[0][::-1, ::-1])}
+    seen = {augment(images, np.array([0]), settings, 0, epoch).tobytes() for epoch in range(40)}
+    assert seen == mirrors
+
+
+@given(seed=st.integers(0, 2**31 - 1), epoch=st.integers(0, 1000), position=st.integers(0, 10**6))
+def test_parameters_stay_within_their_ranges(seed, epoch, position):
+    settings = AugmentationSettings(rotate=20, scale=0.25, translate=0.1, brightness=0.1, contrast=0.3)
+    matrix, table = draw(settings, seed, epoch, position, size=100)
+    zoom = np.sqrt(np.linalg.det(matrix[:, :2]))
+    assert 1 / 1.25 - 1e-9 <= zoom <= 1.25 + 1e-9
+    assert abs(np.rad2deg(np.arctan2(matrix[0, 1], matrix[0, 0]))) <= 20 + 1e-9
+    centre = matrix @ np.array([49.5, 49.5, 1])
+    assert np.all(np.abs(centre - 49.5) <= 10 + 1e-9)
+    assert np.all(np.diff(table.astype(int)) >= 0)
+
+
+def test_draws_fill_their_ranges():
+    settings = AugmentationSettings(rotate=20, scale=0, translate=0, brightness=0, contrast=0)
+    angles = [np.rad2deg(np.arctan2(*draw(settings, 0, epoch, 7, 10)[0][0, 1::-1])) for epoch in range(500)]
+    assert -20 < min(angles) < -18 and 18 < max(angles) < 20 and abs(np.mean(angles)) < 2

@@ -1,0 +1,96 @@
+"""A store, a network and a config small enough to train in a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from medtl.augmentation import AugmentationSettings
+from medtl.datamodule import Part, StoredImages
+from medtl.experiment.schema import Experiment
+from medtl.module.classifier import Classifier
+
+SIZE = 16
+
+
+class ArrayStore:
+    """The part of `imaging.store.Store` that training uses, over an array in memory."""
+
+    def __init__(self, images: np.ndarray):
+        self.images = images
+
+    def read(self, indices: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        return self.images[indices]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+class TinyNetwork(nn.Module):
+    """Two convolutions with a batch norm; knows its own statistics, like `backbones.network.Network`."""
+
+    dim = 8
+
+    def __init__(self, channels: int = 1):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, 8, 3, 2, 1),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Conv2d(8, 8, 3, 2, 1),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+        self.description, self.provenance = {"architecture": "tiny"}, {"source": "none"}
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.body((x - 0.5) / 0.25)
+
+
+def make_images(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Noise, with a bright square in the upper left where the class is 1."""
+    rng = np.random.default_rng(seed)
+    images, targets = rng.integers(0, 160, (n, SIZE, SIZE, 1), np.uint8), rng.integers(0, 2, n)
+    images[targets == 1, 2:8, 2:8] += 90
+    return images, targets.astype(np.int64)
+
+
+@pytest.fixture
+def experiment() -> Experiment:
+    return Experiment.model_validate(
+        {
+            "name": "tiny",
+            "task": {"classes": {"dark": ["0"], "bright": ["1"]}},
+            "cohorts": [{"name": "folders"}],
+            "backbone": {"name": "tiny", "weights": "imagenet"},
+            "image": {"size": SIZE, "channels": 1},
+            "transfer": {"strategy": "full", "epochs": 4, "batch": 8, "rate": 0.01, "ema": 0.9},
+            "trainer": {"device": "cpu", "threads": 1, "precision": "float32"},
+        }
+    )
+
+
+@pytest.fixture
+def data() -> StoredImages:
+    images, targets = make_images(60)
+    places = np.arange(60)
+    store = ArrayStore(images)
+    train, validation = Part(places[:40], targets[:40]), Part(places[40:], targets[40:])
+    return StoredImages(store, train, validation, AugmentationSettings(), batch=8, seed=0)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def classifier() -> Classifier:
+    torch.manual_seed(0)
+    return Classifier(TinyNetwork(), 2, dropout=0.3)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> SimpleNamespace:
+    return SimpleNamespace(folder=tmp_path / "checkpoints", log=tmp_path / "log.jsonl")

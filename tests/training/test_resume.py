@@ -1,0 +1,52 @@
+"""An interrupted fine-tuning ends in the very weights of an uninterrupted one."""
+
+from __future__ import annotations
+
+import copy
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from medtl.imbalance.losses import cross_entropy
+from medtl.module.transfer_module import TransferModule
+from medtl.terminal import Line
+from medtl.training.finetune import finetune
+from medtl.training.log import Log
+
+LOSS = cross_entropy.build(cross_entropy.Settings(), np.array([20.0, 20.0]), 0.05)
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing in between may catch it and tidy up."""
+
+
+def _fit(classifier, data, experiment, folder: Path):
+    return finetune(classifier, LOSS, data, experiment, folder, Log(folder.parent / "log.jsonl"), Line(io.StringIO()), [])
+
+
+@pytest.mark.parametrize("epoch, batch, ema", [(0, 3, 0.0), (1, 0, 0.9), (3, 4, 0.9)])
+def test_resuming_repeats_the_lost_epoch(classifier, data, experiment, tmp_path, monkeypatch, epoch, batch, ema):
+    experiment = experiment.model_copy(update={"transfer": experiment.transfer.model_copy(update={"ema": ema})})
+    whole, cut = copy.deepcopy(classifier), copy.deepcopy(classifier)
+    reached = _fit(whole, data, experiment, tmp_path / "whole")
+
+    step = TransferModule.training_step
+
+    def dying(self, given, index):
+        if self.current_epoch == epoch and index == batch:
+            raise Killed
+        return step(self, given, index)
+
+    monkeypatch.setattr(TransferModule, "training_step", dying)
+    with pytest.raises(Killed):
+        _fit(cut, data, experiment, tmp_path / "cut")
+    monkeypatch.setattr(TransferModule, "training_step", step)
+    resumed = copy.deepcopy(classifier)
+    again = _fit(resumed, data, experiment, tmp_path / "cut")
+
+    assert again == reached
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
