@@ -23,6 +23,12 @@ class Line:
             self.out.write(f"\r\x1b[K{text}")
             self.out.flush()
 
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._live:
+            self.out.write("\r\x1b[K")
+            self.out.flush()
+
     def keep(self, text: str) -> None:
         """Print a line that stays."""
         self.out.write(("\r\x1b[K" if self._live else "") + text + "\n")

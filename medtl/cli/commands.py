@@ -59,7 +59,7 @@ def check(
     _refuse_mistakes_early(config, set_)
     from medtl.flows.check import check
 
-    check(config, data, weights, set_ or (), out)
+    print(check(config, data, weights, set_ or (), out))
 
 
 @app.command()
@@ -96,11 +96,13 @@ def evaluate(
         list[str] | None, typer.Option("--map", metavar="LABEL=CLASS", help="What a label means here: --map PNA=pneumonia.")
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the results go.")] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where a run's images are now, if they were moved.")] = None,
+    allow_seen: Annotated[bool, typer.Option("--allow-seen", help="Judge on images that the model has learned from all the same.")] = False,
 ) -> None:
     """Judge a run on its test images, or a model elsewhere."""
     from medtl.flows.evaluate import evaluate
 
-    evaluate(target, manifest, _pairs("--column", column), _pairs("--map", map_), out)
+    evaluate(target, manifest, _pairs("--column", column), _pairs("--map", map_), out, data=data, allow_seen=allow_seen)
 
 
 @app.command()

@@ -1,0 +1,187 @@
+"""`medtl check`: everything that training would meet, before it: settings, images, splits, device, cost, the first batch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from medtl import measurements, records
+from medtl.cohorts.joining import Source, read_cohorts
+from medtl.cohorts.splitting import fold_records, make_records
+from medtl.contracts import EXCLUDED, SPLITS, TRAIN, VALIDATION
+from medtl.datamodule import Part
+from medtl.errors import MedtlError, listed
+from medtl.experiment.load import data_root, load_experiment
+from medtl.experiment.schema import Experiment
+from medtl.flows.contact_sheet import write_contact_sheet
+from medtl.flows.rehearsal import GIGABYTE, Cost, Rehearsal, cost, rehearse
+from medtl.imaging.cache import cache_dir
+from medtl.imaging.store import Store, open_store
+from medtl.terminal import Line
+from medtl.training import machine
+from medtl.training.fit import parts_of
+
+SAMPLE = 64
+"""Images that are decoded to learn how long all of them would take; a batch more where batches are larger."""
+PATIENCE = 60.0
+"""Seconds of decoding up to which all images are read, so that the answer is exact."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found; `str()` is what the command prints."""
+
+    experiment: Experiment
+    records: pd.DataFrame
+    """Of all images; with k folds, those of the first fold."""
+    exact: bool
+    """Whether all images were read; otherwise identical images in several files and unreadable ones are not known yet."""
+    quarantined: pd.DataFrame
+    decode_minutes: float
+    """Still to come."""
+    notes: list[str]
+    rehearsal: Rehearsal
+    cost: Cost
+
+    def __str__(self) -> str:
+        return "\n".join([*_settings_said(self), *_images_said(self), *_machine_said(self), *_batch_said(self)])
+
+
+def check(
+    config: Path | str,
+    data: Path | str | None = None,
+    weights: Path | str | None = None,
+    overrides: Sequence[str] = (),
+    out: Path | str | None = None,
+) -> Check:
+    """Look at what `config` asks for. Arguments as of :func:`medtl.flows.train.train`, but `out`: a PNG for the first batch.
+
+    Raises every MedtlError that training would raise before its first step.
+    """
+    if weights is not None:
+        overrides = [*overrides, f"backbone.weights={json.dumps(str(Path(weights).resolve()))}"]
+    if out is not None and Path(out).suffix.lower() != ".png":
+        raise MedtlError(f"--out {out}: the first batch is written as a picture; give a name that ends in .png")
+    experiment = load_experiment(Path(config), overrides)
+    root = data_root(Path(config), data)
+    trainer = machine.decide(experiment.trainer)
+    torch.set_num_threads(trainer.threads or 1)
+    experiment = experiment.model_copy(update={"trainer": trainer})
+    line = Line()
+    source = read_cohorts(experiment, root)
+    source.table.sort_values(records.KEY, inplace=True, ignore_index=True)
+    looked = _look(source, experiment, root, line)
+    rows = looked.rows if experiment.split.folds is None else fold_records(looked.rows, 0, experiment.split)
+    line.show("a few training steps …")
+    rehearsed = rehearse(experiment, looked.store, _training_part(rows, looked, experiment), root)
+    if out is not None:
+        write_contact_sheet(rehearsed.images, [experiment.task.names[target] for target in rehearsed.targets], Path(out))
+    counts = rows["split"].value_counts()
+    spent = cost(experiment, rehearsed, int(counts.get(TRAIN, 0)), int(counts.get(VALIDATION, 0)), len(rows))
+    broken = looked.store.measurements[~looked.store.usable]
+    line.clear()
+    return Check(experiment, rows, looked.exact, broken, looked.decode_minutes, source.notes, rehearsed, spent)
+
+
+@dataclass(frozen=True)
+class _Looked:
+    rows: pd.DataFrame
+    store: Store
+    places: dict[tuple[str, int], int]
+    """(image, frame) → position in the store, which may hold a sample only."""
+    exact: bool
+    decode_minutes: float
+
+
+def _look(source: Source, experiment: Experiment, root: Path, line: Line) -> _Looked:
+    """Decode a sample; then all images, if that is soon done, else take the unread ones for readable and different."""
+    keys = source.table[records.KEY]
+    sample = keys.iloc[np.unique(np.linspace(0, len(keys) - 1, max(SAMPLE, 2 * experiment.transfer.batch)).astype(int))]
+    started = time.monotonic()
+    store = open_store(sample, root, experiment.image, cache_dir(), line.progress("images, a sample"))
+    per_image = (time.monotonic() - started) / max(1, len(sample))
+    left = per_image * (len(keys) - len(sample))
+    exact = store.decoded == 0 or left <= PATIENCE
+    if exact:
+        store, left = open_store(keys, root, experiment.image, cache_dir(), line.progress("images")), 0.0
+    measured = store.measurements
+    unread = keys.merge(measured[records.KEY], how="left", indicator=True).query("_merge == 'left_only'")[records.KEY]
+    assumed = measurements.table([{**measurements.row({}), "image": image, "frame": frame} for image, frame in unread.to_numpy()])
+    rows = make_records(source.table, pd.concat([measured, assumed], ignore_index=True) if len(assumed) else measured, experiment, root)
+    places = {(image, int(frame)): place for place, (image, frame) in enumerate(measured[records.KEY].to_numpy())}
+    return _Looked(rows, store, places, exact, left / 60)
+
+
+def _training_part(rows: pd.DataFrame, looked: _Looked, experiment: Experiment) -> Part:
+    """The training images that the store holds; a sample in which a class is missing stands for all the same."""
+    part = parts_of(rows, experiment)[TRAIN]
+    places = np.array([looked.places.get((image, int(frame)), -1) for image, frame in rows[records.KEY].to_numpy()[part.positions]])
+    held = (places >= 0) & looked.store.usable[places]
+    if held.sum() < 2:
+        raise MedtlError("none of the sampled training images can be read; `medtl train` would stop: look at the paths and --data")
+    return Part(places[held], part.targets[held])
+
+
+def _settings_said(found: Check) -> list[str]:
+    experiment = found.experiment
+    backbone, transfer = experiment.backbone, experiment.transfer
+    network = f"{backbone.name} (weights: {Path(backbone.weights).name})"
+    plan = f"{transfer.strategy}, {transfer.epochs} epochs, batches of {transfer.batch}"
+    return [f"settings     right: {experiment.name}; {len(experiment.task.names)} classes, {network}, {plan}"]
+
+
+def _images_said(found: Check) -> list[str]:
+    rows = found.records
+    groups = rows["group_id"].nunique()
+    kinds = listed(rows["group_kind"].unique())
+    texts = [f"images       {len(rows):,} images of {groups:,} groups (by {kinds})"]
+    used = rows[rows["label"] != ""]
+    table = pd.crosstab(used["label"], used["split"])
+    table = table.reindex(index=found.experiment.task.names, columns=[split for split in SPLITS if split in table.columns], fill_value=0)
+    texts += [f"             {text}" for text in table.rename_axis(index=None, columns="class").to_string().splitlines()]
+    if found.experiment.split.folds:
+        texts.append(f"             (the first of {found.experiment.split.folds} folds)")
+    unlabelled = int((rows["label"] == "").sum())
+    if unlabelled:
+        texts.append(f"             {unlabelled:,} without a label are {EXCLUDED}")
+    texts += [f"             {note}" for note in found.notes]
+    looked = "" if found.exact else " of the sample that was read; training reads all, and finds identical images then"
+    for code, reason in found.quarantined.groupby("quarantine")["reason"].agg(["size", "first"]).iterrows():
+        texts.append(f"quarantine   {reason['size']:,}{looked}: {reason['first']} [{code}]")
+    return texts if found.exact or len(found.quarantined) else [*texts, f"quarantine   none{looked}"]
+
+
+def _machine_said(found: Check) -> list[str]:
+    trainer, spent = found.experiment.trainer, found.cost
+    reason = machine.why_no_gpu()
+    name = torch.cuda.get_device_name() if trainer.device == "cuda" else f"{trainer.threads} threads"
+    parts = [f"decoding {found.decode_minutes:.1f}"] if found.decode_minutes else ["all images are decoded"]
+    parts += [f"probe {spent.probe_minutes:.1f}"] if spent.probe_minutes else []
+    parts += [f"{found.experiment.transfer.epochs} epochs of {spent.epoch_seconds:.0f} s"] if spent.epoch_seconds else []
+    parts += [f"{found.experiment.split.folds} folds"] if found.experiment.split.folds else []
+    free = shutil.disk_usage(Path.cwd()).free / GIGABYTE
+    faster = "; less where bfloat16 pays" if trainer.precision == "auto" else ""
+    return [
+        f"device       {trainer.device} ({name})" + (f": {reason}" if reason else ""),
+        f"time         about {spent.minutes + found.decode_minutes:.1f} minutes ({', '.join(parts)}{faster})",
+        f"memory       {found.rehearsal.memory_bytes / GIGABYTE:.1f} GB" + (" on the GPU" if trainer.device == "cuda" else ""),
+        f"disk         {spent.store_bytes / GIGABYTE:.2f} GB of decoded images in the cache, "
+        f"{spent.run_bytes / GIGABYTE:.2f} GB for the run ({free:,.0f} GB free here)",
+    ]
+
+
+def _batch_said(found: Check) -> list[str]:
+    images, targets = found.rehearsal.images, found.rehearsal.targets
+    counts = ", ".join(f"{name} {int((targets == k).sum())}" for k, name in enumerate(found.experiment.task.names))
+    return [
+        f"first batch  {images.shape} {images.dtype}, from {images.min()} to {images.max()}, mean {images.mean():.0f}, "
+        f"standard deviation {images.std():.0f}; {counts}"
+    ]

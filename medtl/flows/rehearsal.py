@@ -1,0 +1,131 @@
+"""What a training would cost here, measured on its own network with a few throw-away steps."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from medtl.datamodule import Part, StoredImages
+from medtl.experiment.schema import Experiment
+from medtl.imaging.store import Store
+from medtl.module.classifier import Classifier, as_input
+from medtl.training.fit import balance, build_classifier
+
+STEPS = 3
+GIGABYTE = 1e9
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """Seconds and bytes of one training on this machine, and the first batch it would see."""
+
+    step_seconds: float
+    """One optimiser step, augmentation included; 0 where no layer but the head learns."""
+    forward_seconds: float
+    """One image through the frozen network."""
+    memory_bytes: int
+    """The most that this process (on a GPU: the device) has held so far."""
+    model_bytes: int
+    images: NDArray[np.uint8]
+    """(B, S, S, C): the first training batch, augmented as training would."""
+    targets: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a whole training is expected to take."""
+
+    probe_minutes: float
+    epoch_seconds: float
+    minutes: float
+    store_bytes: int
+    run_bytes: int
+
+
+def rehearse(experiment: Experiment, store: Store, train: Part, root: Path) -> Rehearsal:
+    """Build network and head, run a few steps on the images at `train`, throw everything away. The weights must be at hand."""
+    classifier = build_classifier(experiment, root)
+    images, targets = _first_batch(experiment, store, train)
+    device = experiment.trainer.device
+    network = classifier.network.eval()
+
+    def forward() -> None:
+        with torch.inference_mode():
+            network.features(as_input(torch.from_numpy(images).to(device)))
+
+    forward_seconds = _fastest(forward, device) / len(images)
+    step_seconds = 0.0
+    if experiment.transfer.strategy != "linear-probe":
+        step_seconds = _fastest(_step(classifier, experiment, store, train), device)
+    model_bytes = sum(tensor.numel() * tensor.element_size() for tensor in classifier.state_dict().values())
+    return Rehearsal(step_seconds, forward_seconds, _memory(device), model_bytes, images, targets)
+
+
+def cost(experiment: Experiment, rehearsed: Rehearsal, train: int, validation: int, images: int) -> Cost:
+    """From `train` and `validation` images (of one fold) and all `images` to minutes and bytes of the whole training."""
+    transfer, folds = experiment.transfer, experiment.split.folds or 1
+    judging = validation * rehearsed.forward_seconds
+    probe = (train + validation) * rehearsed.forward_seconds if transfer.strategy in ("linear-probe", "lp-ft") else 0.0
+    steps = max(1, train // min(transfer.batch, train))
+    epoch = 0.0 if transfer.strategy == "linear-probe" else steps * rehearsed.step_seconds + judging
+    total = folds * (probe + transfer.epochs * epoch + judging)
+    # a checkpoint holds the weights and AdamW's two moments; two are kept, beside the best weights and the package
+    copies = 2 * (4 if transfer.ema else 3) + 2 if epoch else 2
+    size = experiment.image.size**2 * experiment.image.channels
+    return Cost(folds * probe / 60, epoch, total / 60, images * size, (folds + (folds > 1)) * copies * rehearsed.model_bytes)
+
+
+def _first_batch(experiment: Experiment, store: Store, train: Part) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    images, targets = next(iter(_data(experiment, store, train).train_dataloader()))
+    return images.numpy(), targets.numpy()
+
+
+def _data(experiment: Experiment, store: Store, train: Part) -> StoredImages:
+    weights = balance(experiment, train.targets).weights
+    return StoredImages(store, train, train, experiment.augmentation, experiment.transfer.batch, experiment.seed, weights)
+
+
+def _step(classifier: Classifier, experiment: Experiment, store: Store, train: Part) -> Callable[[], None]:
+    """One optimiser step on the next batch, read and augmented as in training."""
+    device = experiment.trainer.device
+    classifier.train()
+    loss = balance(experiment, train.targets).loss.to(device)
+    optimizer = torch.optim.AdamW(classifier.parameters(), lr=1e-6)
+    loader = _data(experiment, store, train).train_dataloader()
+
+    def step() -> None:
+        images, targets = next(iter(loader))
+        with torch.autocast(device, torch.bfloat16, enabled=experiment.trainer.precision == "bfloat16"):
+            value = loss(classifier(images.to(device)), targets.to(device), None)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+
+    return step
+
+
+def _fastest(work: Callable[[], None], device: str) -> float:
+    """Seconds of the fastest of a few runs after a warm-up."""
+    taken = []
+    for _ in range(STEPS + 1):
+        start = time.perf_counter()
+        work()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        taken.append(time.perf_counter() - start)
+    return min(taken[1:])
+
+
+def _memory(device: str) -> int:
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # bytes there, kilobytes elsewhere
