@@ -28,6 +28,7 @@ from monai.data import DataLoader, Dataset
 from monai.transforms import (
     Compose,
     EnsureChannelFirstd,
+    EnsureTyped,
     Lambdad,
     LoadImaged,
     NormalizeIntensityd,
@@ -94,7 +95,8 @@ def transforms(size: int, flips: bool, augment: bool) -> Compose:
         RandShiftIntensityd("image", offsets=0.1, prob=0.5),
         *([RandFlipd("image", spatial_axis=0, prob=0.5)] if flips else []),
     ]
-    return Compose([*read, *(random if augment else []), NormalizeIntensityd("image", **IMAGENET, channel_wise=True)])
+    finish = [NormalizeIntensityd("image", **IMAGENET, channel_wise=True), EnsureTyped("image", track_meta=False)]
+    return Compose([*read, *(random if augment else []), *finish])
 
 
 def loaders(run: Path, data: Path, settings: dict[str, Any], workers: int) -> tuple[DataLoader, DataLoader]:
