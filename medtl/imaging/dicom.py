@@ -5,10 +5,13 @@ The grey chain (modality, window, inversion) stands in :mod:`medtl.imaging.grey_
 
 from __future__ import annotations
 
+import contextlib
 import io
+import logging
 import re
 import warnings
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -44,8 +47,7 @@ def read(encoded: Encoded) -> Image:
     Raises:
         ImageError: NOT_AN_IMAGE, NO_PIXELS, BAD_HEADER, TOO_LARGE (by the header), MULTI_FRAME, UNSUPPORTED, NOT_FINITE, DECODE_FAILED.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's warnings quote header values
+    with _quietly():
         dataset = _open(encoded)
         frame = _check(dataset, encoded)
         notes = _complete(dataset, frame)
@@ -63,9 +65,24 @@ def read(encoded: Encoded) -> Image:
             notes.append("the header says that annotation is burnt into the pixels")
     receipt = Receipt(
         format="DICOM", sha256=encoded.sha256, bytes=len(encoded.data), frame=frame, orientation="as stored", intensity=intensity,
-        bits=int(dataset.BitsStored), photometric=str(dataset.PhotometricInterpretation), inverted=inverted, notes=tuple(notes), facts=facts,
+        bits=int(dataset.BitsStored), photometric=str(dataset.PhotometricInterpretation), inverted=inverted, notes=tuple(notes),
+        facts=facts,
     )  # fmt: skip
     return Image(np.ascontiguousarray(pixels, dtype=np.float32), receipt)
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """pydicom's warnings and log messages quote header values, which may be a person's."""
+    log = logging.getLogger("pydicom")
+    level = log.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        log.setLevel(logging.CRITICAL + 1)
+        try:
+            yield
+        finally:
+            log.setLevel(level)
 
 
 def _open(encoded: Encoded) -> Dataset:

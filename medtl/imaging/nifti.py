@@ -53,7 +53,7 @@ def read(encoded: Encoded) -> Image:
         stored = stored.view(np.uint8).reshape(*shape, 3) if stored.dtype.fields else stored.reshape(*shape, 3)
     else:
         stored = stored.reshape(shape)
-    through, picture = _upright(stored, header.affine, frame, encoded)
+    picture = _upright(stored, header.affine, frame)
     if int(header.header["sform_code"]) == 0 and int(header.header["qform_code"]) == 0:
         notes.append("the file declares no orientation: taken as NIfTI's method 1")
     values, intensity = _intensities(picture, header, encoded)
@@ -62,7 +62,7 @@ def read(encoded: Encoded) -> Image:
     receipt = Receipt(
         format="NIfTI", sha256=encoded.sha256, bytes=len(encoded.data), frame=frame, orientation=f"affine {codes}", intensity=intensity,
         bits=8 if colour else 8 * stored.dtype.itemsize, photometric="RGB" if colour else "L", notes=tuple(notes),
-        facts=Facts(spacing=_spacing(header.affine, through), spacing_from="affine"),
+        facts=Facts(spacing=_spacing(header.affine, _through(shape)), spacing_from="affine"),
     )  # fmt: skip
     return Image(pixels, receipt)
 
@@ -119,9 +119,14 @@ def _shape(image: Any, encoded: Encoded) -> tuple[tuple[int, int, int], bool]:
     return (rows, columns, slices), colour
 
 
+def _through(shape: tuple[int, ...]) -> int:
+    """The stored axis that the picture is perpendicular to: the one of a single voxel, in a volume the last."""
+    return next((axis for axis in (2, 0, 1) if shape[axis] == 1), 2)
+
+
 def _choose_slice(shape: tuple[int, int, int], encoded: Encoded) -> int:
-    slices = shape[2]
-    if encoded.frame is None and slices > 1 and 1 not in shape[:2]:
+    slices = shape[_through(shape)]
+    if encoded.frame is None and slices > 1:
         raise encoded.refused("MULTI_FRAME", f"is a volume of {slices} slices and none was chosen")
     if encoded.frame is not None and encoded.frame >= slices:
         raise encoded.refused("MULTI_FRAME", f"slice {encoded.frame} was asked for, but there are {slices} (counted from 0)")
@@ -143,15 +148,13 @@ def _load(encoded: Encoded, image: Any) -> NDArray[Any]:
     return stored
 
 
-def _upright(stored: NDArray[Any], affine: NDArray[np.float64], frame: int, encoded: Encoded) -> tuple[int, NDArray[Any]]:
-    """One slice as displayed, (H, W) or (H, W, 3), and the stored axis that it is perpendicular to."""
-    sides = stored.shape[:3]
-    through = 2 if sides[2] > 1 or 1 not in sides[:2] else sides.index(1)
-    if sides[2] > 1 and 1 not in sides[:2]:
-        stored = stored[:, :, frame : frame + 1]
+def _upright(stored: NDArray[Any], affine: NDArray[np.float64], frame: int) -> NDArray[Any]:
+    """One slice as displayed: (H, W) or (H, W, 3)."""
+    through = _through(stored.shape)
+    stored = np.take(stored, [frame], axis=through)
     declared = io_orientation(affine)
     turned = apply_orientation(stored, ornt_transform(declared, axcodes2ornt(_DISPLAY, (("L", "R"), ("P", "A"), ("I", "S")))))
-    return through, np.squeeze(turned, axis=int(declared[through, 0])).swapaxes(0, 1)
+    return np.squeeze(turned, axis=int(declared[through, 0])).swapaxes(0, 1)
 
 
 def _intensities(picture: NDArray[Any], image: Any, encoded: Encoded) -> tuple[NDArray[np.float32], str]:

@@ -1,0 +1,75 @@
+"""Rows of NPZ arrays, by position, streamed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medtl.errors import ImageError
+from medtl.imaging.reader import read_image
+from medtl.imaging.sources import Location, locate, parse
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    arrays = {
+        "grey": rng.integers(0, 256, (9, 5, 7), dtype=np.uint8), "colour": rng.integers(0, 256, (4, 5, 7, 3), dtype=np.uint8),
+        "deep": rng.integers(0, 65536, (3, 5, 7), dtype=np.uint16), "floats": rng.random((3, 5, 7)), "labels": np.arange(9),
+        "objects": np.array([{"a": 1}] * 3, dtype=object), "counts": rng.integers(0, 9, (3, 5, 7)), "nan": np.full((2, 5, 7), np.nan),
+        "percent": 100 * rng.random((2, 5, 7)),
+    }  # fmt: skip
+    np.savez_compressed(tmp_path / "set.npz", **arrays)
+    return tmp_path / "set.npz"
+
+
+@pytest.mark.parametrize("order", [range(9), [8, 0, 5, 5, 1, 7]])
+def test_rows_in_any_order(archive: Path, order: list[int]) -> None:
+    grey = np.load(archive)["grey"]
+    for row in order:
+        np.testing.assert_array_equal(read_image(archive / "grey", row).pixels[0], (grey[row] / 255).astype(np.float32))
+
+
+def test_types(archive: Path) -> None:
+    held = np.load(archive)
+    np.testing.assert_allclose(read_image(archive / "colour", 2).pixels, held["colour"][2].transpose(2, 0, 1) / 255, atol=1e-6)
+    np.testing.assert_allclose(read_image(archive / "deep", 1).pixels[0], held["deep"][1] / 65535, atol=1e-6)
+    np.testing.assert_allclose(read_image(archive / "floats", 2).pixels[0], held["floats"][2], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("member", "frame", "code"),
+    [
+        ("labels", 0, "UNSUPPORTED"), ("objects", 0, "UNSUPPORTED"), ("counts", 0, "UNSUPPORTED"), ("percent", 0, "UNSUPPORTED"),
+        ("nan", 0, "NOT_FINITE"), ("absent", 0, "NOT_FOUND"), ("grey", 9, "NOT_FOUND"), ("grey", None, "MULTI_FRAME"), ("", 0, "NOT_FOUND"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(archive: Path, member: str, frame: int | None, code: str) -> None:
+    with pytest.raises(ImageError) as refusal:
+        read_image(archive / member, frame)
+    assert refusal.value.code == code
+
+
+def test_a_changed_file_is_opened_anew(archive: Path) -> None:
+    read_image(archive / "grey", 0)
+    np.savez(archive, grey=np.full((2, 5, 7), 255, np.uint8))
+    assert read_image(archive / "grey", 1).pixels.min() == 1
+
+
+def test_a_cut_or_false_archive(archive: Path) -> None:
+    archive.write_bytes(archive.read_bytes()[:500])
+    with pytest.raises(ImageError) as refusal:
+        read_image(archive / "grey", 0)
+    assert refusal.value.code == "NOT_AN_IMAGE"
+
+
+def test_addresses_go_on_inside_files(archive: Path) -> None:
+    assert parse(archive / "grey" / "12") == Location(archive, "grey", 12)
+    assert parse(archive / "grey") == Location(archive, "grey")
+    assert parse(archive) == Location(archive)
+    assert parse(Location(archive, "grey", 3).address) == Location(archive, "grey", 3)
+    assert parse(archive.parent / "absent.png") == Location(archive.parent / "absent.png")
+    assert locate(archive.parent, "set.npz/grey", 0) == Location(archive, "grey", 0)
+    assert locate(archive.parent, "x.png", 0) == Location(archive.parent / "x.png")
