@@ -143,7 +143,7 @@ def _images(experiment: Experiment, folder: Path, root: Path, line: Line, log: L
             raise MedtlError(f"--resume: image files have changed since {file} was written; start a new run")
         return rows, store
     source = read_cohorts(experiment, root)
-    source.table.sort_values(records.KEY, inplace=True, ignore_index=True)
+    source.table = source.table.sort_values(records.KEY, ignore_index=True)
     store = open_store(source.table[records.KEY], root, experiment.image, cache_dir(), line.progress("images"))
     _refuse_broken(source.table, store, experiment)
     rows = make_records(source.table, store.measurements, experiment, root)
