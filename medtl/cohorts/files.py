@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -59,6 +60,26 @@ def list_images(folder: Path, recursive: bool = True) -> Listing:
                 found.others[PurePosixPath(name).suffix.lower()] += 1
     found.images.sort()
     return found
+
+
+def without_suffix(name: str) -> str:
+    """A file's name without the suffix of an image (the number at the end of a UID stays).
+
+    >>> [without_suffix(name) for name in ("a/b.nii.gz", "a.JPG", "1.2.840", "x.y")]
+    ['a/b', 'a', '1.2.840', 'x.y']
+    """
+    fitting = [suffix for suffix in SUFFIXES if name.lower().endswith(suffix)]
+    return name[: -len(max(fitting, key=len))] if fitting else name
+
+
+def by_name(images: Iterable[str]) -> dict[str, list[str]]:
+    """File name, with and without its suffix → the paths that have it."""
+    places: dict[str, list[str]] = {}
+    for image in images:
+        name = image.rsplit("/", 1)[-1]
+        for key in {name, without_suffix(name)}:
+            places.setdefault(key, []).append(image)
+    return places
 
 
 def inside_root(root: Path, folder: str, path: str) -> str | None:

@@ -161,10 +161,8 @@ def _found_somewhere(tables: Sequence[pd.DataFrame], keep: Sequence[str], offers
     """A kept column must stand in one cohort at least; the header facts may still come from reading the images."""
     there = {column for table in tables for column in table.columns}
     missing = [column for column in keep if column not in there and column not in MEASURED]
-    return [
-        f"keep: no cohort has a column '{column}'{did_you_mean(column, offers)}; there are: {listed(sorted(offers)) or 'none'}"
-        for column in missing
-    ]
+    known = listed(sorted(offers)) or "none"
+    return [f"keep: no cohort has a column '{column}'{did_you_mean(column, offers)}; there are: {known}" for column in missing]
 
 
 def _repeated(tables: Sequence[pd.DataFrame]) -> list[str]:

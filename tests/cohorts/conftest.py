@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ class Plan:
     task: Task
     cohorts: tuple[CohortSettings, ...]
     keep: tuple[str, ...] = ()
-    split: SplitSettings = SplitSettings()
+    split: SplitSettings = field(default_factory=SplitSettings)
 
 
 @pytest.fixture

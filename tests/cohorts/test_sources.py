@@ -83,10 +83,8 @@ def test_csv_finds_images_beside_the_table(tmp_path: Path, plan: Callable[..., A
     touch("site/i/1.png", "site/i/2.png")
     (tmp_path / "site/t.csv").write_text("image;label;age\ni\\1.png;NORMAL;61\n./i/2.png;PNA;\n")
     source = read_cohorts(plan({**CSV, "table": "site/t.csv"}, keep=["age"]), tmp_path)
-    assert source.table[["image", "label", "age"]].to_numpy().tolist() == [
-        ["site/i/1.png", "normal", "61"],
-        ["site/i/2.png", "pneumonia", ""],
-    ]
+    expected = [["site/i/1.png", "normal", "61"], ["site/i/2.png", "pneumonia", ""]]
+    assert source.table[["image", "label", "age"]].to_numpy().tolist() == expected
     again = read_cohorts(plan({**CSV, "folder": "site"}, keep=["age"]), tmp_path)
     assert again.table["image"].tolist() == source.table["image"].tolist()
 
@@ -123,6 +121,17 @@ def test_a_missing_suffix_is_recognised(tmp_path: Path, plan: Callable[..., Any]
     assert "2 would with suffix: .png" in mistakes(plan(CSV), tmp_path)
 
 
+def test_images_are_found_by_name_anywhere(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
+    touch("part_1/007.jpg", "part_2/deep/8.png", "part_2/9.png")
+    table(tmp_path, "id,label", "007,NORMAL", "8.png,PNA", "9,PNA")
+    cohort = {**CSV, "image": "id", "find": "name"}
+    assert read_cohorts(plan(cohort), tmp_path).table["image"].tolist() == ["part_1/007.jpg", "part_2/deep/8.png", "part_2/9.png"]
+    touch("part_1/9.png", "part_1/10.png")
+    assert "1 name stand for several files below '.': 9" in mistakes(plan(cohort), tmp_path)
+    (tmp_path / "part_1/9.png").unlink()
+    assert "1 image without a row in the table: part_1/10.png" in mistakes(plan(cohort), tmp_path)
+
+
 def test_paths_out_of_the_root_are_refused(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
     touch("in/1.png", "secret.png")
     (tmp_path / "in/t.csv").write_text("image,label\n1.png,NORMAL\n../secret.png,PNA\n")
@@ -137,9 +146,7 @@ def test_every_wrong_column_is_told_at_once(tmp_path: Path, plan: Callable[..., 
     assert "no column 'v'" in message
 
 
-def test_unknown_labels_are_listed_by_line_and_whole_numbers_match(
-    tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]
-) -> None:
+def test_unknown_labels_are_listed_and_whole_numbers_match(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
     touch(*(f"{n}.png" for n in range(5)))
     table(tmp_path, "image,label", "0.png,0.0", "1.png,1", "2.png,-1.0", "3.png,", "4.png,2")
     numbers = {"no": [0], "yes": [1]}

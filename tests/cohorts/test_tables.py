@@ -92,9 +92,10 @@ def test_what_is_no_table_is_refused(tmp_path: Path, content: str, message: str)
         read_table(path)
 
 
-@pytest.mark.parametrize(
-    ("name", "message"), [("t.xlsx", "Excel"), ("t.parquet", "Parquet"), ("t.xls", "save it as"), ("t.csv", "not written in ascii")]
-)
+BROKEN = [("t.xlsx", "Excel"), ("t.parquet", "Parquet"), ("t.xls", "save it as"), ("t.csv", "not written in ascii")]
+
+
+@pytest.mark.parametrize(("name", "message"), BROKEN)
 def test_broken_tables_are_refused_in_one_sentence(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / name).write_bytes(os.urandom(64) + b"\xff\xfe\x81")
     with pytest.raises(MedtlError, match=message):

@@ -13,7 +13,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import model_validator
 
-from medtl.cohorts.files import inside_root, list_images
+from medtl.cohorts.files import by_name, inside_root, list_images
 from medtl.cohorts.ids import find_ids
 from medtl.cohorts.label_rows import missing_columns, open_table, settle_rows, without_uncertain
 from medtl.cohorts.settings import TableSettings
@@ -27,6 +27,8 @@ class Settings(TableSettings):
     name: Literal["csv"] = "csv"
     image: str = "image"
     """The column that names the image; relative to the table's folder."""
+    find: Literal["path", "name"] = "path"
+    """`name`: the column holds a file's name, with or without its suffix, anywhere below `folder`."""
     suffix: str = ""
     """Added to every name, such as '.jpg'."""
     template: str | None = None
@@ -36,6 +38,8 @@ class Settings(TableSettings):
     def _one_way(self) -> Settings:
         if self.template is not None and self.suffix:
             raise ValueError("`suffix` and `template` exclude each other: write the suffix into the template")
+        if self.find == "name" and (self.suffix or self.template):
+            raise ValueError("`find: name` needs no `suffix` or `template`")
         return self
 
 
@@ -52,7 +56,11 @@ def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
         return unusable(*missing)
     if settings.template is not None and not fields:
         return unusable(f"template: '{settings.template}' names no column; such as 'images/{{{settings.image}}}.jpg'")
-    source = SourceTable(_located(settings, root, cells, opened.lines), notes=list(opened.notes), offers=list(cells.columns))
+    try:
+        table = _located(settings, root, cells, opened.lines)
+    except MedtlError as refusal:
+        return unusable(str(refusal))
+    source = SourceTable(table, notes=list(opened.notes), offers=list(cells.columns))
     find_ids(source, settings, root, cells)
     for column in wanted:
         if column in cells.columns and column not in COLUMNS:
@@ -66,14 +74,27 @@ def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
 
 
 def _located(settings: Settings, root: Path, cells: pd.DataFrame, lines: Sequence[int]) -> pd.DataFrame:
-    folder = (PurePosixPath(settings.folder) / settings.table).parent.as_posix()
     columns = {str(name): cells[name].tolist() for name in cells.columns}
     written = [_path(settings, {name: column[row] for name, column in columns.items()}) for row in range(len(cells))]
-    images = [(inside_root(root, folder, path) if path else "") for path in written]
-    table = pd.DataFrame({"image": images, "frame": 0}, index=cells.index)
+    table = pd.DataFrame({"image": _images(settings, root, written), "frame": 0}, index=cells.index)
     table["where"] = [f"line {line} ({path or 'no image'})" for line, path in zip(lines, written, strict=True)]
     table["spelling"] = without_uncertain(cells[settings.label], settings.uncertain)
     return table
+
+
+def _images(settings: Settings, root: Path, written: Sequence[str]) -> list[str | None]:
+    """Where each row's image is: relative to the root, empty where the row names none, None where it leads out of the root."""
+    if settings.find == "path":
+        folder = (PurePosixPath(settings.folder) / settings.table).parent.as_posix()
+        return [inside_root(root, folder, path) if path else "" for path in written]
+    places = by_name(list_images(root / settings.folder).images)
+    found = [places.get(name, [name]) for name in written]
+    several = sorted({name for name, paths in zip(written, found, strict=True) if len(paths) > 1})
+    if several:
+        raise MedtlError(
+            f"find: name: {counted(len(several), 'name')} stand for several files below '{settings.folder}': {listed(several)}"
+        )
+    return [inside_root(root, settings.folder, paths[0]) if paths[0] else "" for paths in found]
 
 
 def _path(settings: Settings, row: dict[str, str]) -> str:
@@ -92,8 +113,10 @@ def _refuse_outside(source: SourceTable) -> None:
 def _check_files(source: SourceTable, settings: Settings, root: Path) -> None:
     """Rows without an image, and images without a row in the folders that the table points into."""
     table = source.table
-    folders = sorted({PurePosixPath(image).parent.as_posix() for image in table["image"] if image})
-    there = {(PurePosixPath(folder) / name).as_posix() for folder in folders for name in list_images(root / folder, recursive=False).images}
+    everywhere = settings.find == "name"
+    named = {PurePosixPath(image).parent.as_posix() for image in table["image"] if image}
+    folders = [inside_root(root, ".", settings.folder) or "."] if everywhere else sorted(named)
+    there = {(PurePosixPath(folder) / name).as_posix() for folder in folders for name in list_images(root / folder, everywhere).images}
     exists = pd.Series([image in there or (bool(image) and (root / image).is_file()) for image in table["image"]], index=table.index)
     absent = table[~exists]
     if len(absent) and settings.missing == "refuse":

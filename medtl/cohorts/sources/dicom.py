@@ -9,7 +9,7 @@ from typing import Literal
 
 import pandas as pd
 
-from medtl.cohorts.files import inside_root, list_images
+from medtl.cohorts.files import inside_root, list_images, without_suffix
 from medtl.cohorts.headers import KEPT, read_facts
 from medtl.cohorts.ids import find_ids, header_id
 from medtl.cohorts.label_rows import missing_columns, open_table, settle_rows, without_uncertain
@@ -81,7 +81,7 @@ def keys_of(files: pd.DataFrame, match: str) -> list[pd.Series[str]]:
     if match != "file_name":
         return [files[match]]
     names = files["image"].str.rsplit("/", n=1).str[-1]
-    return [files["image"], names, names.str.replace(r"\.(dcm|dicom|ima)$", "", regex=True, case=False)]
+    return [files["image"], names, names.map(without_suffix)]
 
 
 def _match(settings: Settings, opened: LabelTable, files: pd.DataFrame, notes: list[str], mistakes: list[str]) -> pd.DataFrame:

@@ -1,0 +1,145 @@
+"""DICOM folders with a label table: three ways to match, patients from the header, nothing inflated."""
+
+from __future__ import annotations
+
+import tracemalloc
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+
+from medtl.cohorts.headers import read_facts, years
+from medtl.cohorts.joining import read_cohorts
+from medtl.errors import Mistakes
+
+DX = "1.2.840.10008.5.1.4.1.1.1.1"
+
+
+def write_dicom(path: Path, uid: str, **values: str) -> None:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID, meta.TransferSyntaxUID = DX, uid, ExplicitVRLittleEndian
+    header = FileDataset(path, {}, file_meta=meta, preamble=b"\0" * 128)
+    header.SOPClassUID, header.SOPInstanceUID, header.Modality = DX, uid, "DX"
+    for keyword, value in values.items():
+        setattr(header, keyword, value)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header.save_as(path)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """Patient A of issuer X: two images of one study; patient A of issuer Y; one without a patient id."""
+    write_dicom(
+        tmp_path / "d/1.dcm", "1.1", PatientID="A", IssuerOfPatientID="X", StudyInstanceUID="9.1", AccessionNumber="S1", ViewPosition="PA"
+    )
+    write_dicom(
+        tmp_path / "d/2", "1.2", PatientID="A", IssuerOfPatientID="X", StudyInstanceUID="9.1", AccessionNumber="S1", ViewPosition="LL"
+    )
+    write_dicom(
+        tmp_path / "d/1.2.3", "1.3", PatientID="A", IssuerOfPatientID="Y", StudyInstanceUID="9.2", AccessionNumber="S2", PatientAge="018M"
+    )
+    write_dicom(tmp_path / "d/4.dcm", "1.4", StudyInstanceUID="9.3", AccessionNumber="S3", ViewPosition="AP", PatientSex="F")
+    (tmp_path / "d/t.csv").write_text("uid,acc,file,label\n1.1,S1,1.dcm,NORMAL\n1.2,S1,2,NORMAL\n1.3,S2,1.2.3,PNA\n1.4,S3,4,PNA\n")
+    return tmp_path
+
+
+DICOM = {"name": "dicom", "folder": "d", "table": "t.csv", "key": "uid", "rows": "all"}
+
+
+@pytest.mark.parametrize(("match", "key"), [("sop_instance_uid", "uid"), ("file_name", "file")])
+def test_rows_find_their_images(study: Path, plan: Callable[..., Any], match: str, key: str) -> None:
+    source = read_cohorts(plan({**DICOM, "match": match, "key": key}, keep=["age", "sex", "view", "modality"]), study)
+    rows = source.table.set_index("image")
+    assert rows["label"].to_dict() == {"d/1.dcm": "normal", "d/2": "normal", "d/1.2.3": "pneumonia", "d/4.dcm": "pneumonia"}
+    assert rows.loc["d/1.2.3", ["age", "sex", "view", "modality"]].tolist() == ["1.5", "", "", "DX"]
+    assert rows.loc["d/4.dcm", ["age", "sex", "view", "modality"]].tolist() == ["", "F", "AP", "DX"]
+    words = {"sop_instance_uid": "SOPInstanceUID", "file_name": "file name"}[match]
+    assert source.notes == [f"default: 4 of 4 rows matched by {words}"]
+
+
+def test_patients_are_issuer_and_id_else_the_study(study: Path, plan: Callable[..., Any]) -> None:
+    ids = read_cohorts(plan(DICOM), study).table.set_index("image")["patient_id"]
+    assert ids["d/1.dcm"] == ids["d/2"]
+    assert ids.nunique() == 3
+    assert (ids != "").all()
+
+
+def test_one_label_per_study_by_accession_number(study: Path, plan: Callable[..., Any]) -> None:
+    (study / "d/t.csv").write_text("acc;label\nS1;NORMAL\nS2;PNA\nS3;PNA\nS4;PNA\n")
+    cohort = {**DICOM, "match": "accession_number", "key": "acc"}
+    with pytest.raises(Mistakes, match=r"1 row without an image \(3 of 4 rows matched by AccessionNumber\): lines 5;"):
+        read_cohorts(plan(cohort), study)
+    cohort["missing"] = "exclude"
+    assert len(read_cohorts(plan(cohort), study).table) == 4
+    with pytest.raises(Mistakes, match="1 study has several images: line 2"):
+        read_cohorts(plan({**cohort, "rows": "refuse"}), study)
+    frontal = read_cohorts(plan({**cohort, "rows": "frontal"}), study)
+    assert sorted(frontal.table["image"]) == ["d/1.dcm", "d/4.dcm"]
+
+
+def test_images_without_a_row_and_repeated_keys_are_refused(study: Path, plan: Callable[..., Any]) -> None:
+    (study / "d/t.csv").write_text("uid,label\n1.1,NORMAL\n1.1,PNA\n1.3,PNA\n")
+    with pytest.raises(Mistakes) as refusal:
+        read_cohorts(plan(DICOM), study)
+    assert "2 images without a row in the table: d/2, d/4.dcm" in str(refusal.value)
+    assert "2 rows repeat a value of 'uid': lines 2, 3" in str(refusal.value)
+
+
+def test_no_match_at_all_is_refused(study: Path, plan: Callable[..., Any]) -> None:
+    (study / "d/t.csv").write_text("uid,label\n7.1,NORMAL\n7.2,PNA\n")
+    with pytest.raises(Mistakes, match="0 of 2 rows matched by SOPInstanceUID"):
+        read_cohorts(plan({**DICOM, "missing": "exclude"}), study)
+
+
+def test_messages_hold_no_header_values(study: Path, plan: Callable[..., Any]) -> None:
+    write_dicom(study / "d/5.dcm", "1.5", PatientID="ZZCANARY", PatientName="ZZCANARY", StudyInstanceUID="9.1")
+    with pytest.raises(Mistakes) as refusal:
+        read_cohorts(plan({**DICOM, "rows": "refuse"}), study)
+    assert "ZZCANARY" not in str(refusal.value)
+    source = read_cohorts(plan({**DICOM, "unlisted": "exclude"}), study)
+    assert "ZZCANARY" not in source.table.to_csv() + str(source.notes)
+
+
+def test_a_deflated_file_is_not_inflated(tmp_path: Path) -> None:
+    """16 MiB of zeros in 16 KB: pydicom would inflate them all before the first tag."""
+    path = tmp_path / "bomb.dcm"
+    write_dicom(path, "1.1")
+    header = path.read_bytes()
+    packed = zlib.compressobj(9, zlib.DEFLATED, -15)
+    meta = pydicom.dcmread(path).file_meta
+    meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    bomb = FileDataset(path, {}, file_meta=meta, preamble=b"\0" * 128)
+    bomb.save_as(path, enforce_file_format=True)
+    start = path.read_bytes()
+    for content in (start, start[132:]):  # with and without the preamble
+        path.write_bytes(content + packed.compress(b"\0" * 2**24) + packed.flush())
+        packed = zlib.compressobj(9, zlib.DEFLATED, -15)
+        tracemalloc.start()
+        assert read_facts(path) is None
+        assert tracemalloc.get_traced_memory()[1] < 2**21
+        tracemalloc.stop()
+    assert len(header) < 2000
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n" + b"\0" * 200, b"\0" * 128 + b"DICM", b"hello " * 100])
+def test_what_has_no_header_says_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.dcm").write_bytes(content)
+    assert read_facts(tmp_path / "x.dcm") is None
+
+
+def test_headers_without_preamble_are_read(tmp_path: Path) -> None:
+    write_dicom(tmp_path / "x.dcm", "1.1", PatientAge="062Y")
+    (tmp_path / "x.dcm").write_bytes((tmp_path / "x.dcm").read_bytes()[132:])
+    facts = read_facts(tmp_path / "x.dcm")
+    assert facts is not None
+    assert (facts["sop_instance_uid"], facts["age"]) == ("1.1", "62")
+
+
+@pytest.mark.parametrize(("age", "expected"), [("000Y", "0"), ("010D", "0.03"), ("004W", "0.08"), ("999", "999"), ("", ""), ("Y", "")])
+def test_ages(age: str, expected: str) -> None:
+    assert years(age) == expected
