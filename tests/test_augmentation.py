@@ -27,7 +27,8 @@ def test_an_image_is_changed_alike_in_every_batch(channels):
     together = augment(images, np.arange(4), settings, seed=3, epoch=2)
     alone = augment(images[2:3], np.array([2]), settings, seed=3, epoch=2)
     assert np.array_equal(together[2:3], alone)
-    assert together.shape == images.shape and together.dtype == np.uint8
+    assert together.shape == images.shape
+    assert together.dtype == np.uint8
     assert not np.array_equal(together[2:3], augment(images[2:3], np.array([2]), settings, seed=3, epoch=3))
     assert not np.array_equal(together[2:3], augment(images[2:3], np.array([2]), settings, seed=4, epoch=2))
 
@@ -54,4 +55,6 @@ def test_parameters_stay_within_their_ranges(seed, epoch, position):
 def test_draws_fill_their_ranges():
     settings = AugmentationSettings(rotate=20, scale=0, translate=0, brightness=0, contrast=0)
     angles = [np.rad2deg(np.arctan2(*draw(settings, 0, epoch, 7, 10)[0][0, 1::-1])) for epoch in range(500)]
-    assert -20 < min(angles) < -18 and 18 < max(angles) < 20 and abs(np.mean(angles)) < 2
+    assert -20 < min(angles) < -18
+    assert 18 < max(angles) < 20
+    assert abs(np.mean(angles)) < 2

@@ -226,8 +226,9 @@ def _train_one(experiment: Experiment, rows: pd.DataFrame, store: Store, root: P
 
 
 def _write_metrics(table: pd.DataFrame, experiment: Experiment, rows: pd.DataFrame, folder: Path, threshold: float | None) -> None:
-    """Of validation. Folds have a threshold each, so their common table names none."""
-    entry = summarize(table.assign(member=""), experiment.task, threshold=threshold)  # a fold's row is the answer
+    """Of validation. Over folds an image may be judged by several models, each a case of its own within the image's group."""
+    cases = table.assign(member="", image=table["fold"] + ":" + table["image"]) if (table["member"] != "").any() else table
+    entry = summarize(cases, experiment.task, threshold=threshold)
     metrics_file.write(folder / "metrics.json", {VALIDATION: entry}, unit_of(rows), looks=0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import itertools
 import json
 
 import numpy as np
@@ -32,7 +33,8 @@ def test_it_learns_logs_and_keeps_two_checkpoints(classifier, data, experiment, 
     events = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [event["epoch"] for event in events] == [1, 2, 3, 4, 5]
     assert max(event["validation_auroc"] for event in events) == pytest.approx(tuned.best)
-    assert said.count("\n") == 5 and "epoch 5/5" in said
+    assert said.count("\n") == 5
+    assert "epoch 5/5" in said
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["best.safetensors", "epoch-0003.ckpt", "epoch-0004.ckpt"]
 
 
@@ -70,6 +72,7 @@ def test_a_loss_that_is_not_finite_is_the_users_to_mend(classifier, data, experi
 
 def test_rate_rises_then_falls_to_zero():
     factors = [rate_factor(step, 100, 0.1) for step in range(100)]
-    assert factors[0] == 0.1 and factors[9] == factors[10] == 1.0
-    assert all(a > b for a, b in zip(factors[10:], factors[11:], strict=False))
+    assert factors[0] == 0.1
+    assert factors[9] == factors[10] == 1.0
+    assert all(a > b for a, b in itertools.pairwise(factors))
     assert 0 < factors[-1] < 0.001

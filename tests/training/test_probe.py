@@ -59,4 +59,5 @@ def test_a_constant_feature_does_no_harm(problem):
     features, targets = problem
     features = torch.cat([features, torch.full((300, 1), 7.0)], 1)
     probe = fit_probe(features[:200], torch.tensor(targets[:200]), None, LOSS, (0.1,), (features[200:], targets[200:]), "auroc", 3)
-    assert torch.isfinite(probe.weight).all() and torch.isfinite(probe.bias).all()
+    assert torch.isfinite(probe.weight).all()
+    assert torch.isfinite(probe.bias).all()

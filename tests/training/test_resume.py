@@ -27,7 +27,7 @@ def _fit(classifier, data, experiment, folder: Path):
     return finetune(classifier, LOSS, data, experiment, folder, Log(folder.parent / "log.jsonl"), Line(io.StringIO()), [])
 
 
-@pytest.mark.parametrize("epoch, batch, ema", [(0, 3, 0.0), (1, 0, 0.9), (3, 4, 0.9)])
+@pytest.mark.parametrize(("epoch", "batch", "ema"), [(0, 3, 0.0), (1, 0, 0.9), (3, 4, 0.9)])
 def test_resuming_repeats_the_lost_epoch(classifier, data, experiment, tmp_path, monkeypatch, epoch, batch, ema):
     experiment = experiment.model_copy(update={"transfer": experiment.transfer.model_copy(update={"ema": ema})})
     whole, cut = copy.deepcopy(classifier), copy.deepcopy(classifier)
