@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,16 +59,22 @@ def from_table(predictions: pd.DataFrame, task: Task) -> Cases:
     truth, predicted = table["truth"].map(position), table["predicted"].map({**position, "": UNREAD})
     p = probabilities(table)
     _check(table, truth, predicted, p, task)
-    ids = table["group_id"].where(table["group_id"] != "", "\0" + table["image"] + "\0" + table["frame"].astype(str))
+    ids = [group or (image, frame) for group, image, frame in zip(table["group_id"], table["image"], table["frame"], strict=True)]
     return Cases(
         classes=task.names,
         positive=task.positive_index,
         truth=np.asarray(truth, dtype=np.int64),
         predicted=np.asarray(predicted, dtype=np.int64),
         probabilities=p,
-        groups=np.unique(ids.to_numpy(dtype=object), return_inverse=True)[1].astype(np.int64),
+        groups=_numbered(ids),
         answered=int((table["decision"] != NO_ANSWER).sum()),
     )
+
+
+def _numbered(ids: list[Hashable]) -> NDArray[np.int64]:
+    """Each id's place among the sorted ids."""
+    place = {group: index for index, group in enumerate(sorted(set(ids), key=repr))}
+    return np.array([place[group] for group in ids], dtype=np.int64)
 
 
 def _check(table: pd.DataFrame, truth: pd.Series, predicted: pd.Series, p: NDArray[np.float64], task: Task) -> None:

@@ -43,20 +43,25 @@ def effective_cases(hits: ArrayLike, groups: ArrayLike) -> float:
 
     The design effect compares the variance between groups with that of independent cases (linearised ratio estimator:
     Cochran, Sampling Techniques, 1977; Rao & Scott, Biometrics 1992). Where fewer than :data:`FEW` groups hold an error,
-    or a hit, that variance is guesswork: then every image of a group counts as one and the same case (Kish's
-    N² / Σ size², at most the number of groups) unless the data show even fewer. Rows repeated within groups change nothing.
+    or a hit, that variance is guesswork: then all images of a group count as one case (:func:`independent_at_least`) unless
+    the data show even fewer. Rows repeated within groups change nothing.
     """
     hit, group = np.asarray(hits, dtype=np.float64), np.asarray(groups)
     members = np.unique(group, return_inverse=True)[1]
     sizes = np.bincount(members)
     residuals = np.bincount(members, weights=hit - hit.mean())
     hits_in = np.bincount(members, weights=hit)
-    fully_dependent = len(hit) ** 2 / float(np.sum(sizes.astype(np.float64) ** 2))
     independent_variance = len(hit) * hit.mean() * (1 - hit.mean())
     design = float(np.sum(residuals**2)) / independent_variance if independent_variance > 0 else 0.0
-    estimated = len(hit) / design if design > 0 else math.inf
+    estimated = len(hit) / design if design > 0 else independent_at_least(members)
     few = min(np.count_nonzero(hits_in), np.count_nonzero(sizes - hits_in)) < FEW
-    return min(estimated, fully_dependent) if few else estimated
+    return min(estimated, independent_at_least(members)) if few else estimated
+
+
+def independent_at_least(groups: ArrayLike) -> float:
+    """How many independent cases the (N,) `groups` hold if every image of one says the same: Kish's N² / Σ size²."""
+    sizes = np.unique(np.asarray(groups), return_counts=True)[1].astype(np.float64)
+    return float(sizes.sum() ** 2 / np.sum(sizes**2))
 
 
 def auroc_interval(auroc: float, positives: float, negatives: float) -> Interval:
@@ -110,6 +115,16 @@ def percentiles(resampled: NDArray[np.float64], groups: int) -> Interval:
     tail = float(norm.cdf(-math.sqrt(groups / (groups - 1)) * t.ppf(0.975, groups - 1)))
     low, high = np.nanquantile(resampled, [tail, 1 - tail])
     return Interval(float(low), float(high))
+
+
+def studentized(value: float, error: float, resampled_t: NDArray[np.float64]) -> Interval:
+    """Bootstrap-t interval of a mean with standard `error`, from the resampled (mean* - value) / error* (R,), NaN left out.
+
+    Follows the skewness of its terms, which percentile intervals miss (Hesterberg 2015, section 5.4): few bad surprises among many
+    good probabilities are what a Brier score is made of. Not clipped, possibly infinite: many resamples without any spread.
+    """
+    low, high = np.nanquantile(resampled_t, [0.025, 0.975], method="inverted_cdf")
+    return Interval(value - float(high) * error, value - float(low) * error)
 
 
 def ece_interval(ece: float, resampled: NDArray[np.float64], noise: NDArray[np.float64], groups: int) -> Interval:

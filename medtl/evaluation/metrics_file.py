@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from medtl.contracts import FORMAT
 from medtl.errors import MedtlError
+from medtl.files import write_json
 
 
 def write(path: Path, splits: Mapping[str, Mapping[str, Any]], unit: str, looks: int) -> None:
@@ -21,19 +19,7 @@ def write(path: Path, splits: Mapping[str, Mapping[str, Any]], unit: str, looks:
     (patient, lesion, study, image). `looks`: how often a test split was opened. Raises ValueError on NaN or infinity (our defect).
     """
     contents = {"format": FORMAT, "unit": unit, "looks": looks, "splits": {name: dict(entry) for name, entry in splits.items()}}
-    text = json.dumps(contents, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    write_json(path, contents)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -58,10 +44,3 @@ def read(path: Path) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"holds {name}, which JSON does not know")
-
-
-def _umask() -> int:
-    """The process's umask, so that the file is as readable as any other (mkstemp makes it 0600)."""
-    current = os.umask(0)
-    os.umask(current)
-    return current

@@ -61,7 +61,7 @@ def curves_areas(order: RankOrder, counts: NDArray[np.floating], groups: Positio
         precision = np.where(positive > 0, true / (true + false), 0)
         auprc = (positive * precision).sum(axis=0, dtype=np.float64) / all_positive
     defined = (all_positive > 0) & (all_negative > 0)
-    return np.where(defined, auroc, np.nan), np.where(defined, auprc, np.nan)
+    return np.where(defined, np.clip(auroc, 0, 1), np.nan), np.where(defined, np.clip(auprc, 0, 1), np.nan)
 
 
 def one_against_rest(truth: ArrayLike, probabilities: ArrayLike, positive: int | None = None) -> list[RankOrder]:

@@ -33,8 +33,8 @@ class Resampled:
     """(R, J)"""
     auprc: Floats
     """(R, J)"""
-    brier: Floats
-    """(R,)"""
+    brier_t: Floats
+    """(R,) the resampled Brier score's distance from the table's own, in its own standard errors; ±inf where that error is 0."""
     ece: Floats
     """(R,)"""
     ece_noise: Floats
@@ -63,38 +63,54 @@ def resample(cases: Cases, seed: int = 0, resamples: int = RESAMPLES) -> Resampl
         areas = [ranking.curves_areas(order, np.ascontiguousarray(counts, dtype=precise), groups) for order in orders]
         auroc, auprc = (np.stack([area[i] for area in areas], axis=1) if areas else np.full((counts.shape[1], 1), np.nan) for i in (0, 1))
         blocks.append((*_from_sums(counts.T.astype(np.float64) @ sums, sums.sum(axis=0), classes), auroc, auprc))
-    balanced, macro_f1, brier, ece, noise, auroc, auprc = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    return Resampled(balanced, macro_f1, auroc, auprc, brier, ece, noise)
+    balanced, macro_f1, brier_t, ece, noise, auroc, auprc = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    return Resampled(balanced, macro_f1, auroc, auprc, brier_t, ece, noise)
 
 
 def _sums_per_group(cases: Cases) -> Floats:
-    """(G, K² + K + 2 + BINS): confusion cells, unread per class, images read, Brier terms, calibration gaps."""
-    n, classes = len(cases.truth), len(cases.classes)
-    cell = cases.truth * classes + cases.predicted
-    cell = np.where(cases.predicted < 0, classes * classes + cases.truth, cell)
+    """(G, K² + K + 5 + BINS): confusion cells, unread per class, (images read, Brier terms and their products), calibration gaps."""
+    classes, read = len(cases.classes), cases.read
+    cell = np.where(cases.predicted < 0, classes * classes + cases.truth, cases.truth * classes + cases.predicted)
     cells = np.zeros((cases.group_count, classes * classes + classes))
     np.add.at(cells, (cases.groups, cell), 1)
-    read = cases.read
-    truth, p = cases.truth[read], cases.probabilities[read]
-    terms = np.zeros((n, 2 + probability.BINS))
-    terms[read] = np.column_stack(
-        [np.ones(len(truth)), probability.brier_terms(truth, p, cases.positive), probability.calibration_gaps(truth, p)]
-    )
-    summed = np.zeros((cases.group_count, terms.shape[1]))
-    np.add.at(summed, cases.groups, terms)
-    return np.hstack([cells, summed])
+    truth, p, groups = cases.truth[read], cases.probabilities[read], cases.groups[read]
+    images = np.bincount(groups, minlength=cases.group_count)
+    brier = np.bincount(groups, weights=probability.brier_terms(truth, p, cases.positive), minlength=cases.group_count)
+    gaps = np.zeros((cases.group_count, probability.BINS))
+    np.add.at(gaps, groups, probability.calibration_gaps(truth, p))
+    return np.hstack([cells, np.column_stack([images, brier, images**2, images * brier, brier**2]), gaps])
 
 
 def _from_sums(sums: Floats, whole: Floats, classes: int) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """(R, …) weighted sums and the table's own (…) → balanced accuracy, macro-F1, Brier, ECE and its noise, each (R,)."""
-    squared = classes * classes
-    table, unread = sums[:, :squared].reshape(-1, classes, classes), sums[:, squared : squared + classes]
-    images, brier, gaps = sums[:, squared + classes], sums[:, squared + classes + 1], sums[:, squared + classes + 2 :]
+    """(R, …) weighted sums and the table's own (…) → balanced accuracy, macro-F1, Brier's t, ECE and its noise, each (R,)."""
+    squared, mean_sums = classes * classes, classes * classes + classes
+    table, unread = sums[:, :squared].reshape(-1, classes, classes), sums[:, squared:mean_sums]
+    gaps, own_gaps = sums[:, mean_sums + 5 :], whole[mean_sums + 5 :]
+    images = np.where(sums[:, mean_sums] > 0, sums[:, mean_sums], np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
+        brier, error = mean_and_error(sums[:, mean_sums : mean_sums + 5])
+        own_brier, _ = mean_and_error(whole[mean_sums : mean_sums + 5])
         return (
             confusion.macro(confusion.recall(table, unread)),
             confusion.macro(confusion.f1(table, unread)),
-            brier / images,
+            np.where(brier == own_brier, 0.0, (brier - own_brier) / error),  # infinite where all groups drawn are alike
             probability.calibration_error(gaps, images),
-            probability.calibration_error(gaps - whole[squared + classes + 2 :], images),
+            probability.calibration_error(gaps - own_gaps, images),
         )
+
+
+def mean_and_error(sums: Floats) -> tuple[Floats, Floats]:
+    """A mean over images and its standard error between groups, out of sums over groups (…, 5) of n, x, n², n x, x².
+
+    n: images of a group, x: their values' sum. The error is the linearised ratio estimator's, √Σ (x - mean n)² / Σ n.
+    """
+    images, total, squared_images, product, squared = np.moveaxis(sums, -1, 0)
+    mean = total / images
+    return mean, np.sqrt(np.maximum(squared - 2 * mean * product + mean**2 * squared_images, 0)) / images
+
+
+def brier_error(cases: Cases) -> float:
+    """The standard error of the table's own Brier score."""
+    classes = len(cases.classes)
+    start = classes * classes + classes
+    return float(mean_and_error(_sums_per_group(cases).sum(axis=0)[start : start + 5])[1])

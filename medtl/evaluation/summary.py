@@ -17,7 +17,7 @@ from medtl.contracts import Task
 from medtl.evaluation import confusion, intervals, probability, ranking
 from medtl.evaluation.cases import Cases, from_table
 from medtl.evaluation.intervals import Interval
-from medtl.evaluation.resampling import RESAMPLES, Resampled, resample
+from medtl.evaluation.resampling import RESAMPLES, Resampled, brier_error, resample
 
 Estimate = dict[str, Any]
 """`{"value", "low", "high"}` (95 %); without an interval low and high are None and `reason` says why; without a value only
@@ -151,8 +151,7 @@ def _area_interval(
 
 
 def _probabilities(cases: Cases, draws: Resampled | None) -> tuple[Estimate, Estimate]:
-    """Brier score and ECE. Where no image read was called wrong, the bootstrap has never seen what an error costs: the upper
-    ends are raised by the share of errors that so many groups may still hide, at a cost of 1 each."""
+    """Brier score and ECE of the images read."""
     read = cases.read
     truth, p, groups = cases.truth[read], cases.probabilities[read], cases.groups[read]
     if not len(truth):
@@ -162,13 +161,29 @@ def _probabilities(cases: Cases, draws: Resampled | None) -> tuple[Estimate, Est
     if draws is None or groups.min() == groups.max():
         return _estimate(brier, None, ONE_GROUP), _estimate(ece, None, ONE_GROUP)
     right = np.argmax(p, axis=1) == truth
-    hidden = 1 - intervals.wilson(1.0, intervals.effective_cases(right, groups)).low if right.all() else 0.0
-    spread = intervals.percentiles(draws.brier, cases.group_count)
+    uniform, independent = bool(right.all() or not right.any()), intervals.independent_at_least(groups)
     most = 1.0 if cases.positive is not None else 2.0
-    brier_interval = Interval(spread.low, min(most, max(spread.high, brier + hidden)))
     spread = intervals.ece_interval(ece, draws.ece, draws.ece_noise, cases.group_count)
-    ece_interval = Interval(spread.low, min(1.0, max(spread.high, ece + hidden)))
-    return _estimate(brier, brier_interval), _estimate(ece, ece_interval)
+    if uniform:
+        hidden = intervals.wilson(0.0, independent).high
+        spread = spread.around(Interval(max(0.0, ece - hidden), min(1.0, ece + hidden)))
+    return _estimate(brier, _brier_interval(brier / most, draws.brier_t, brier_error(cases) / most, independent, uniform, most)), _estimate(
+        ece, spread
+    )
+
+
+def _brier_interval(share: float, drawn: NDArray[np.float64], error: float, independent: float, uniform: bool, most: float) -> Interval:
+    """The bootstrap-t interval within Wilson's for as many coins as there are groups, and that one itself where groups are few or
+    none, or all, of the images were called wrong.
+
+    A term of the score lies between 0 and `most`, so its variance is at most a coin's: that bound holds whatever was not seen yet.
+    `share`, `error`: the score and its standard error as shares of `most`.
+    """
+    limit = intervals.wilson(share, independent)
+    if uniform or error == 0 or independent < intervals.FEW:
+        return Interval(most * limit.low, most * limit.high)
+    spread = intervals.studentized(share, error, drawn)
+    return Interval(most * max(spread.low, limit.low), most * min(spread.high, limit.high))
 
 
 def _lacking(per_class: dict[str, dict[str, Estimate]], name: str) -> str:
@@ -188,7 +203,7 @@ def _estimate(value: float, interval: Interval | None, reason: str = "", note: s
     """The stored form; an interval always holds its value (a biased bootstrap may lie beside it)."""
     found: Estimate = {"value": value, "low": None, "high": None}
     if interval is not None:
-        found |= {"low": min(interval.low, value), "high": max(interval.high, value)}
+        found |= {"low": float(min(interval.low, value)), "high": float(max(interval.high, value))}
     return found | ({"reason": reason} if reason else {}) | ({"note": note} if note else {})
 
 

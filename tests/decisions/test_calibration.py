@@ -1,0 +1,146 @@
+"""Calibration against scikit-learn's logistic regression, a hand-worked table, and inputs that break naive fits."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import check_grad
+from scipy.special import log_softmax
+from sklearn.metrics import log_loss
+
+from medtl.decisions import calibration
+from medtl.decisions.calibration import Calibration, fit
+from medtl.errors import MedtlError
+
+
+def made(n: int = 4000, classes: int = 3, temperature: float = 2.0, shift: tuple[float, ...] = (0.7, 0.0, -0.7), seed: int = 0):
+    """Logits of a network that is `temperature` times too confident and believes in the wrong prevalence."""
+    random = np.random.default_rng(seed)
+    honest = random.normal(size=(n, classes)) * 2
+    p = np.exp(log_softmax(honest, axis=1))
+    truth = (random.random(n)[:, None] > p.cumsum(axis=1)).sum(axis=1).clip(0, classes - 1)
+    return (honest - np.array(shift)) * temperature, truth
+
+
+def test_temperature_and_intercept_are_found_again():
+    found = fit(*made(n=40000))
+    assert found.temperature == pytest.approx(2.0, rel=0.03)
+    assert found.intercept == pytest.approx((0.7, 0.0, -0.7), abs=0.05)
+    assert sum(found.intercept) == pytest.approx(0, abs=1e-12)
+
+
+def test_binary_fit_is_unpenalised_logistic_regression_on_the_log_odds():
+    from sklearn.linear_model import LogisticRegression
+
+    random = np.random.default_rng(1)
+    logits = random.normal(size=(500, 2)) * 3
+    odds = logits[:, 1] - logits[:, 0]
+    truth = (random.random(500) < 1 / (1 + np.exp(-(0.4 * odds - 1)))).astype(int)
+    reference = LogisticRegression(C=1e9, tol=1e-10).fit(odds[:, None], truth)
+    assert fit(logits, truth).apply(logits)[:, 1] == pytest.approx(reference.predict_proba(odds[:, None])[:, 1], abs=2e-3)
+
+
+def test_hand_worked_intercept():
+    """Equal logits, 3 of 4 cases positive: the best p is 3/4, so b differs by log 3 (less a trace of ridge)."""
+    found = fit(np.zeros((4, 2)), [0, 1, 1, 1])
+    assert found.intercept[1] - found.intercept[0] == pytest.approx(math.log(3), abs=2e-3)
+
+
+@pytest.mark.parametrize("method", ["temperature", "temperature-intercept"])
+def test_calibrated_loss_is_lower(method: str):
+    logits, truth = made()
+    before = log_loss(truth, Calibration.identity(3).apply(logits))
+    assert log_loss(truth, fit(logits, truth, method).apply(logits)) < before - 0.02
+
+
+def test_temperature_alone_keeps_the_ranking_within_each_image():
+    logits, truth = made()
+    found = fit(logits, truth, "temperature")
+    assert found.intercept == (0.0, 0.0, 0.0)
+    assert (np.argsort(found.apply(logits), axis=1) == np.argsort(logits, axis=1)).all()
+
+
+def test_none_is_softmax():
+    logits, truth = made(n=10)
+    assert np.allclose(fit(logits, truth, "none").apply(logits), np.exp(log_softmax(logits, axis=1)))
+
+
+def test_gradient():
+    logits, truth = made(n=50)
+    at = np.array([0.3, 0.1, -0.4, 0.7])
+    assert check_grad(lambda x: calibration._loss(x, logits, truth)[0], lambda x: calibration._loss(x, logits, truth)[1], at) < 1e-5
+
+
+def test_same_input_same_bits():
+    assert fit(*made(n=300)) == fit(*made(n=300))
+
+
+@pytest.mark.parametrize(
+    ("logits", "truth"),
+    [
+        ([[9.0, -9.0], [-9.0, 9.0]], [0, 1]),  # separable
+        ([[9.0, -9.0], [-9.0, 9.0]], [1, 0]),  # the wrong way round
+        ([[1.0, 0.0], [2.0, 0.0]], [0, 0]),  # one class
+        ([[1e4, 0.0, -1e4], [0.0, 1e4, 0.0]], [0, 2]),  # saturated
+        ([[0.0, 0.0]], [1]),
+    ],
+)
+@pytest.mark.parametrize("method", ["temperature", "temperature-intercept"])
+def test_degenerate_validation_stays_finite(logits: list[list[float]], truth: list[int], method: str):
+    p = fit(logits, truth, method).apply(logits)
+    assert np.isfinite(p).all()
+    assert p.sum(axis=1) == pytest.approx(1)
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(2, 5).flatmap(
+        lambda k: st.lists(st.tuples(st.lists(st.floats(-50, 50), min_size=k, max_size=k), st.integers(0, k - 1)), min_size=1, max_size=15)
+    )
+)
+def test_any_validation_gives_probabilities_no_worse_than_softmax(rows: list[tuple[list[float], int]]):
+    logits, truth = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
+    found = fit(logits, truth)
+    assert math.isfinite(found.temperature)
+    log_p = log_softmax(logits / found.temperature + np.array(found.intercept), axis=1)
+    plain = log_softmax(logits, axis=1)
+    each = np.arange(len(truth))
+    assert -log_p[each, truth].mean() <= -plain[each, truth].mean() + 1e-6
+
+
+def test_unread_rows_stay_empty():
+    p = Calibration(1.5, (0.1, -0.1)).apply([[1.0, 2.0], [np.nan, np.nan]])
+    assert np.isfinite(p[0]).all()
+    assert np.isnan(p[1]).all()
+
+
+def test_json_round_trip():
+    found = fit(*made(n=100))
+    assert Calibration.from_json(found.to_json()) == found
+
+
+@pytest.mark.parametrize(
+    "stored", [{}, {"temperature": 1.0}, {"temperature": "warm", "intercept": []}, {"temperature": 0, "intercept": [0, 0]}]
+)
+def test_broken_json_is_refused(stored: dict[str, object]):
+    with pytest.raises(MedtlError, match="calibration"):
+        Calibration.from_json(stored)
+
+
+@pytest.mark.parametrize(
+    ("logits", "truth", "method", "message"),
+    [
+        ([[0.0, 1.0]], [0], "temprature", "did you mean 'temperature'"),
+        (np.zeros((0, 2)), [], "temperature", "at least one row"),
+        ([[0.0, np.inf]], [0], "temperature", "not finite"),
+        ([[0.0, 1.0]], [2], "temperature", r"allowed: 0 … 1"),
+        ([[0.0], [1.0]], [0, 0], "temperature", "at least two classes"),
+    ],
+)
+def test_refusals(logits: object, truth: object, method: str, message: str):
+    with pytest.raises(MedtlError, match=message):
+        fit(logits, truth, method)

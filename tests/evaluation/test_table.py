@@ -1,0 +1,41 @@
+"""The entry as text."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from medtl.evaluation.summary import summarize
+from medtl.evaluation.table import estimate, lines
+
+
+def test_what_the_terminal_shows(make_table, make_task):
+    truth = np.repeat([0, 1], [8, 12])
+    p = np.eye(2)[truth] * 0.9998 + 0.0001
+    p[0] = np.nan
+    shown = lines(summarize(make_table(truth, p), make_task(2), threshold=0.41), make_task(2), "patient").splitlines()
+    assert shown[0] == "20 images, 20 patients; 1 could not be read and count as missed; threshold 0.410 (95 % intervals by patient)"
+    assert shown[2].split() == ["AUROC", "of", "b", "1.000", "[0.777,", "1.000]"]
+    assert shown[-3].split() == ["class", "precision", "recall", "f1", "images"]
+    assert shown[-1].split()[0] == "b"
+    assert shown[-1].split()[-1] == "12"
+    assert shown[-2].split()[4] == "0.875"  # the unread one of eight is missed
+    assert len({len(line) for line in shown[-3:]}) == 1
+
+
+def test_several_classes_and_none(make_table, make_task):
+    entry = summarize(make_table([], np.zeros((0, 3))), make_task(3))
+    assert "AUROC (mean of one against rest)  - (no cases)" in lines(entry, make_task(3))
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1.0, "1.000"), (0.9996, "0.9996"), (0.99996, ">0.9999"), (0.00004, "<0.0001"), (0.0003, "0.0003"), (0.0, "0.000"), (0.5, "0.500")],
+)
+def test_nearly_is_not_exactly(value: float, shown: str):
+    assert estimate({"value": value, "low": None, "high": None, "reason": "why"}) == f"{shown} (why)"
+
+
+def test_note_follows():
+    found = {"value": 0.5, "low": 0.4, "high": 0.6, "note": "over 2 of 3 classes"}
+    assert estimate(found) == "0.500 [0.400, 0.600] over 2 of 3 classes"
