@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from medtl.errors import MedtlError, listed
-from medtl.imaging.unpacking import npz_images, zip_members
+from medtl.imaging.unpacking import BrokenArchive, npz_images, zip_members
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,10 @@ def gathered(paths: Sequence[Path]) -> Iterator[list[Input]]:
         inputs = [each for path in paths for each in _of_path(path, alone, place)]
         if not inputs:
             raise MedtlError(f"{listed(paths, most=5)}: holds no files")
-        yield list({(each.image, each.frame): each for each in reversed(inputs)}.values())[::-1]  # a path given twice is one image
+        unique: dict[tuple[str, int], Input] = {}
+        for each in inputs:
+            unique.setdefault((each.image, each.frame), each)  # a path given twice is one image
+        yield list(unique.values())
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -90,8 +92,8 @@ def _of_zip(file: Path, name: str, place: Path) -> Iterator[Input]:
         for member in zip_members(file, own):
             found = True
             yield Input(f"{name}/{member.name}", 0, member.file, reason=member.reason)
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
-        yield Input(name, 0, None, reason=f"the archive cannot be opened ({type(error).__name__}) [NOT_AN_IMAGE]")
+    except BrokenArchive as broken:
+        yield Input(name, 0, None, reason=f"{broken} [NOT_AN_IMAGE]")
     else:
         if not found:
             yield Input(name, 0, None, reason="the archive is empty [NOT_AN_IMAGE]")
@@ -100,8 +102,8 @@ def _of_zip(file: Path, name: str, place: Path) -> Iterator[Input]:
 def _of_npz(file: Path, name: str) -> Iterator[Input]:
     try:
         arrays = npz_images(file)
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError) as error:
-        yield Input(name, 0, None, reason=f"the npz file cannot be opened ({type(error).__name__}) [NOT_AN_IMAGE]")
+    except BrokenArchive as broken:
+        yield Input(name, 0, None, reason=f"{broken} [NOT_AN_IMAGE]")
         return
     if not arrays:
         yield Input(name, 0, None, reason="the npz file holds no array of images [NOT_AN_IMAGE]")

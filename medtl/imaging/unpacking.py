@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -22,8 +25,26 @@ HIGHEST_RATIO = 200
 MOST_NPZ_IMAGES = 1_000_000
 
 _ARCHIVES = (".zip", ".npz", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".jar")
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # LZMA takes as much memory as its header says
+_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, LookupError, OverflowError, OSError)
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 _CHUNK = 2**20
 _RATIO_FROM = 2**20
+
+
+class BrokenArchive(Exception):
+    """An archive, or one member, cannot be read; the message is the reason for a table."""
+
+
+@contextmanager
+def _reading(failure: str) -> Iterator[None]:
+    """Whatever damage makes zipfile and NumPy raise becomes a BrokenArchive; a full disk stays what it is."""
+    try:
+        yield
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno in _FULL_DISK:
+            raise
+        raise BrokenArchive(f"{failure} ({type(error).__name__})") from None
 
 
 @dataclass(frozen=True)
@@ -38,9 +59,11 @@ class Member:
 def zip_members(archive: Path, place: Path) -> Iterator[Member]:
     """Stream every member of `archive` into `place` under a numbered name, or say why not; folders and hidden files are passed over.
 
-    Raises zipfile.BadZipFile where the archive as a whole cannot be read.
+    Raises BrokenArchive where the archive as a whole cannot be read.
     """
-    with zipfile.ZipFile(archive) as opened:
+    with _reading("the archive cannot be opened"):
+        whole = zipfile.ZipFile(archive)
+    with whole as opened:
         infos = [info for info in opened.infolist() if not info.is_dir() and not _hidden(info.filename)]
         if len(infos) > MOST_MEMBERS:
             yield Member(f"({len(infos)} members)", None, f"the archive holds more than {MOST_MEMBERS} files; split it [TOO_LARGE]")
@@ -80,6 +103,8 @@ def _refusal(info: zipfile.ZipInfo, name: str, left: int) -> str:
         return "is encrypted; unpack it with its password first [UNSUPPORTED]"
     if name.lower().endswith(_ARCHIVES) and not name.lower().endswith(".nii.gz"):
         return "an archive inside an archive is not opened; hand it over by itself [UNSUPPORTED]"
+    if info.compress_type not in _PACKINGS:
+        return "is packed in a rare way; pack it anew with deflate [UNSUPPORTED]"
     if info.file_size > min(LARGEST_MEMBER, left):
         return f"is larger than may be unpacked ({LARGEST_MEMBER >> 20} MiB a file, {LARGEST_TOTAL >> 30} GiB an archive) [TOO_LARGE]"
     if info.file_size > _RATIO_FROM and info.file_size > HIGHEST_RATIO * max(info.compress_size, 1):
@@ -90,13 +115,13 @@ def _refusal(info: zipfile.ZipInfo, name: str, left: int) -> str:
 def _unpack(opened: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> str:
     """Copy a member's bytes, at most as many as its entry promised; '' or the reason why it could not be done."""
     try:
-        with opened.open(info) as source, target.open("xb") as out:
-            if reason := _copy(source, out, info.file_size):
-                target.unlink()
-            return reason
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
+        with _reading("cannot be unpacked"), opened.open(info) as source, target.open("xb") as out:
+            reason = _copy(source, out, info.file_size)
+    except BrokenArchive as broken:
+        reason = f"{broken} [DECODE_FAILED]"
+    if reason:
         target.unlink(missing_ok=True)
-        return f"cannot be unpacked ({type(error).__name__}) [DECODE_FAILED]"
+    return reason
 
 
 def _copy(source: IO[bytes], out: IO[bytes], promised: int) -> str:
@@ -120,10 +145,10 @@ def _suffix(name: str) -> str:
 def npz_images(file: Path) -> dict[str, int]:
     """Arrays of images, (N, H, W) or (N, H, W, C), in an npz file and how many each holds; headers are read, no array is loaded.
 
-    Raises zipfile.BadZipFile or ValueError where the file is no npz file, or claims more than a million images.
+    Raises BrokenArchive where the file is no npz file, or claims more than a million images.
     """
     found: dict[str, int] = {}
-    with zipfile.ZipFile(file) as opened:
+    with _reading("the npz file cannot be opened"), zipfile.ZipFile(file) as opened:
         for info in opened.infolist():
             if not info.filename.endswith(".npy"):
                 continue
@@ -132,7 +157,7 @@ def npz_images(file: Path) -> dict[str, int]:
             if _are_images(shape, dtype):
                 found[info.filename.removesuffix(".npy")] = shape[0]
     if sum(found.values()) > MOST_NPZ_IMAGES:
-        raise ValueError("too many images")
+        raise BrokenArchive(f"the npz file claims more than {MOST_NPZ_IMAGES:,} images")
     return found
 
 

@@ -75,8 +75,10 @@ def test_unread_images_stay_as_rows_without_an_answer():
     table = table_of(values, BINARY, ["is empty [NOT_AN_IMAGE]", ""], threshold=0.5)
     assert list(table.columns) == columns(BINARY.names)
     assert list(table["decision"]) == [NO_ANSWER, "b"]
-    assert list(table["predicted"]) == ["", "b"] and list(table["reason"]) == ["is empty [NOT_AN_IMAGE]", ""]
-    assert np.isnan(probabilities(table)[0]).all() and np.isfinite(probabilities(table)[1]).all()
+    assert list(table["predicted"]) == ["", "b"]
+    assert list(table["reason"]) == ["is empty [NOT_AN_IMAGE]", ""]
+    assert np.isnan(probabilities(table)[0]).all()
+    assert np.isfinite(probabilities(table)[1]).all()
 
 
 def test_nothing_read_at_all_is_a_table_too():

@@ -50,8 +50,11 @@ def test_weights_and_logits_come_back_bit_for_bit(package, classifier, images):
 
 def test_a_package_knows_its_settings(package, experiment):
     loaded = Model.load(package(), "cpu")
-    assert loaded.task == experiment.task and loaded.image == experiment.image and loaded.scope == experiment.scope
-    assert loaded.threshold == 0.4 and loaded.calibration.temperature == 1.5
+    assert loaded.task == experiment.task
+    assert loaded.image == experiment.image
+    assert loaded.scope == experiment.scope
+    assert loaded.threshold == 0.4
+    assert loaded.calibration.temperature == 1.5
 
 
 def test_equal_weights_are_equal_files(package):

@@ -18,7 +18,8 @@ def test_seen_images_are_recognised(tmp_path):
     assert seen == {truncated(each) for each in hashes}
     assert truncated(hashlib.sha256(b"other").hexdigest()) not in seen
     stored = json.loads((tmp_path / FILE).read_text())["hashes"]
-    assert stored == sorted(stored) and all(len(each) == 16 for each in stored)
+    assert stored == sorted(stored)
+    assert all(len(each) == 16 for each in stored)
     assert not any(each[:16] in (tmp_path / FILE).read_text() for each in hashes)
 
 

@@ -1,0 +1,100 @@
+"""A finished run on made images, without training: random networks, real records, store, tables and package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from medtl import predictions, records
+from medtl.backbones.network import build_network
+from medtl.cohorts.joining import read_cohorts
+from medtl.cohorts.splitting import fold_records, make_records
+from medtl.decisions.calibration import Calibration
+from medtl.evaluation import metrics_file
+from medtl.evaluation.summary import summarize
+from medtl.experiment.save import save_experiment
+from medtl.experiment.schema import Experiment
+from medtl.files import write_json
+from medtl.flows.judging import judge
+from medtl.imaging.cache import cache_dir
+from medtl.imaging.store import Store, open_store
+from medtl.model.model import Model
+from medtl.model.package import save
+from medtl.module.classifier import Classifier
+from medtl.records import KEY
+
+MakeRun = Callable[..., Path]
+
+
+def write_image(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (36, 40), dtype=np.uint8)).save(path)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """40 images of 20 patients, two classes."""
+    for i in range(40):
+        write_image(tmp_path / "data" / ("NORMAL" if i % 2 else "ILL") / f"p{i // 2:02d}_{i}.png", i)
+    return tmp_path / "data"
+
+
+def experiment_of(folds: int | None) -> Experiment:
+    split = {"folds": folds, "validation": 0.4} if folds else {"test": 0.4, "validation": 0.3}
+    return Experiment.model_validate(
+        {
+            "name": "made",
+            "task": {"classes": {"normal": ["NORMAL"], "ill": ["ILL"]}, "positive": "ill"},
+            "cohorts": [{"name": "folders", "patient": {"from": "filename", "pattern": r"(p\d+)_"}}],
+            "split": {"seed": 1, **split},
+            "image": {"size": 32},
+            "backbone": {"name": "test_resnet", "weights": "none"},
+            "transfer": {"strategy": "scratch"},
+        }
+    )
+
+
+def classifier_of(experiment: Experiment, seed: int) -> Classifier:
+    torch.manual_seed(seed)
+    made = Classifier(build_network(experiment.backbone, experiment.image, Path(), seed), 2)
+    torch.nn.init.normal_(made.head.weight)
+    return made.eval()
+
+
+@pytest.fixture
+def make_run(tmp_path: Path, data: Path) -> MakeRun:
+    """`make_run(folder="run", folds=None, seed=0)` → the folder of a run as `medtl train` leaves it."""
+
+    def make(folder: str = "run", folds: int | None = None, seed: int = 0) -> Path:
+        experiment = experiment_of(folds)
+        table = read_cohorts(experiment, data).table.sort_values(KEY, ignore_index=True)
+        store = open_store(table[KEY], data, experiment.image, cache_dir())
+        rows = make_records(table, store.measurements, experiment, data)
+        place = tmp_path / folder
+        members = [classifier_of(experiment, seed + fold) for fold in range(folds or 1)]
+        for fold, member in enumerate(members if folds else []):
+            finish(place / "folds" / str(fold), experiment, [member], fold_records(rows, fold, experiment.split), store)
+        finish(place, experiment, members, rows, store)
+        save_experiment(experiment, place / "experiment.yaml")
+        write_json(place / "environment.json", {"format": 1, "data_root": str(data.resolve())})
+        return place
+
+    return make
+
+
+def finish(place: Path, experiment: Experiment, members: list[Classifier], rows: pd.DataFrame, store: Store) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    learned = rows["split"].isin(["train", "validation"]).to_numpy()
+    images = store.measurements["pixel_hash"][learned]
+    save(place / "model", members, experiment, Calibration.identity(2), 0.5, [0.0, 0.0], training_images=images)
+    records.write(rows, place / "records.csv")
+    validation = np.flatnonzero(rows["split"] == "validation")
+    table = judge(Model.load(place / "model", "cpu"), rows.iloc[validation], store, validation)
+    predictions.write(table, place / "predictions.csv")
+    metrics_file.write(place / "metrics.json", {"validation": summarize(table, experiment.task)}, "patient", looks=0)
