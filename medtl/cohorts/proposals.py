@@ -1,0 +1,236 @@
+"""What a folder and a table probably mean: which column names the images (by match rate), which holds labels, ids, kept facts.
+
+Only names, headers and cells are looked at. Everything found is counted and said, so that a wrong guess can be seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from medtl.cohorts.files import by_name, inside_root, list_images
+from medtl.cohorts.sources.dicom import WORDS, read_headers
+from medtl.cohorts.tables import LabelTable, read_table
+from medtl.errors import MedtlError, listed
+from medtl.records import refuse_personal_columns
+
+MOST_CLASSES = 20
+_LABEL = r"label|labels|dx|diagnos\w*|finding\w*|class|classes|target|pathology|category|outcome|disease"
+_IDS = {
+    "patient": r"(patient|subject|person|participant|case)[ _]?(id|number|no|uid)?|pid|mrn",
+    "lesion": r"lesion[ _]?(id|number|no)?",
+    "study": r"(study|exam|visit|encounter)[ _]?(id|instance[ _]?uid|uid|number|no)?|accession([ _]?(number|no))?",
+}
+_VIEW = r"view|view[ _]?position|projection"
+_KEEP = rf"age|sex|gender|site|locali[sz]ation|location|body[ _]?part|laterality|scanner|device|manufacturer|modality|dx_type|{_VIEW}"
+_HEALTHY = r"no|none|normal|negative|healthy|control|benign|absent|no[ _]?findings?|0(\.0)?"
+
+
+@dataclass(frozen=True)
+class Match:
+    """A column of the table that may name the images."""
+
+    column: str
+    how: str
+    """`path`, `file_name`, `sop_instance_uid` or `accession_number`."""
+    rows: int
+    """Rows that match an image."""
+    different: int
+    """Different cells among them: labels 0 and 1 may match the images 0.png and 1.png in every row."""
+
+    def __str__(self) -> str:
+        return f"'{self.column}' by {WORDS.get(self.how, self.how)}"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A first cohort. `cohort`: its settings; `counts`: label → images, `by`: the unit of the split; `keep`: columns for records.
+
+    `remarks`: setting → a comment for the config; `found`: lines that say what was found.
+    """
+
+    cohort: dict[str, Any]
+    counts: dict[str, int]
+    by: str
+    keep: list[str] = field(default_factory=list)
+    given_split: str | None = None
+    remarks: dict[str, str] = field(default_factory=dict)
+    found: list[str] = field(default_factory=list)
+
+
+def propose(root: Path, table: str | None = None) -> Proposal:
+    """Look at `root` (and `table`, relative to it). Raises MedtlError where nothing can be proposed, with what was tried."""
+    images = list_images(root).images
+    if table is None:
+        classes = Counter(image.split("/", 1)[0] for image in images if "/" in image)
+        if len(classes) > 1 and not _tables_in(root):
+            return _of_folders(root, images, classes)
+        table = _only_table(root, classes)
+    if table.lower().endswith(".npz"):
+        return _of_archive(root, table)
+    opened = read_table(root / table)
+    return _of_table(root, table, opened, images)
+
+
+def _tables_in(root: Path) -> list[str]:
+    suffixes = (".csv", ".tsv", ".xlsx", ".parquet", ".npz")
+    return sorted(path.name for path in root.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith("."))
+
+
+def _only_table(root: Path, classes: Mapping[str, int]) -> str:
+    there = _tables_in(root)
+    if len(there) == 1:
+        return there[0]
+    if there:
+        raise MedtlError(f"'{root}' holds several tables ({listed(there)}); say which: --table")
+    raise MedtlError(f"'{root}' holds {len(classes)} folder(s) of images and no table; give one folder per class, or --table")
+
+
+def _of_folders(root: Path, images: list[str], classes: Mapping[str, int]) -> Proposal:
+    found = [f"{len(images):,} images, one folder per class: {_said(classes)}"]
+    headers = _headers(root, images)
+    if headers is not None and (headers["sop_instance_uid"] != "").any():
+        found.append(f"{int((headers['patient_id'] != '').sum()):,} of {len(images):,} images have a patient id in their DICOM header")
+        return Proposal({"name": "folders", "patient": {"from": "header"}}, dict(classes), "patient", found=found)
+    remark = "if file names hold the patient: patient: {from: filename, pattern: '(person\\d+)'}"
+    return Proposal({"name": "folders"}, dict(classes), "image", remarks={"split": remark}, found=found)
+
+
+def _of_archive(root: Path, file: str) -> Proposal:
+    with np.load(root / file, allow_pickle=False) as arrays:
+        labels = {name.removesuffix("_labels"): arrays[name].ravel() for name in arrays.files if name.endswith("_labels")}
+    every = Counter(str(label) for part in labels.values() for label in part.tolist())
+    counts = dict(sorted(every.items()))
+    found = [f"{sum(counts.values()):,} images in '{file}', parts: {_said({part: len(rows) for part, rows in labels.items()})}"]
+    found.append(f"classes: {_said(counts)}")
+    given_split = "split" if {"train", "test"} <= labels.keys() else None
+    return Proposal({"name": "medmnist", "file": file}, counts, "image", given_split=given_split, found=found)
+
+
+def _of_table(root: Path, table: str, opened: LabelTable, images: list[str]) -> Proposal:
+    cells = opened.cells
+    best, matches = _best_match(root, table, cells, images)
+    found = [f"{len(images):,} image files; '{table}' has {len(cells):,} rows"]
+    found += [f"{match.rows:,} of {len(cells):,} rows matched: {match}" for match in matches[:5]]
+    label, others = _label_column(cells, best.column)
+    counts = Counter(cell for cell in cells[label] if cell)
+    found.append(f"labels in '{label}': {_said(counts)}" + (f" (or: {listed(others)})" if others else ""))
+    dicom = best.how in ("sop_instance_uid", "accession_number")
+    cohort: dict[str, Any] = {"name": "dicom" if dicom else "csv", "table": table, "label": label}
+    if dicom:
+        cohort |= {"match": best.how, "key": best.column}
+    else:
+        cohort |= {"image": best.column} | ({"find": "name"} if best.how == "file_name" else {})
+    ids = {kind: column for kind, pattern in _IDS.items() if (column := _named(pattern, cells.columns, {label})) and column != best.column}
+    cohort |= ids
+    found += [f"{kind} ids in '{column}': {cells[column].nunique():,} different" for kind, column in ids.items()]
+    by = next((kind for kind in ("patient", "lesion", "study") if kind in ids), "patient" if dicom else "image")
+    if "study" in ids and cells[ids["study"]].duplicated().any():
+        cohort["rows"] = "all"
+    remarks = (
+        {"cohorts": f"{len(cells) - best.rows:,} rows have no image: `missing: exclude` leaves them out"} if best.rows < len(cells) else {}
+    )
+    taken = {label, best.column, *ids.values()}
+    keep = [
+        column for column in cells.columns if column not in taken and re.fullmatch(_KEEP, column, re.IGNORECASE) and _may_be_kept(column)
+    ]
+    return Proposal(cohort, dict(counts), by, keep, _split_column(cells, taken), remarks, found)
+
+
+def _best_match(root: Path, table: str, cells: pd.DataFrame, images: list[str]) -> tuple[Match, list[Match]]:
+    """All matches, the best first; of equals the simpler way of naming an image wins."""
+    place = Path(table).parent.as_posix()
+    names, paths = by_name(images), set(images)
+    forms: list[tuple[str, Iterable[str]]] = [("path", paths), ("file_name", [name for name, found in names.items() if len(found) == 1])]
+    matches = []
+    for how, known in [*forms, *_header_forms(root, images)]:
+        known = set(known)
+        for column in cells.columns:
+            written = cells[column]
+            if how == "path":
+                written = written.map(lambda cell: inside_root(root, place, cell) or "")
+            matched = written[written.isin(known) & (cells[column] != "")]
+            if len(matched):
+                matches.append(Match(column, how, len(matched), matched.nunique()))
+    matches.sort(key=lambda match: -match.different)
+    if not matches:
+        tried = "path, file name, SOPInstanceUID, AccessionNumber"
+        raise MedtlError(
+            f"no column of '{table}' names any of the {len(images):,} images (tried {tried}); columns: {listed(cells.columns)}"
+        )
+    return matches[0], matches
+
+
+def _header_forms(root: Path, images: list[str]) -> list[tuple[str, Iterable[str]]]:
+    """The DICOM ids below the folder."""
+    headers = _headers(root, images)
+    return [] if headers is None else [(how, set(headers[how]) - {""}) for how in ("sop_instance_uid", "accession_number")]
+
+
+def _headers(root: Path, images: list[str]) -> pd.DataFrame | None:
+    """The header facts of all images; None where no file can be DICOM by its name, so that none is opened."""
+    pictures = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".nii", ".nii.gz")
+    if all(image.lower().endswith(pictures) for image in images):
+        return None
+    return read_headers(root, ".")[0]
+
+
+def _label_column(cells: pd.DataFrame, image: str) -> tuple[str, list[str]]:
+    """The column whose name says label, else the one with the fewest different cells; and the other candidates."""
+    spoken_for = rf"{_KEEP}|split|fold|set|partition|subset|{'|'.join(_IDS.values())}"
+    candidates = []
+    for column in cells.columns:
+        number = cells.loc[cells[column] != "", column].nunique()
+        if column == image or not 2 <= number <= min(MOST_CLASSES, max(2, len(cells) // 2)):
+            continue
+        named = re.fullmatch(_LABEL, column, re.IGNORECASE) is not None
+        if named or not re.fullmatch(spoken_for, column, re.IGNORECASE):
+            candidates.append((not named, number, column))
+    candidates.sort(key=lambda candidate: candidate[:2])
+    if not candidates:
+        raise MedtlError(f"no column looks like labels (2 to {MOST_CLASSES} different cells); columns: {listed(cells.columns)}")
+    return candidates[0][2], [column for _, _, column in candidates[1:]]
+
+
+def _named(pattern: str, columns: Iterable[str], without: set[str]) -> str | None:
+    return next((column for column in columns if column not in without and re.fullmatch(pattern, column, re.IGNORECASE)), None)
+
+
+def _split_column(cells: pd.DataFrame, taken: set[str]) -> str | None:
+    column = _named("split|set|partition|subset", cells.columns, taken)
+    usual = {"train", "training", "validation", "val", "valid", "dev", "test", "testing"}
+    return column if column is not None and set(cells[column].str.casefold()) - {""} <= usual else None
+
+
+def _may_be_kept(column: str) -> bool:
+    try:
+        refuse_personal_columns([column])
+    except MedtlError:
+        return False
+    return True
+
+
+def healthy_first(labels: Iterable[str]) -> list[str]:
+    """Labels in the order of the table, except that of two the healthy one stands first."""
+    known = list(labels)
+    return sorted(known, key=lambda label: not is_healthy(label)) if len(known) == 2 else known
+
+
+def is_healthy(label: str) -> bool:
+    """Whether a label says that nothing was found.
+
+    >>> [is_healthy(label) for label in ("NORMAL", "No_findings", "0", "melanoma")]
+    [True, True, True, False]
+    """
+    return re.fullmatch(_HEALTHY, label, re.IGNORECASE) is not None
+
+
+def _said(counts: Mapping[str, int]) -> str:
+    return listed(f"{name} {count:,}" for name, count in counts.items())

@@ -1,0 +1,121 @@
+"""First guesses about a folder and a table: the column that matches most images, labels, ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from medtl.cohorts.proposals import healthy_first, propose
+from medtl.errors import MedtlError
+
+
+def table(folder: Path, *lines: str) -> None:
+    (folder / "t.csv").write_text("\n".join(lines) + "\n")
+
+
+def dicom(path: Path, uid: str, accession: str) -> None:
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID, meta.MediaStorageSOPInstanceUID = ExplicitVRLittleEndian, uid
+    header = FileDataset(path, {}, file_meta=meta, preamble=b"\0" * 128)
+    header.SOPInstanceUID, header.AccessionNumber, header.PatientID, header.Modality = uid, accession, "A", "DX"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pydicom.dcmwrite(path, header, enforce_file_format=False)
+
+
+@pytest.mark.parametrize(
+    ("written", "settings"),
+    [
+        ("i/{n}.png", {"image": "where"}),
+        ("{n}.png", {"image": "where", "find": "name"}),
+        ("{n}", {"image": "where", "find": "name"}),
+    ],
+)
+def test_the_column_that_names_the_images_is_found(
+    tmp_path: Path, touch: Callable[..., None], written: str, settings: dict[str, str]
+) -> None:
+    touch(*(f"i/{n:03}.png" for n in range(6)))
+    rows = [f"{n},{written.format(n=f'{n:03}')},{'sick' if n % 2 else 'well'},p{n // 2},6{n}" for n in range(6)]
+    table(tmp_path, "row,where,finding,patient_id,age", *rows, "6,i/gone.png,sick,p9,70")
+    proposal = propose(tmp_path, "t.csv")
+    assert proposal.cohort == {"name": "csv", "table": "t.csv", "label": "finding", "patient": "patient_id", **settings}
+    assert proposal.counts == {"well": 3, "sick": 4}
+    assert (proposal.by, proposal.keep) == ("patient", ["age"])
+    assert any(line.startswith("6 of 7 rows matched: 'where' by") for line in proposal.found)
+    assert proposal.remarks["cohorts"].startswith("1 rows have no image")
+    assert propose(tmp_path) == proposal, "the only table of a folder need not be named"
+
+
+@pytest.mark.parametrize(("column", "how"), [("uid", "sop_instance_uid"), ("acc", "accession_number")])
+def test_dicom_rows_match_by_header(tmp_path: Path, column: str, how: str) -> None:
+    for n in range(5):
+        dicom(tmp_path / f"x/file{n}", f"1.2.{n}", f"S{n}")
+    cells = {"uid": "1.2.{n}", "acc": "S{n}"}[column]
+    table(tmp_path, f"{column},label", *(f"{cells.format(n=n)},{n % 2}" for n in range(6)))
+    proposal = propose(tmp_path, "t.csv")
+    assert proposal.cohort == {"name": "dicom", "table": "t.csv", "label": "label", "match": how, "key": column}
+    assert proposal.by == "patient"
+    words = {"uid": "SOPInstanceUID", "acc": "AccessionNumber"}[column]
+    assert f"5 of 6 rows matched: '{column}' by {words}" in proposal.found
+
+
+def test_the_better_rate_wins(tmp_path: Path, touch: Callable[..., None]) -> None:
+    touch(*(f"{n}.png" for n in range(6)))
+    table(tmp_path, "some,most,label", *(f"{n if n < 2 else 'x'},{n if n < 5 else 'x'},{n % 2}" for n in range(6)))
+    assert propose(tmp_path, "t.csv").cohort["image"] == "most"
+
+
+def test_class_folders_need_no_table(tmp_path: Path, touch: Callable[..., None]) -> None:
+    touch("normal/1.png", "sick/2.png", "sick/3.png")
+    proposal = propose(tmp_path)
+    assert (proposal.cohort, proposal.counts, proposal.by) == ({"name": "folders"}, {"normal": 1, "sick": 2}, "image")
+    dicom(tmp_path / "normal/4.dcm", "1.2", "S")
+    assert propose(tmp_path).cohort["patient"] == {"from": "header"}
+
+
+def test_archives(tmp_path: Path) -> None:
+    arrays = {f"{part}_{kind}": np.zeros((3, 1), np.uint8) for part in ("train", "test") for kind in ("images", "labels")}
+    arrays["test_labels"] = np.array([[1], [0], [1]])
+    np.savez(tmp_path / "set.npz", **arrays)
+    proposal = propose(tmp_path)
+    assert (proposal.cohort, proposal.counts) == ({"name": "medmnist", "file": "set.npz"}, {"0": 4, "1": 2})
+    assert proposal.given_split == "split"
+
+
+def test_personal_columns_are_not_kept(tmp_path: Path, touch: Callable[..., None]) -> None:
+    touch(*(f"{n}.png" for n in range(4)))
+    table(tmp_path, "image,label,patient_name,birth_date,sex", *(f"{n}.png,{n % 2},Doe,2000-01-01,F" for n in range(4)))
+    assert propose(tmp_path).keep == ["sex"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["image,label", "7.png,a", "8.png,b"], "no column of 't.csv' names any of the 4 images"),
+        (["image,label", "1.png,a", "2.png,a"], "no column looks like labels"),
+    ],
+)
+def test_what_cannot_be_guessed_is_said(tmp_path: Path, touch: Callable[..., None], lines: list[str], message: str) -> None:
+    touch(*(f"{n}.png" for n in range(4)))
+    table(tmp_path, *lines)
+    with pytest.raises(MedtlError, match=message):
+        propose(tmp_path)
+
+
+def test_which_table_is_asked_and_none_is_said(tmp_path: Path, touch: Callable[..., None]) -> None:
+    touch("1.png")
+    with pytest.raises(MedtlError, match="no table; give one folder per class, or --table"):
+        propose(tmp_path)
+    touch("a.csv", "b.csv")
+    with pytest.raises(MedtlError, match=r"several tables \(a.csv, b.csv\); say which: --table"):
+        propose(tmp_path)
+
+
+def test_the_healthy_class_stands_first() -> None:
+    assert healthy_first(["Pneumonia", "No_findings"]) == ["No_findings", "Pneumonia"]
+    assert healthy_first(["mel", "nv", "normal"]) == ["mel", "nv", "normal"]
