@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,9 @@ def _load(path: Path) -> dict[str, Any]:
         if suffix == ".safetensors":
             return dict(load_file(path))
         if suffix in PICKLES:
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of unusual pickle protocols: they are either read or refused
+                loaded = torch.load(path, map_location="cpu", weights_only=True)
             return loaded if isinstance(loaded, dict) else {}
     except pickle.UnpicklingError:
         raise MedtlError(

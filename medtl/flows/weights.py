@@ -13,8 +13,8 @@ from medtl.errors import MedtlError
 def save_weights(name: str, out: str | Path) -> Path:
     """Write the hub's weights of network `name` to `out` (`.safetensors`) and what belongs to them to `<out>.json`.
 
-    The pair is what `backbone.weights` or `--weights` takes on the other machine. Returns the path of the weights. Raises MedtlError: unknown
-    name, unreachable hub, another suffix, a file that already exists.
+    The pair is what `backbone.weights` or `--weights` takes on the other machine. Returns the path of the weights.
+    Raises MedtlError: unknown name, unreachable hub, another suffix, a file that already exists.
     """
     out = Path(out)
     sidecar = out.with_name(out.name + ".json")
@@ -33,7 +33,8 @@ def save_weights(name: str, out: str | Path) -> Path:
     from medtl.backbones.weights import imagenet_weights
 
     weights = imagenet_weights(name)
-    assert weights.library is not None and weights.state is not None
+    assert weights.library is not None
+    assert weights.state is not None
     mean, std = family(weights.library).statistics(name, {})
     about = {"architecture": name, "library": weights.library, "options": {}, "mean": list(mean), "std": list(std)}
     about |= {key: weights.provenance[key] for key in ("origin", "sha256")}

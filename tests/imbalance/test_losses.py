@@ -38,12 +38,15 @@ def test_every_loss_keeps_the_contract(name: str) -> None:
     assert ImbalanceSettings.model_validate(ImbalanceSettings(loss=chosen).model_dump()).loss == chosen
     assert len(file.__doc__) > 40, "a component says what it is and where it is from"
     shift = file.log_prior_shift(chosen, COUNTS)
-    assert shift.shape == (3,) and np.isfinite(shift).all()
+    assert shift.shape == (3,)
+    assert np.isfinite(shift).all()
     logits, targets = batch()
     logits.requires_grad_()
     loss = file.build(chosen, COUNTS, 0.1)(logits, targets)
     loss.backward()
-    assert loss.shape == () and loss.item() > 0 and torch.isfinite(logits.grad).all()
+    assert loss.shape == ()
+    assert loss.item() > 0
+    assert torch.isfinite(logits.grad).all()
 
 
 @pytest.mark.parametrize("name", registry.names(FOLDER))
@@ -76,7 +79,8 @@ def test_neutral_settings_are_cross_entropy_bit_for_bit(name: str, label_smoothi
         value = loss(logits.requires_grad_(), targets)
         value.backward()
         results.append((value, logits.grad))
-    assert torch.equal(results[0][0], results[1][0]) and torch.equal(results[0][1], results[1][1])
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
     file = registry.component(FOLDER, name)
     assert not file.log_prior_shift(file.Settings(**NEUTRAL[name]), COUNTS).any()
 

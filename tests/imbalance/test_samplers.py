@@ -19,7 +19,9 @@ def test_every_sampler_keeps_the_contract(name: str) -> None:
     chosen = ImbalanceSettings.model_validate({"sampler": {"name": name}}).sampler
     assert chosen == file.Settings()
     weights = file.class_weights(chosen, COUNTS)
-    assert weights.shape == (3,) and (weights > 0).all() and np.isfinite(np.log(weights)).all()
+    assert weights.shape == (3,)
+    assert (weights > 0).all()
+    assert np.isfinite(np.log(weights)).all()
     assert (weights * COUNTS).sum() == pytest.approx(COUNTS.sum())
     assert np.array_equal(file.class_weights(chosen, np.full(3, 20.0)), np.ones(3)), "equal classes are left alone"
 
