@@ -1,0 +1,121 @@
+"""`medtl check` on made pictures: what it counts, measures and shows, and that it trains and leaves nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from medtl.errors import MedtlError
+from medtl.experiment.load import load_experiment
+from medtl.flows import check as check_file
+from medtl.flows.check import Check, check
+from medtl.flows.contact_sheet import CAPTION, COLUMNS, TILE, write_contact_sheet
+from medtl.flows.rehearsal import Rehearsal, cost
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "configs" / "smoke.yaml"
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    spec = importlib.util.spec_from_file_location("made_pictures", ROOT / "tools" / "made_pictures.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    folder = tmp_path_factory.mktemp("pictures")
+    module.make_pictures(folder, 50)
+    (folder / "disc" / "broken.png").write_bytes(b"no picture")
+    return folder
+
+
+def looked_at(pictures: Path, *overrides: str, out: Path | None = None) -> Check:
+    """One thread, which other programs on this machine disturb least."""
+    return check(CONFIG, pictures, overrides=["trainer.threads=1", *overrides], out=out)
+
+
+@pytest.fixture(scope="module")
+def found(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Check:
+    folder = tmp_path_factory.mktemp("out")
+    found = looked_at(pictures, out=folder / "batch.png")
+    assert cv2.imread(str(folder / "batch.png")).shape == (2 * (TILE + CAPTION), COLUMNS * TILE, 3)
+    assert [path.name for path in folder.iterdir()] == ["batch.png"]
+    return found
+
+
+def test_images_are_counted_and_the_first_batch_is_shown(found: Check) -> None:
+    assert found.exact
+    assert len(found.records) == 101
+    assert found.quarantined["image"].tolist() == ["disc/broken.png"]
+    assert found.rehearsal.images.shape == (16, 64, 64, 3)
+    assert found.rehearsal.images.dtype == np.uint8
+    assert set(found.rehearsal.targets) == {0, 1}
+
+
+def test_time_and_room_are_measured(found: Check) -> None:
+    assert found.rehearsal.step_seconds > 0
+    assert found.rehearsal.forward_seconds > 0
+    assert found.cost.store_bytes == 101 * 64 * 64 * 3
+    assert 0 < found.cost.minutes < 5
+    assert found.decode_minutes == 0
+
+
+def test_what_is_found_is_said(found: Check) -> None:
+    text = str(found)
+    assert "settings     right: smoke; 2 classes, mobilenetv3_small_050 (weights: none), scratch, 1 epochs, batches of 16\n" in text
+    assert "images       101 images of 101 groups (by image)\n" in text
+    assert "train  validation  test" in text
+    assert "quarantine   1: " in text
+    for heading in ("device", "time", "memory", "disk", "first batch"):
+        assert f"\n{heading} " in text
+
+
+def test_the_batch_is_the_same_every_time(pictures: Path, found: Check) -> None:
+    np.testing.assert_array_equal(found.rehearsal.images, looked_at(pictures).rehearsal.images)
+
+
+def test_a_large_cohort_is_sampled(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_file, "SAMPLE", 32)
+    monkeypatch.setattr(check_file, "PATIENCE", 0.0)
+    sampled = looked_at(pictures, "image.size=48")  # another size: nothing is decoded yet
+    assert not sampled.exact
+    assert len(sampled.records) == 101
+    assert sampled.decode_minutes > 0
+    assert "of the sample that was read; training reads all" in str(sampled)
+
+
+def test_the_machine_that_is_asked_for_must_be_there(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(MedtlError, match=r"trainer\.device: cuda is asked for, but "):
+        check(CONFIG, pictures, overrides=["trainer.device=cuda"])
+
+
+def test_a_batch_is_written_as_png_only(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(MedtlError, match=r"give a name that ends in \.png"):
+        check(CONFIG, pictures, out=tmp_path / "batch.jpg")
+
+
+def test_the_cost_adds_up() -> None:
+    experiment = load_experiment(CONFIG, ["transfer.epochs=10"])
+    rehearsed = Rehearsal(2.0, 0.1, 0, 1000, np.zeros((1, 2, 2, 3), np.uint8), np.zeros(1, np.int64))
+    spent = cost(experiment, rehearsed, train=64, validation=20, images=100)
+    # 4 steps of 2 s and 20 images of 0.1 s an epoch, ten epochs, the validation images once more
+    assert spent.epoch_seconds == pytest.approx(10.0)
+    assert spent.minutes == pytest.approx((10 * 10 + 2) / 60)
+    assert spent.probe_minutes == 0
+    assert spent.run_bytes == 8 * 1000
+
+
+def test_a_sheet_keeps_colours_and_takes_grey(tmp_path: Path) -> None:
+    red = np.zeros((1, 16, 16, 3), np.uint8)
+    red[..., 0] = 255
+    write_contact_sheet(red, ["ré"], tmp_path / "red.png")
+    assert cv2.imread(str(tmp_path / "red.png"))[50, 50].tolist() == [0, 0, 255]  # cv2 reads blue, green, red
+    write_contact_sheet(np.full((9, 16, 16, 1), 7, np.uint8), ["grey"] * 9, tmp_path / "grey.png")
+    sheet = cv2.imread(str(tmp_path / "grey.png"))
+    assert sheet.shape[0] == 2 * (TILE + CAPTION)
+    assert sheet[50, 50].tolist() == [7, 7, 7]
