@@ -13,13 +13,14 @@ import torch
 
 from medtl import measurements, predictions, records
 from medtl.cohorts.joining import read_cohorts
-from medtl.cohorts.splitting import fold_records, make_records
+from medtl.cohorts.splitting import fold_records, make_records, split_notes
 from medtl.contracts import VALIDATION
 from medtl.errors import GateRefusal, MedtlError
 from medtl.evaluation import metrics_file
 from medtl.evaluation.summary import summarize
 from medtl.evaluation.table import lines
 from medtl.experiment.load import data_root, load_experiment
+from medtl.experiment.overrides import weights_override
 from medtl.experiment.save import save_experiment
 from medtl.experiment.schema import Experiment
 from medtl.files import locked, write_json
@@ -53,7 +54,7 @@ def train(
     """
     started, cpu = time.monotonic(), time.process_time()
     if weights is not None:
-        overrides = [*overrides, f"backbone.weights={Path(weights).resolve()}"]
+        overrides = [*overrides, weights_override(weights)]
     experiment = load_experiment(Path(config), overrides)
     root = data_root(Path(config), Path(data) if data else None)
     folder = _run_folder(experiment, Path(out) if out else None, resume)
@@ -148,7 +149,7 @@ def _images(experiment: Experiment, folder: Path, root: Path, line: Line, log: L
     _refuse_broken(source.table, store, experiment)
     rows = make_records(source.table, store.measurements, experiment, root)
     rows = rows.sort_values(records.KEY, ignore_index=True)
-    for note in source.notes:
+    for note in [*source.notes, *split_notes(rows, experiment.task)]:
         line.keep(note)
     quarantined = store.measurements[~store.usable]
     for broken in quarantined.itertuples():
