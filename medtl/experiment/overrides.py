@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -22,6 +24,11 @@ class Override:
     text: str
     path: strict_yaml.Path
     value: Any
+
+
+def weights_override(file: Path | str) -> str:
+    """`--weights FILE` as the override it stands for; the path, made absolute, is quoted, for it may hold `#` or `: `."""
+    return f"backbone.weights={json.dumps(str(Path(file).resolve()), ensure_ascii=False)}"
 
 
 def apply_overrides(data: dict[str, Any], texts: Sequence[str], model: type[BaseModel]) -> tuple[dict[str, Any], list[Override]]:

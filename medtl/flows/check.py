@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -15,11 +14,12 @@ import torch
 
 from medtl import measurements, records
 from medtl.cohorts.joining import Source, read_cohorts
-from medtl.cohorts.splitting import fold_records, make_records
+from medtl.cohorts.splitting import fold_records, make_records, split_notes
 from medtl.contracts import EXCLUDED, SPLITS, TRAIN, VALIDATION
 from medtl.datamodule import Part
 from medtl.errors import MedtlError, listed
 from medtl.experiment.load import data_root, load_experiment
+from medtl.experiment.overrides import weights_override
 from medtl.experiment.schema import Experiment
 from medtl.flows.contact_sheet import write_contact_sheet
 from medtl.flows.rehearsal import GIGABYTE, Cost, Rehearsal, cost, rehearse
@@ -67,7 +67,7 @@ def check(
     Raises every MedtlError that training would raise before its first step.
     """
     if weights is not None:
-        overrides = [*overrides, f"backbone.weights={json.dumps(str(Path(weights).resolve()))}"]
+        overrides = [*overrides, weights_override(weights)]
     if out is not None and Path(out).suffix.lower() != ".png":
         raise MedtlError(f"--out {out}: the first batch is written as a picture; give a name that ends in .png")
     experiment = load_experiment(Path(config), overrides)
@@ -77,7 +77,7 @@ def check(
     experiment = experiment.model_copy(update={"trainer": trainer})
     line = Line()
     source = read_cohorts(experiment, root)
-    source.table.sort_values(records.KEY, inplace=True, ignore_index=True)
+    source.table = source.table.sort_values(records.KEY, ignore_index=True)
     looked = _look(source, experiment, root, line)
     rows = looked.rows if experiment.split.folds is None else fold_records(looked.rows, 0, experiment.split)
     line.show("a few training steps …")
@@ -87,8 +87,9 @@ def check(
     counts = rows["split"].value_counts()
     spent = cost(experiment, rehearsed, int(counts.get(TRAIN, 0)), int(counts.get(VALIDATION, 0)), len(rows))
     broken = looked.store.measurements[~looked.store.usable]
+    notes = [*source.notes, *split_notes(rows, experiment.task)]
     line.clear()
-    return Check(experiment, rows, looked.exact, broken, looked.decode_minutes, source.notes, rehearsed, spent)
+    return Check(experiment, rows, looked.exact, broken, looked.decode_minutes, notes, rehearsed, spent)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pytest
 
 from medtl.errors import Mistakes
 from medtl.experiment.load import load_experiment
+from medtl.experiment.overrides import weights_override
 from medtl.imbalance.losses import focal
 
 Write = Callable[..., Path]
@@ -52,6 +53,11 @@ def test_a_cohort_without_a_list_can_be_overridden(write: Write) -> None:
 def test_a_component_is_exchanged_as_a_whole(write: Write) -> None:
     file = write(("{loss: focal}", "{loss: {name: focal, gamma: 1}}"))
     assert load_experiment(file, ["imbalance.loss=cross-entropy"]).imbalance.loss.name == "cross-entropy"  # type: ignore[attr-defined]
+
+
+def test_a_weights_file_may_have_any_name(write: Write, tmp_path: Path) -> None:
+    for name in ("plain.pth", "a: b #1.pth", "[x], {y}.pth", "1e-3", "é'\".pth"):
+        assert load_experiment(write(), [weights_override(tmp_path / name)]).backbone.weights == str(tmp_path / name)
 
 
 @pytest.mark.parametrize(
