@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-
-from medtl.contracts import Task
 from medtl.errors import MedtlError
 from medtl.evaluation.table import lines
-from medtl.flows.looks import Looks
+from medtl.flows.judging import Evaluation
 from medtl.flows.run import load_run, model_folder
 from medtl.terminal import Line
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What was found: `predictions` of one split, its `metrics` (an entry of metrics.json), and the folder of both."""
-
-    folder: Path
-    split: str
-    predictions: pd.DataFrame
-    metrics: dict[str, Any]
-    task: Task
-    unit: str
-    looks: Looks | None = None
 
 
 def evaluate(

@@ -16,8 +16,7 @@ from medtl.errors import GateRefusal, MedtlError, listed
 from medtl.evaluation import metrics_file
 from medtl.evaluation.summary import summarize
 from medtl.files import locked, write_atomically
-from medtl.flows.evaluate import Evaluation
-from medtl.flows.judging import judge, refuse_occupied, unit_of, write_predictions
+from medtl.flows.judging import Evaluation, judge, refuse_occupied, unit_of, write_predictions
 from medtl.flows.looks import count_look
 from medtl.flows.manifest import read_manifest
 from medtl.imaging.cache import cache_dir

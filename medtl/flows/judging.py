@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from medtl import predictions
+from medtl.contracts import Task
 from medtl.errors import MedtlError
 from medtl.files import write_atomically
+from medtl.flows.looks import Looks
 from medtl.records import KEY
 
 if TYPE_CHECKING:
@@ -21,6 +24,19 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 256
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found: `predictions` of one split, its `metrics` (an entry of metrics.json), and the folder of both."""
+
+    folder: Path
+    split: str
+    predictions: pd.DataFrame
+    metrics: dict[str, Any]
+    task: Task
+    unit: str
+    looks: Looks | None = None
 
 
 def judge(model: Model, rows: pd.DataFrame, store: Store, positions: NDArray[np.intp], progress: Progress | None = None) -> pd.DataFrame:

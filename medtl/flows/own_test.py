@@ -16,8 +16,7 @@ from medtl.errors import MedtlError, Mistakes, listed
 from medtl.evaluation import metrics_file
 from medtl.evaluation.summary import summarize
 from medtl.files import locked
-from medtl.flows.evaluate import Evaluation
-from medtl.flows.judging import changed_files, judge, refuse_occupied, unit_of, write_predictions
+from medtl.flows.judging import Evaluation, changed_files, judge, refuse_occupied, unit_of, write_predictions
 from medtl.flows.looks import count_look
 from medtl.flows.run import Run
 from medtl.imaging.cache import cache_dir

@@ -41,10 +41,9 @@ def harmless(name: str) -> str:
     """A file name that no spreadsheet takes for a formula, on one line, in valid UTF-8.
 
     >>> harmless("=cmd().png"), harmless("a/b.png"), harmless("a\\nb")
-    ("'=cmd().png", 'a/b.png', 'a\\\\x0ab')
+    ("'=cmd().png", 'a/b.png', 'a\\\\nb')
     """
     shown = "".join(letter if letter.isprintable() else letter.encode("unicode_escape", "backslashreplace").decode() for letter in name)
-    shown = shown.replace("\\n", "\\x0a")
     return f"'{shown}" if name.startswith(_FORMULA) else shown
 
 

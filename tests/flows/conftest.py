@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,17 +34,29 @@ from medtl.records import KEY
 MakeRun = Callable[..., Path]
 
 
-def write_image(path: Path, seed: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (36, 40), dtype=np.uint8)).save(path)
+@pytest.fixture(scope="session")
+def write_image() -> Callable[[Path, int], None]:
+    """`write_image(path, seed)`: a PNG of noise."""
+
+    def write(path: Path, seed: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(seed).integers(0, 256, (36, 40), dtype=np.uint8)).save(path)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def first_data(tmp_path_factory: pytest.TempPathFactory, write_image: Callable[[Path, int], None]) -> Path:
+    place = tmp_path_factory.mktemp("first") / "data"
+    for i in range(40):
+        write_image(place / ("NORMAL" if i % 2 else "ILL") / f"p{i // 2:02d}_{i}.png", i)
+    return place
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """40 images of 20 patients, two classes."""
-    for i in range(40):
-        write_image(tmp_path / "data" / ("NORMAL" if i % 2 else "ILL") / f"p{i // 2:02d}_{i}.png", i)
-    return tmp_path / "data"
+def data(tmp_path: Path, first_data: Path) -> Path:
+    """40 images of 20 patients, two classes; a copy that a test may change."""
+    return shutil.copytree(first_data, tmp_path / "data")
 
 
 def experiment_of(folds: int | None) -> Experiment:
@@ -68,21 +82,32 @@ def classifier_of(experiment: Experiment, seed: int) -> Classifier:
 
 
 @pytest.fixture
-def make_run(tmp_path: Path, data: Path) -> MakeRun:
-    """`make_run(folder="run", folds=None, seed=0)` → the folder of a run as `medtl train` leaves it."""
+def make_run(tmp_path: Path, data: Path, first_run: Callable[[int | None, int], Path]) -> MakeRun:
+    """`make_run(folder="run", folds=None, seed=0)` → the folder of a run as `medtl train` leaves it; a copy that a test may change."""
 
     def make(folder: str = "run", folds: int | None = None, seed: int = 0) -> Path:
+        place = shutil.copytree(first_run(folds, seed), tmp_path / folder)
+        write_json(place / "environment.json", {"format": 1, "data_root": str(data.resolve())})
+        return place
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory: pytest.TempPathFactory, first_data: Path) -> Callable[[int | None, int], Path]:
+    @functools.cache
+    def make(folds: int | None, seed: int) -> Path:
+        data = first_data
         experiment = experiment_of(folds)
         table = read_cohorts(experiment, data).table.sort_values(KEY, ignore_index=True)
         store = open_store(table[KEY], data, experiment.image, cache_dir())
         rows = make_records(table, store.measurements, experiment, data)
-        place = tmp_path / folder
+        place = tmp_path_factory.mktemp("first") / "run"
         members = [classifier_of(experiment, seed + fold) for fold in range(folds or 1)]
         for fold, member in enumerate(members if folds else []):
             finish(place / "folds" / str(fold), experiment, [member], fold_records(rows, fold, experiment.split), store)
         finish(place, experiment, members, rows, store)
         save_experiment(experiment, place / "experiment.yaml")
-        write_json(place / "environment.json", {"format": 1, "data_root": str(data.resolve())})
         return place
 
     return make
