@@ -134,7 +134,7 @@ def read(location: Location, largest_pixels: int) -> Image:
         values = _floats(stored, location)
         intensity = "as stored, floating point in 0 … 1"
     else:
-        values = np.divide(stored, np.float32(np.iinfo(stored.dtype).max), dtype=np.float32)
+        values = np.divide(stored, np.float32(2 ** (8 * stored.dtype.itemsize) - 1), dtype=np.float32)
         intensity = f"range of {8 * stored.dtype.itemsize} bits"
     pixels = np.ascontiguousarray(values.transpose(2, 0, 1) if values.ndim == 3 else values[None])
     receipt = Receipt(
@@ -155,7 +155,7 @@ def _floats(stored: NDArray[np.generic], location: Location) -> NDArray[np.float
 
 
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
-    version = np.lib.format.read_magic(stream)  # type: ignore[no-untyped-call]
+    version = np.lib.format.read_magic(stream)
     readers: dict[tuple[int, int], Callable[..., tuple[tuple[int, ...], bool, np.dtype[np.generic]]]] = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,

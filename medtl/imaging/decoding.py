@@ -100,7 +100,10 @@ class _Worker:
     overdue: bool = False
 
     def __post_init__(self) -> None:
-        self.process, self.connection = _nursery().bring_up()
+        try:
+            self.process, self.connection = _nursery().bring_up()
+        except OSError:  # it had just ended (idle for long, or killed): once more with a new one
+            self.process, self.connection = _nursery(fresh=True).bring_up()
 
     def top_up(self, waiting: deque[tuple[int, str, int]], fair: int) -> None:
         """Send more once half of what was sent is answered."""
@@ -181,13 +184,12 @@ class _Nursery:
     def bring_up(self) -> tuple[int, Connection]:
         """A new worker: its process id and the connection to it. Raises OSError where the nursery is gone."""
         ours, theirs = socket.socketpair()
-        with self._lock, theirs:
+        with self._lock, ours, theirs:
             socket.send_fds(self._control, [b"w"], [theirs.fileno()])
             answer = self._control.recv(8)
-        if len(answer) < 8:
-            ours.close()
-            raise ConnectionError("the nursery ended")
-        return struct.unpack("<q", answer)[0], Connection(ours.detach())
+            if len(answer) < 8:
+                raise ConnectionError("the nursery ended")
+            return struct.unpack("<q", answer)[0], Connection(ours.detach())
 
     def alive(self) -> bool:
         return self.owner == os.getpid() and self._process.poll() is None
@@ -206,11 +208,20 @@ _current: _Nursery | None = None
 _starting = threading.Lock()
 
 
-def _nursery() -> _Nursery:
+def _nursery(fresh: bool = False) -> _Nursery:
     """The one nursery of this process, started on first use, since bringing one up costs an import of MONAI."""
     global _current
     with _starting:
-        if _current is None or not _current.alive():
+        if fresh or _current is None or not _current.alive():
+            close()
             _current = _Nursery()
-            atexit.register(_current.close)
         return _current
+
+
+@atexit.register
+def close() -> None:
+    """End the nursery, if there is one; the next decode starts another. Happens by itself at exit."""
+    global _current
+    if _current is not None:
+        _current.close()
+        _current = None

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.multival import MultiValue
 from pydicom.pixels.processing import apply_modality_lut, apply_voi
 
 from medtl.imaging.image import Encoded
@@ -105,7 +106,7 @@ def _values_of_interest(
 ) -> tuple[Floats, str, list[str]]:
     """The VOI step: values from 0 to 1, what decided them, notes."""
     declared = _declared(rescaled, dataset)
-    notes = []
+    notes: list[str] = []
     low, high = float(rescaled[counted].min()), float(rescaled[counted].max())
     if declared is not None:
         shown, intensity = declared
@@ -143,12 +144,10 @@ def _check_rescale(dataset: Dataset, encoded: Encoded) -> None:
 
 def _first(dataset: Dataset, keyword: str) -> float | None:
     """The first value of a number element, None where it is absent, empty or no number."""
-    value = dataset.get(keyword)
-    if isinstance(value, str | bytes) or value is None:
-        values = [value]
-    else:
-        values = list(value) if hasattr(value, "__iter__") else [value]
+    value: Any = dataset.get(keyword)
+    if isinstance(value, MultiValue | list):
+        value = value[0] if len(value) else None
     try:
-        return float(values[0]) if values else None
+        return float(value)
     except (TypeError, ValueError):
         return None

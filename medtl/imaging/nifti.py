@@ -94,8 +94,8 @@ def _header(encoded: Encoded) -> Any:
         raise
     except Exception as error:
         raise encoded.refused("BAD_HEADER", f"the NIfTI header cannot be read ({type(error).__name__})") from None
-    if not np.isfinite(image.affine).all() or abs(np.linalg.det(image.affine[:3, :3])) < 1e-12:
-        raise encoded.refused("BAD_HEADER", "its affine has no inverse, so nothing says which way is up")
+    if not np.isfinite(image.affine).all() or np.isnan(io_orientation(image.affine)).any():
+        raise encoded.refused("BAD_HEADER", "its affine maps axes onto nothing, so nothing says which way is up")
     image.stream = stream
     return image
 
@@ -136,7 +136,7 @@ def _choose_slice(shape: tuple[int, int, int], encoded: Encoded) -> int:
 def _load(encoded: Encoded, image: Any) -> NDArray[Any]:
     """Voxels with slope and intercept applied; a gzip stream is read to its end, where its checksum stands."""
     try:
-        stored = np.asanyarray(image.dataobj)
+        stored: NDArray[Any] = np.asanyarray(image.dataobj)
         if isinstance(image.stream, gzip.GzipFile):
             while image.stream.read(1 << 20):
                 if image.stream.tell() > 16 * encoded.largest_pixels + _LARGEST_OFFSET:
@@ -154,7 +154,8 @@ def _upright(stored: NDArray[Any], affine: NDArray[np.float64], frame: int) -> N
     stored = np.take(stored, [frame], axis=through)
     declared = io_orientation(affine)
     turned = apply_orientation(stored, ornt_transform(declared, axcodes2ornt(_DISPLAY, (("L", "R"), ("P", "A"), ("I", "S")))))
-    return np.squeeze(turned, axis=int(declared[through, 0])).swapaxes(0, 1)
+    picture: NDArray[Any] = np.squeeze(turned, axis=int(declared[through, 0])).swapaxes(0, 1)
+    return picture
 
 
 def _intensities(picture: NDArray[Any], image: Any, encoded: Encoded) -> tuple[NDArray[np.float32], str]:

@@ -97,7 +97,7 @@ def _values(picture: PIL.Image.Image, stored_format: str, encoded: Encoded) -> t
     notes = []
     if "A" in picture.getbands() or "a" in picture.getbands() or "transparency" in picture.info:
         picture = picture.convert("RGBA")
-        if picture.getextrema()[3][0] < 255:  # type: ignore[index]
+        if np.asarray(picture.getchannel("A")).min() < 255:
             black = PIL.Image.new("RGBA", picture.size, (0, 0, 0, 255))
             picture = PIL.Image.alpha_composite(black, picture)
             notes.append("transparent parts became black")
@@ -115,4 +115,5 @@ def _floats(picture: PIL.Image.Image, encoded: Encoded) -> NDArray[np.float32]:
 
 
 def _scaled(values: NDArray[np.generic], largest: int) -> NDArray[np.float32]:
-    return np.divide(values, np.float32(largest), dtype=np.float32)
+    scaled: NDArray[np.float32] = np.divide(values, np.float32(largest), dtype=np.float32)
+    return scaled

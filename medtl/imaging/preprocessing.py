@@ -117,7 +117,12 @@ def preprocess(path: Path, frame: int, settings: ImageSettings) -> tuple[NDArray
         ImageError: the image cannot be used (broken, unsupported, constant …).
     """
     steps = pipeline(settings)
-    loaded = steps(at(path, frame).address, end=1)
+    try:
+        loaded = steps(at(path, frame).address, end=1)
+    except RuntimeError as error:  # Compose wraps whatever a step raises
+        if isinstance(error.__cause__, ImageError | MemoryError):
+            raise error.__cause__ from None
+        raise
     planes = ToPlanes()(loaded)
     if planes.min() == planes.max():
         raise ImageError("CONSTANT", str(path), "all its pixels have one value")

@@ -6,6 +6,7 @@ It decodes in this process. Bytes of unknown origin belong into :mod:`medtl.imag
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,13 @@ def _read_file(location: Location, largest_pixels: int) -> Image:
 
 def _decode(encoded: Encoded) -> Image:
     """Hand the bytes to the format that they begin like."""
+    read: Callable[[Encoded], Image] = pictures.read
     for candidate in (dicom, nifti):
         if candidate.begins_like(encoded.data):
-            return candidate.read(encoded)
-    return pictures.read(encoded)
+            read = candidate.read
+    try:
+        return read(encoded)
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # libraries read headers lazily, so a broken one may show anywhere
+        raise encoded.refused("DECODE_FAILED", f"its contents contradict themselves ({type(error).__name__})") from None

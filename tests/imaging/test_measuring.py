@@ -1,0 +1,69 @@
+"""What is measured of a picture, against the definition."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medtl import measurements
+from medtl.errors import Mistakes
+from medtl.imaging.measuring import border, luminance, padding_share, perceptual_hash, pixel_hash, sixteen_bits
+
+
+@given(st.integers(0, 255), st.integers(0, 65535))
+def test_stored_values_come_back_from_sixteen_bits(eight: int, sixteen: int) -> None:
+    as_read = np.array([np.float32(eight) / np.float32(255), np.float32(sixteen) / np.float32(65535)], np.float32)
+    assert sixteen_bits(as_read).tolist() == [257 * eight, sixteen]
+
+
+def test_pixel_hash_is_of_shape_and_pixels(marker: np.ndarray) -> None:
+    grey = (marker / 255).astype(np.float32)
+    expected = hashlib.sha256(b"(40, 60)" + (marker.astype(np.uint16) * 257).tobytes()).hexdigest()
+    assert pixel_hash(grey) == expected
+    assert pixel_hash(grey.reshape(60, 40)) != expected
+    assert pixel_hash(grey + np.float32(1 / 255) * (np.arange(2400).reshape(40, 60) == 7)) != expected
+
+
+def test_near_pictures_have_near_hashes(marker: np.ndarray) -> None:
+    rng = np.random.default_rng(0)
+    grey = (marker / 255).astype(np.float32)
+    near = np.clip(grey * 0.9 + 0.05 + rng.normal(0, 0.01, grey.shape), 0, 1).astype(np.float32)
+
+    def distance(one: np.ndarray, other: np.ndarray) -> int:
+        return (int(perceptual_hash(one), 16) ^ int(perceptual_hash(other), 16)).bit_count()
+
+    assert len(perceptual_hash(grey)) == 16
+    assert distance(grey, near) <= 6
+    assert distance(grey, np.ascontiguousarray(grey[:, ::-1])) >= 16
+    assert distance(grey, rng.random(grey.shape, dtype=np.float32)) >= 16
+
+
+def test_edges() -> None:
+    picture = np.zeros((64, 96), np.float32)
+    picture[8:56, 16:80] = np.random.default_rng(0).random((48, 64))
+    assert padding_share(picture) == pytest.approx(1 - 48 * 64 / (64 * 96))
+    assert border(picture) == 0
+    assert padding_share(np.ones((9, 9), np.float32)) == 1
+    framed = np.zeros((64, 64), np.float32)
+    framed[:2] = framed[-2:] = framed[:, :2] = framed[:, -2:] = 0.5
+    assert border(framed) == pytest.approx(0.5)
+    assert luminance(np.dstack([framed] * 3)) == pytest.approx(framed, abs=1e-6)
+
+
+def test_the_table_comes_back_from_disk(tmp_path: Path) -> None:
+    whole = measurements.row({"sha256": "ab", "height": 3, "brightness": 1 / 3, "spacing": "0.1 0.2"})
+    broken = measurements.row({"quarantine": "NO_PIXELS", "reason": 'has none, only "text"'})
+    table = measurements.table([{**whole, "image": "b.png", "frame": 1}, {**broken, "image": "a,b.png", "frame": 0}])
+    measurements.write(table, tmp_path / "m.csv")
+    again = measurements.read(tmp_path / "m.csv")
+    assert again.iloc[1]["brightness"] == 1 / 3
+    assert again.sort_values("image", ascending=False).reset_index(drop=True).equals(table)
+    with pytest.raises(Mistakes, match="repeat"):
+        measurements.check(measurements.table([{**whole, "image": "b.png", "frame": 1}] * 2), "here")
+    with pytest.raises(Mistakes, match="'phash' is missing"):
+        measurements.check(table.drop(columns="phash"), "here")
