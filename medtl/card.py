@@ -29,7 +29,7 @@ def text(package: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
         f"{_task(package['task'])} Research use only.",
         f"## For whom\n\n{_scope(package['scope'])}",
         f"## Learned from\n\n{_training(package)}",
-        *_results(metrics),
+        *_results(metrics, len(package["weights"])),
         f"## Decision\n\n{_decision(package)}",
         f"## Limits\n\n{LIMITS}",
         f"## Identity\n\nfingerprint `{package['fingerprint']}`, {len(package['weights'])} network(s), "
@@ -48,9 +48,9 @@ def estimate(given: Mapping[str, Any] | None) -> str:
     """
     if not given or given.get("value") is None:
         return f"n/a ({_plain(str((given or {}).get('reason', 'not measured')))})"
-    interval = [given.get("low"), given.get("high")]
-    shown = f" ({interval[0]:.3f} to {interval[1]:.3f})" if None not in interval else ""
-    return f"{given['value']:.3f}{shown}"
+    low, high = given.get("low"), given.get("high")
+    shown = f"{low:.3f} to {high:.3f}" if low is not None and high is not None else _plain(given.get("reason", ""))
+    return f"{given['value']:.3f}" + (f" ({shown})" if shown else "")
 
 
 def _plain(value: object) -> str:
@@ -76,31 +76,53 @@ def _scope(scope: Mapping[str, Any]) -> str:
 
 
 def _training(package: Mapping[str, Any]) -> str:
-    lines = [f"- {_plain(key).replace(chr(92) + '_', ' ')}: {_value(value)}" for key, value in package["training"].items()]
-    network = package["network"].get("architecture") or package["network"].get("name", "?")
-    lines.append(f"- network: {_plain(network)} on {package['image']['size']} x {package['image']['size']} pixels")
-    sources = {str(member["provenance"]["source"]) for member in package["weights"] if member.get("provenance", {}).get("source")}
-    lines += [f"- pretrained weights: {', '.join(map(_plain, sorted(sources)))}"] if sources else []
+    training = package["training"]
+    lines = [f"- {_plain(split)} images: {_counts(counts)}" for split, counts in training.get("images", {}).items()]
+    size, network = package["image"]["size"], package["network"].get("architecture", "?")
+    lines.append(f"- network: {_plain(network)} on {size} x {size} pixels")
+    sources = {_source(member.get("provenance", {})) for member in package["weights"]}
+    lines.append(f"- pretrained weights: {', '.join(sorted(sources))}")
+    histories = training.get("history", [])
+    for number, history in enumerate(histories, start=1):
+        steps = [
+            f"{_plain(step)} ({_counts(facts)})" for step, facts in history.items() if step != "weights" and isinstance(facts, Mapping)
+        ]
+        if steps:
+            lines.append(f"- training{f' of network {number}' if len(histories) > 1 else ''}: {', '.join(steps)}")
     return "\n".join(lines)
 
 
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{_plain(key)} {_value(each)}" for key, each in value.items()) or "none"
-    if isinstance(value, list | tuple):
-        return ", ".join(_value(each) for each in value) or "none"
-    return f"{value:.4g}" if isinstance(value, float) else _plain(value)
+def _counts(facts: Mapping[str, Any]) -> str:
+    """`normal 1,000, ill 20`; nested facts are left to model.json."""
+    return ", ".join(
+        f"{_plain(str(key).replace('_', ' '))} {_number(value)}" for key, value in facts.items() if isinstance(value, int | float | str)
+    )
 
 
-def _results(metrics: Mapping[str, Any] | None) -> list[str]:
+def _number(value: float | str) -> str:
+    if isinstance(value, str):
+        return _plain(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _source(provenance: Mapping[str, Any]) -> str:
+    """Where the backbone's weights came from, with the beginning of the file's hash."""
+    named = provenance.get("origin") or provenance.get("package") or provenance.get("file") or provenance.get("source", "none")
+    digest = str(provenance.get("sha256", ""))[:12]
+    return _plain(named) + (f" (sha256 {digest}…)" if digest else "")
+
+
+def _results(metrics: Mapping[str, Any] | None, members: int) -> list[str]:
     if not metrics or not metrics.get("splits"):
         return ["## Results\n\nNot judged yet."]
-    unit = _plain(metrics.get("unit", "image"))
     looks = metrics.get("looks", 0)
-    heading = f"95 % intervals, by {unit}." + (
-        f" The test images were looked at {looks} time(s)." if looks else " The test images were not looked at yet."
-    )
-    return [f"## Results\n\n{heading}", *(_split(name, split) for name, split in metrics["splits"].items())]
+    sentences = [f"95 % intervals, by {_plain(metrics.get('unit', 'image'))}."]
+    sentences.append(f"The test images were looked at {looks} time(s)." if looks else "The test images were not looked at yet.")
+    if members > 1:
+        sentences.append(
+            f"Each image was judged by the one of the {members} networks that did not learn from it; together they were not judged."
+        )
+    return [f"## Results\n\n{' '.join(sentences)}", *(_split(name, split) for name, split in metrics["splits"].items())]
 
 
 def _split(name: str, split: Mapping[str, Any]) -> str:

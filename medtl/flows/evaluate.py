@@ -46,8 +46,9 @@ def evaluate(
         done = evaluate_outside(
             model_folder(target), Path(manifest), dict(column or {}), dict(map or {}), Path(out) if out else None, allow_seen, line
         )
-    line.keep(lines(done.metrics, done.task, done.unit))
+    line.clear()
+    print(lines(done.metrics, done.task, done.unit))
     if done.looks is not None:
-        line.keep(done.looks.sentence(done.split))
-    line.keep(f"tables: {done.folder}")
+        print(done.looks.sentence(done.split))
+    print(f"tables: {done.folder}")
     return done

@@ -31,9 +31,8 @@ def predict(model: Path | str, paths: Sequence[Path | str] | Path | str, out: Pa
     table = loaded.predict(paths, line.progress("images"))
     table["image"] = table["image"].map(harmless)
     write_atomically(out, lambda temporary: predictions.write(table, temporary))
-    for text in summary(table):
-        line.keep(text)
-    line.keep(f"table: {out}")
+    line.clear()
+    print("\n".join([*summary(table), f"table: {out}"]))
     return table
 
 

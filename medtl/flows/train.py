@@ -14,7 +14,7 @@ import torch
 from medtl import measurements, predictions, records
 from medtl.cohorts.joining import read_cohorts
 from medtl.cohorts.splitting import fold_records, make_records, split_notes
-from medtl.contracts import VALIDATION
+from medtl.contracts import TRAIN, VALIDATION
 from medtl.errors import GateRefusal, MedtlError
 from medtl.evaluation import metrics_file
 from medtl.evaluation.summary import summarize
@@ -252,15 +252,24 @@ def _package(experiment: Experiment, folder: Path, members: Sequence[Fitted], ro
         threshold=cut,
         prior_shift=[fitted.prior_shift for fitted in members],
         metrics=metrics_file.read(folder / "metrics.json"),
-        training={"history": [fitted.history for fitted in members]},
+        training={"images": _counts(rows), "history": [fitted.history for fitted in members]},
         fitted_n=judged,
         training_images=_training_pixels(rows, store),
     )
 
 
+def _counts(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Images per class that the model learned from and was chosen by; test labels are not looked at. Over folds, all take part."""
+    parts = {split: rows["split"] == split for split in (TRAIN, VALIDATION)}
+    if not parts[TRAIN].any():
+        parts = {"train and validation": rows["fold"] != ""}
+    return {name: rows.loc[part, "label"].value_counts().sort_index().to_dict() for name, part in parts.items()}
+
+
 def _training_pixels(rows: pd.DataFrame, store: Store) -> list[str]:
     """Pixel hashes of everything that the model has learned from or was chosen by."""
-    learned = rows["split"].isin(["train", "validation"]).to_numpy() | (rows["fold"] != "").to_numpy()
+    over_folds = (rows["split"] == "") & (rows["fold"] != "")  # each is test in one fold and learned from in the others
+    learned = (rows["split"].isin([TRAIN, VALIDATION]) | over_folds).to_numpy()
     return sorted(set(store.measurements["pixel_hash"][learned & store.usable]))
 
 

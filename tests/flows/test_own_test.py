@@ -35,10 +35,10 @@ def test_test_rows_join_the_run_and_looks_are_counted(make_run, capsys):
     assert run.metrics()["splits"]["test"] == done.metrics
     assert run.metrics()["looks"] == 1
     n = len(tested)
-    assert f"This is look 1 at these {n} test images, by 1 model." in capsys.readouterr().err
+    assert f"This is look 1 at these {n} test images, by 1 model." in capsys.readouterr().out
     evaluate(folder)
     assert load_run(folder).metrics()["looks"] == 2
-    assert f"This is look 2 at these {n} test images, by 1 model." in capsys.readouterr().err
+    assert f"This is look 2 at these {n} test images, by 1 model." in capsys.readouterr().out
     assert load_run(folder).predictions().equals(table)
     assert "### test" in (folder / "model" / "card.md").read_text()
 

@@ -51,7 +51,7 @@ def test_everything_has_a_row(make_run, folder, tmp_path, capsys):
     answers = predictions.probabilities(table.loc[["good.png", "'=cmd().png", "more.zip/a/good.png"]])
     assert np.abs(answers - answers[0]).max() < 1e-5
     assert answers[0].sum() == pytest.approx(1)
-    said = capsys.readouterr().err
+    said = capsys.readouterr().out
     assert "10 images" in said
     assert "no answer 7" in said
     assert "ZZCANARY" not in said + (tmp_path / "out.csv").read_text()

@@ -65,7 +65,7 @@ def package(tmp_path: Path, experiment: Experiment, classifier: MakeClassifier) 
             "calibration": Calibration(1.5, (0.25, -0.25)),
             "threshold": 0.4,
             "prior_shift": [0.0, 0.5],
-            "training": {"images": {"train": 10, "validation": 4}},
+            "training": {"images": {"train": {"ill": 10}, "validation": {"ill": 4}}},
             "fitted_n": 4,
             **changed,
         }
