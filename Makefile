@@ -41,5 +41,6 @@ bench: env ## medtl against the same work written as the tutorials do (CONFIG=, 
 	$(BIN)/python benchmarks/compare_to_plain.py $(CONFIG) --data $(DATA) --weights $(WEIGHTS)
 
 clean: ## remove the environment, caches and build products; runs/ stays
+	rm -f .venv/.complete
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

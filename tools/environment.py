@@ -6,6 +6,7 @@ into `.tools/`. What the machine's pip is told about mirrors, proxies and certif
 
 from __future__ import annotations
 
+import compileall
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ VENV = ROOT / ".venv"
 TOOLS = ROOT / ".tools"
 COMPLETE = VENV / ".complete"
 PYTHONS = ((3, 11), (3, 12), (3, 13))
+COMPILE = "compile"
 OLDEST_UV = (0, 11)  # knows --system-certs
 
 UV_NAME_OF = {
@@ -43,9 +45,10 @@ def main() -> None:
     def run_uv(*arguments: str) -> None:
         subprocess.run([uv, *arguments], cwd=ROOT, env=environment, check=True)
 
-    if not venv_is_usable():
-        run_uv("venv", "--quiet", "--clear", "--python", python, str(VENV))
     COMPLETE.unlink(missing_ok=True)
+    if not venv_is_usable():
+        shutil.rmtree(VENV, ignore_errors=True)
+        run_uv("venv", "--quiet", "--python", python, str(VENV))
     into = ("--python", str(venv_python()), "--quiet")
     run_uv("pip", "sync", *into, "--require-hashes", str(LOCK))
     run_uv("pip", "install", *into, "--no-deps", "--no-build-isolation", "--editable", ".")
@@ -85,12 +88,18 @@ def compile_in_background() -> None:
 
     A program started meanwhile compiles what it imports itself, so the two only save each other work.
     """
-    program = (
-        "import compileall, os, re; getattr(os, 'nice', int)(19);"
-        f"compileall.compile_dir({str(VENV / 'lib')!r}, quiet=2, rx=re.compile(r'[/\\\\]tests?[/\\\\]'))"
-    )
     quiet = subprocess.DEVNULL
-    subprocess.Popen([str(venv_python()), "-c", program], stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+    subprocess.Popen([str(venv_python()), __file__, COMPILE], stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+
+
+def compile_all() -> None:
+    """The background process: ends by itself when the environment is removed or rebuilt."""
+    getattr(os, "nice", int)(19)
+    for source in sorted((VENV / "lib").rglob("*.py")):
+        if not COMPLETE.exists():
+            return
+        if not {"test", "tests"} & set(source.parts):
+            compileall.compile_file(source, quiet=2)
 
 
 def pip_settings(python: str) -> dict[str, str]:
@@ -123,7 +132,8 @@ def installed_uv(python: str) -> str:
         wanted = Path(folder) / "uv.txt"
         wanted.write_text(locked("uv"), encoding="utf-8")
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
-        if subprocess.run([*pip, "--upgrade", "--target", str(TOOLS), "-r", str(wanted)]).returncode:
+        as_root_too = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
+        if subprocess.run([*pip, "--upgrade", "--target", str(TOOLS), "-r", str(wanted)], env=as_root_too).returncode:
             sys.exit("pip could not fetch uv: see its message above. Bring pip (python3-pip, python3-venv) or uv itself onto the PATH.")
     return str(private)
 
@@ -143,6 +153,6 @@ def locked(package: str) -> str:
 
 if __name__ == "__main__":
     try:
-        main()
+        compile_all() if sys.argv[1:] == [COMPILE] else main()
     except subprocess.CalledProcessError as failure:
         sys.exit(f"make env: uv stopped with exit status {failure.returncode}; its message is above")
