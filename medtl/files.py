@@ -26,6 +26,7 @@ def write_atomically(path: Path, write: Callable[[Path], None], verify: Callable
     temporary = Path(name)
     try:
         write(temporary)
+        temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 would hide a shared run folder from its readers
         _flush(temporary)
         if verify is not None:
             verify(temporary)
@@ -37,7 +38,7 @@ def write_atomically(path: Path, write: Callable[[Path], None], verify: Callable
 
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file atomically."""
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))  # type: ignore[arg-type, return-value]
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))  # type: ignore[arg-type]
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -57,6 +58,13 @@ def locked(folder: Path) -> Iterator[None]:
                 f"{folder} is being written by another medtl process; wait for it or choose another folder with --out"
             ) from None
         yield
+
+
+def _umask() -> int:
+    """The process's file mode mask, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def _flush(path: Path) -> None:

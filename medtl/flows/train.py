@@ -63,6 +63,7 @@ def train(
         try:
             experiment = _settled(experiment, folder, root)
             torch.set_num_threads(experiment.trainer.threads or 1)
+            machine.keep_freed_memory()
             rows, store = _images(experiment, folder, root, line, log)
             _train_folds(experiment, rows, store, root, folder, log, line)
             log.event("finished", wall_seconds=round(time.monotonic() - started, 1), cpu_seconds=round(time.process_time() - cpu, 1))
