@@ -75,7 +75,9 @@ def finetune(
         line.keep(f"continuing after {start.stem.replace('-', ' ')}")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # by design: see datamodule
+        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # frozen batch norms, the average
         warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)  # Lightning 2.6 on torch 2.15
+        module.train()  # Lightning leaves modes as they are, and the probe left the network in evaluation mode
         trainer.fit(module.to(memory_format=torch.channels_last), datamodule=data, ckpt_path=start)
     if trainer.interrupted:
         raise KeyboardInterrupt

@@ -46,8 +46,9 @@ def test_frozen_batch_norms_do_not_move(classifier, data, experiment, tmp_path):
     assert not torch.equal(classifier.network.body[0].weight, torch.zeros(1))
 
 
-def test_trained_batch_norms_do_move(classifier, data, experiment, tmp_path):
+def test_trained_batch_norms_do_move_also_after_a_probe(classifier, data, experiment, tmp_path):
     before = classifier.network.body[1].running_mean.clone()
+    classifier.eval()  # as computing features leaves it
     _fit(classifier, data, experiment, tmp_path, epochs=1)
     assert not torch.equal(classifier.network.body[1].running_mean, before)
 

@@ -1,0 +1,170 @@
+"""`medtl train` as a whole: what a run folder holds, what it never reads, and that a kill costs nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from medtl import predictions, records
+from medtl.errors import GateRefusal, MedtlError
+from medtl.evaluation import metrics_file
+from medtl.flows.evaluate import evaluate
+from medtl.flows.train import train
+
+ROOT = Path(__file__).parents[2]
+CONFIG = """
+name: tiny
+task: {classes: {disc: [disc], square: [square]}, positive: square}
+cohorts: [{name: csv, table: table.csv, image: file, label: shape}]
+split: {by: image, validation: 0.2, test: 0.2, seed: 3}
+image: {size: 32, channels: 1}
+backbone: {name: mobilenetv3_small_050, weights: weights.safetensors}
+transfer: {strategy: lp-ft, epochs: 3, batch: 8, rate: 0.002, probe_penalty: [0.1, 1]}
+trainer: {device: cpu, threads: 1}
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A config, 60 pictures, their table, and a weights file (of no use, but of the right shape)."""
+    import timm
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("data")
+    runpy.run_path(str(ROOT / "tools" / "made_pictures.py"))["make_pictures"](folder, 30)
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+    pd.DataFrame({"file": files, "shape": [name.split("/")[0] for name in files]}).to_csv(folder / "table.csv", index=False)
+    save_file(timm.create_model("mobilenetv3_small_050").state_dict(), folder / "weights.safetensors")
+    (folder / "tiny.yaml").write_text(CONFIG)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(data / "tiny.yaml", out=tmp_path_factory.mktemp("runs") / "whole").folder
+
+
+def _model_bytes(folder: Path) -> bytes:
+    return (folder / "model" / "weights-0.safetensors").read_bytes()
+
+
+def _rule(folder: Path) -> dict:
+    model = json.loads((folder / "model" / "model.json").read_text())
+    return {key: model[key] for key in ("calibration", "operating_point", "prior_shift", "fingerprint")}
+
+
+def test_a_run_folder_is_complete(run: Path) -> None:
+    assert {path.name for path in run.iterdir()} >= {
+        "experiment.yaml", "records.csv", "measurements.csv", "environment.json", "log.jsonl", "checkpoints", "predictions.csv", "metrics.json", "model",
+    }  # fmt: skip
+    rows, judged = records.read(run / "records.csv"), predictions.read(run / "predictions.csv")
+    assert len(rows) == 60
+    assert set(judged["image"]) == set(rows["image"][rows["split"] == "validation"])
+    assert set(metrics_file.read(run / "metrics.json")["splits"]) == {"validation"}
+    events = [json.loads(line)["event"] for line in (run / "log.jsonl").read_text().splitlines()]
+    assert events == ["images", "probe", "epoch", "epoch", "epoch", "fitted", "finished"]
+
+
+def test_the_same_seed_gives_the_same_model_and_decodes_nothing_again(data: Path, run: Path, tmp_path: Path) -> None:
+    again = train(run / "experiment.yaml", data=data, out=tmp_path / "again", expect=run).folder
+    assert _model_bytes(again) == _model_bytes(run)
+    assert _rule(again) == _rule(run)
+    images = json.loads((again / "log.jsonl").read_text().splitlines()[0])
+    assert images["decoded"] == 0
+
+
+def test_another_seed_gives_another_model_and_is_noticed(data: Path, run: Path, tmp_path: Path) -> None:
+    with pytest.raises(GateRefusal, match="does not repeat"):
+        train(data / "tiny.yaml", overrides=["seed=1"], out=tmp_path / "other", expect=run)
+    assert _model_bytes(tmp_path / "other") != _model_bytes(run)
+
+
+def test_permuted_test_labels_change_nothing_that_is_learned(data: Path, run: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(data / "table.csv")
+    rows = records.read(run / "records.csv").set_index("image")
+    tested = (table["file"].map(rows["split"]) == "test").to_numpy()
+    assert tested.sum() > 5
+    table.loc[tested, "shape"] = table.loc[tested, "shape"].map({"disc": "square", "square": "disc"})
+    table.to_csv(data / "permuted.csv", index=False)
+    other = train(data / "tiny.yaml", overrides=["cohorts.0.table=permuted.csv"], out=tmp_path / "permuted").folder
+    assert _model_bytes(other) == _model_bytes(run)
+    assert _rule(other) == _rule(run)
+    ours, theirs = evaluate(run, out=tmp_path / "a").metrics, evaluate(other, out=tmp_path / "b").metrics
+    assert ours["auroc"]["value"] == pytest.approx(1 - theirs["auroc"]["value"])
+
+
+def test_a_run_is_never_overwritten(data: Path, run: Path) -> None:
+    with pytest.raises(MedtlError, match="is not empty, and a run is never overwritten"):
+        train(data / "tiny.yaml", out=run)
+    with pytest.raises(MedtlError, match="is finished; there is nothing to resume"):
+        train(data / "tiny.yaml", out=run, resume=True)
+
+
+def test_folds_test_every_image_once_and_make_an_ensemble(data: Path, tmp_path: Path) -> None:
+    overrides = ["split.folds=3", "transfer.strategy=linear-probe"]
+    folder = train(data / "tiny.yaml", overrides=overrides, out=tmp_path / "folds").folder
+    assert sorted(path.name for path in (folder / "model").glob("weights-*")) == [f"weights-{i}.safetensors" for i in range(3)]
+    evaluate(folder)
+    table = predictions.read(folder / "predictions.csv")
+    tested = table[table["split"] == "test"]
+    assert len(tested) == tested["image"].nunique() == 60
+    for fold, rows in tested.groupby("fold"):
+        learned = records.read(folder / "folds" / fold / "records.csv")
+        assert set(rows["image"]) == set(learned["image"][learned["split"] == "test"])
+    assert metrics_file.read(folder / "metrics.json")["splits"]["test"]["n"] == 60
+
+
+def test_too_many_broken_images_stop_the_run(data: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(data / "table.csv")
+    (data / "broken.png").write_bytes(b"no picture")
+    pd.concat([table, pd.DataFrame({"file": ["broken.png"], "shape": ["disc"]})]).to_csv(data / "with_broken.csv", index=False)
+    with pytest.raises(MedtlError, match=r"1 of 61 images of cohort 'default' cannot be used(.|\n)*broken\.png"):
+        train(data / "tiny.yaml", overrides=["cohorts.0.table=with_broken.csv", "image.quarantine_share=0.01"], out=tmp_path / "stopped")
+    folder = train(
+        data / "tiny.yaml", overrides=["cohorts.0.table=with_broken.csv", "transfer.strategy=linear-probe"], out=tmp_path / "told"
+    ).folder
+    rows = records.read(folder / "records.csv").set_index("image")
+    assert rows.loc["broken.png", "split"] == "excluded"
+    (data / "broken.png").unlink()
+
+
+def test_resuming_with_other_settings_is_refused(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*args: object) -> None:
+        raise MedtlError("stopped")
+
+    monkeypatch.setattr("medtl.flows.train.fit", stop)
+    with pytest.raises(MedtlError, match="stopped"):
+        train(data / "tiny.yaml", out=tmp_path / "begun")
+    with pytest.raises(MedtlError, match="was begun with other settings"):
+        train(data / "tiny.yaml", overrides=["transfer.rate=0.1"], out=tmp_path / "begun", resume=True)
+
+
+@pytest.mark.slow
+def test_kill_9_at_any_moment_costs_nothing(data: Path, run: Path, tmp_path: Path) -> None:
+    """Killed at random moments and resumed until it ends: the same weights and rule, byte for byte."""
+    command = [sys.executable, "-m", "medtl", "train", str(data / "tiny.yaml"), "--out", str(tmp_path / "killed")]
+    chance = random.Random(os.environ.get("MEDTL_KILL_SEED", "0"))
+    for kill in range(2):
+        log = tmp_path / "killed" / "log.jsonl"
+        lines = log.read_text().count("\n") if log.exists() else 0
+        process = subprocess.Popen([*command, *(["--resume"] if kill else [])], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and not (log.exists() and log.read_text().count("\n") > lines):
+            time.sleep(0.02)
+        time.sleep(chance.uniform(0, 1.5))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    if not (tmp_path / "killed" / "model").exists():
+        finished = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=False)
+        assert finished.returncode == 0, finished.stderr
+    assert _model_bytes(tmp_path / "killed") == _model_bytes(run)
+    assert _rule(tmp_path / "killed") == _rule(run)
