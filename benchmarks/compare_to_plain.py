@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 PLAIN = Path(__file__).with_name("plain_monai_lightning.py")
-MODE_OF = {"linear-probe": "frozen", "full": "full"}
+MODE_OF = {"linear-probe": "frozen", "full": "full", "scratch": "full"}
 
 
 def timed(command: list[str], environment: dict[str, str]) -> tuple[dict[str, float], str]:
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--strategies", nargs="+", choices=tuple(MODE_OF), default=list(MODE_OF))
+    parser.add_argument("--strategies", nargs="+", choices=tuple(MODE_OF), default=["linear-probe", "full"])
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="handed to medtl train")
     parser.add_argument("--out", type=Path, help="write the results here as JSON")
     options = parser.parse_args()

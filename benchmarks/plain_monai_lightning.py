@@ -52,7 +52,7 @@ class PlainClassifier(lightning.LightningModule):
 
     def __init__(self, backbone: nn.Module, classes: int, frozen: bool, rate: float, weight_decay: float, epochs: int):
         super().__init__()
-        self.backbone, self.head = backbone, nn.Linear(backbone.num_features, classes)
+        self.backbone, self.head = backbone, nn.Linear(backbone.head_hidden_size, classes)
         self.frozen, self.rate, self.weight_decay, self.epochs = frozen, rate, weight_decay, epochs
         self.auroc = MulticlassAUROC(classes)
         if frozen:
