@@ -1,11 +1,10 @@
 """The predictions table: one row per image and model. Metrics, report, notebooks and comparisons are functions of it.
 
-Columns: `image, frame, domain, split, fold, member, view, group_id, truth`, then `logit_<class>` (raw, as the network gave
-them; with several members the mean of calibrated log-probabilities is *not* formed here: one row per member may stand
-beside the ensemble's row), `p_<class>` (calibrated, summing to 1), `predicted` (the stored rule), `decision` (`predicted`, or
-`no answer`) and `reason`. `truth` is empty where unknown; `member` is empty for the package's own (ensemble) answer;
-`view` is `plain` or a stress test's name. An image that could not be read has empty logits and probabilities,
-`predicted` empty, `decision` `no answer` and its reason.
+Columns: `image, frame, domain, split, fold, member, view, group_id, truth`, then `logit_<class>` (raw, as the network gave them; of
+an ensemble the log of its members' mean probability), `p_<class>` (calibrated, summing to 1), `predicted` (the stored rule),
+`decision` (the predicted class, or `no answer`) and `reason`. `truth` is empty where unknown; `member` is empty for the package's
+own answer and names the fold where a fold's model gave it; `view` is `plain` or a stress test's name. An image that could not
+be read has empty logits and probabilities, `predicted` empty, `decision` `no answer` and its reason.
 """
 
 from __future__ import annotations

@@ -19,13 +19,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from medtl.errors import Mistakes, MedtlError, listed
+from medtl.errors import MedtlError, Mistakes, listed
 
 KEY = ["image", "frame"]
 COLUMNS = [*KEY, "sha256", "label", "patient_id", "group_id", "group_kind", "domain", "split", "fold"]
 GROUP_KINDS = ("patient", "lesion", "study", "image")
 
-_REFUSED = re.compile(r"(?i)(?:^|_|\s)(?:name|names|surname|firstname|birth\w*|dob|address|phone|email|comment\w*|note\w*|report|history|free\w*text)(?:$|_|\s)|patient_?name|birth_?date")
+_PERSONAL = ("names?", "surname", "firstname", r"birth\w*", "dob", "address", "phone", "email")
+_FREE_TEXT = (r"comment\w*", r"note\w*", "report", "history", r"free\w*text")
+_REFUSED = re.compile(rf"(?i)(?:^|_|\s)(?:{'|'.join(_PERSONAL + _FREE_TEXT)})(?:$|_|\s)|patient_?name|birth_?date")
 
 
 def refuse_personal_columns(columns: Iterable[str]) -> None:

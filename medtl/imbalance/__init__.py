@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import SerializeAsAny
+from pydantic import ConfigDict, SerializeAsAny
 
 from medtl.registry import Chosen, Settings
 
@@ -15,4 +15,4 @@ class ImbalanceSettings(Settings):
     loss: Annotated[SerializeAsAny[Settings], Chosen("imbalance.losses")] = "cross-entropy"  # type: ignore[assignment]
     sampler: Annotated[SerializeAsAny[Settings], Chosen("imbalance.samplers")] = "natural"  # type: ignore[assignment]
 
-    model_config = {"validate_default": True}
+    model_config = ConfigDict(validate_default=True)

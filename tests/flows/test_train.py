@@ -64,9 +64,8 @@ def _rule(folder: Path) -> dict:
 
 
 def test_a_run_folder_is_complete(run: Path) -> None:
-    assert {path.name for path in run.iterdir()} >= {
-        "experiment.yaml", "records.csv", "measurements.csv", "environment.json", "log.jsonl", "checkpoints", "predictions.csv", "metrics.json", "model",
-    }  # fmt: skip
+    tables = {"records.csv", "measurements.csv", "predictions.csv", "metrics.json"}
+    assert {path.name for path in run.iterdir()} >= tables | {"experiment.yaml", "environment.json", "log.jsonl", "checkpoints", "model"}
     rows, judged = records.read(run / "records.csv"), predictions.read(run / "predictions.csv")
     assert len(rows) == 60
     assert set(judged["image"]) == set(rows["image"][rows["split"] == "validation"])
@@ -154,7 +153,7 @@ def test_kill_9_at_any_moment_costs_nothing(data: Path, run: Path, tmp_path: Pat
     """Killed at random moments and resumed until it ends: the same weights and rule, byte for byte."""
     command = [sys.executable, "-m", "medtl", "train", str(data / "tiny.yaml"), "--out", str(tmp_path / "killed")]
     chance = random.Random(os.environ.get("MEDTL_KILL_SEED", "0"))
-    for kill in range(2):
+    for kill in range(int(os.environ.get("MEDTL_KILLS", "2"))):
         log = tmp_path / "killed" / "log.jsonl"
         lines = log.read_text().count("\n") if log.exists() else 0
         process = subprocess.Popen([*command, *(["--resume"] if kill else [])], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -168,3 +167,22 @@ def test_kill_9_at_any_moment_costs_nothing(data: Path, run: Path, tmp_path: Pat
         assert finished.returncode == 0, finished.stderr
     assert _model_bytes(tmp_path / "killed") == _model_bytes(run)
     assert _rule(tmp_path / "killed") == _rule(run)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::Warning:mlflow", "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # MLflow leaves its database connection open
+def test_curves_go_to_tensorboard_and_to_mlflow_in_one_file(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    from mlflow import MlflowClient
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    overrides = ["tracking.tensorboard=true", "tracking.mlflow=true", "transfer.epochs=2"]
+    folder = train(data / "tiny.yaml", overrides=overrides, out=tmp_path / "runs" / "tracked").folder
+    curves = EventAccumulator(str(folder / "tensorboard")).Reload()
+    assert [event.step for event in curves.Scalars("validation_auroc")] == [1, 2]
+    client = MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
+    (experiment,) = client.search_experiments(filter_string="name = 'tiny'")
+    (tracked,) = client.search_runs([experiment.experiment_id])
+    assert [metric.step for metric in client.get_metric_history(tracked.info.run_id, "validation_auroc")] == [1, 2]
+    assert not (Path.cwd() / "mlruns").exists()
