@@ -70,8 +70,6 @@ def train(
         except KeyboardInterrupt:
             line.keep(f"stopped; continue with: medtl train {config} --resume --out {folder}")
             raise
-        finally:
-            log.close()
     run = load_run(folder)
     metrics = run.metrics()
     line.keep(f"\nvalidation\n{lines(metrics['splits'][VALIDATION], experiment.task, metrics['unit'])}\n")
@@ -193,9 +191,7 @@ def _train_folds(experiment: Experiment, rows: pd.DataFrame, store: Store, root:
         line.keep(f"fold {fold + 1} of {folds}")
         own = fold_records(rows, fold, experiment.split)
         place = folder / "folds" / str(fold)
-        fold_log = Log(place / "log.jsonl")
-        fitted = _train_one(experiment, own, store, root, place, fold_log, line)
-        fold_log.close()
+        fitted = _train_one(experiment, own, store, root, place, Log(place / "log.jsonl"), line)
         _package(experiment, place, [fitted], own, store)
         members.append(fitted)
         parts.append(predictions.read(place / "predictions.csv").assign(fold=str(fold), member=str(fold)))

@@ -68,7 +68,7 @@ class Keeper(pl.Callback):
 
     def __init__(self, folder: Path, patience: int | None):
         self.folder, self.patience = folder, patience
-        self.best, self.best_epoch = -math.inf, -1
+        self.best, self.best_epoch, self.last_epoch = -math.inf, -1, -1
 
     @property
     def best_file(self) -> Path:
@@ -76,20 +76,28 @@ class Keeper(pl.Callback):
         return self.folder / "best.safetensors"
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "best_epoch": self.best_epoch}
+        return {"best": self.best, "best_epoch": self.best_epoch, "last_epoch": self.last_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
+        self.best, self.best_epoch, self.last_epoch = state_dict["best"], state_dict["best_epoch"], state_dict["last_epoch"]
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """A run that patience had ended is not trained on when it is resumed."""
+        self._stop_if_over(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TransferModule)
+        self.last_epoch = trainer.current_epoch
         if module.score > self.best:
             self.best, self.best_epoch = module.score, trainer.current_epoch
             if trainer.is_global_zero:
                 save_weights(module.judged, self.best_file)
-        if self.patience is not None and trainer.current_epoch - self.best_epoch >= self.patience:
-            trainer.should_stop = True
+        self._stop_if_over(trainer)
         trainer.save_checkpoint(self.folder / f"epoch-{trainer.current_epoch:04d}.ckpt")
         if trainer.is_global_zero:
             for old in sorted(self.folder.glob("epoch-*.ckpt"))[:-KEPT]:
                 old.unlink()
+
+    def _stop_if_over(self, trainer: pl.Trainer) -> None:
+        if self.patience is not None and self.last_epoch - self.best_epoch >= self.patience:
+            trainer.should_stop = True

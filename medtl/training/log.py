@@ -18,18 +18,16 @@ from medtl.terminal import Line
 
 
 class Log:
-    """Appends one JSON object a line to `log.jsonl`, each flushed, with the time in seconds since 1970."""
+    """Appends one JSON object a line to `log.jsonl`, with the time in seconds since 1970; nothing is held open between lines."""
 
     def __init__(self, path: Path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a", encoding="utf-8", buffering=1)
+        self._path = path
 
     def event(self, name: str, **facts: Any) -> None:
         """Write one line: `{"time": …, "event": name, …}`."""
-        self._file.write(json.dumps({"time": round(time.time(), 3), "event": name, **facts}) + "\n")
-
-    def close(self) -> None:
-        self._file.close()
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"time": round(time.time(), 3), "event": name, **facts}) + "\n")
 
 
 class EpochReporter(pl.Callback):

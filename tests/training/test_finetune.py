@@ -62,6 +62,9 @@ def test_patience_stops(classifier, data, experiment, tmp_path, monkeypatch):
     monkeypatch.setattr(TransferModule, "on_validation_epoch_end", fixed)
     tuned, _ = _fit(classifier, data, experiment, tmp_path, epochs=6, patience=2)
     assert (tuned.best, tuned.best_epoch, tuned.epochs) == (0.9, 1, 4)
+    resumed, _ = _fit(classifier, data, experiment, tmp_path, epochs=6, patience=2)
+    assert (resumed.best, resumed.best_epoch) == (0.9, 1)
+    assert next(scores) == 0.8, "it was trained on after it had stopped"
 
 
 def test_a_loss_that_is_not_finite_is_the_users_to_mend(classifier, data, experiment, tmp_path):
