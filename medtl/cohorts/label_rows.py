@@ -52,9 +52,9 @@ def settle_rows(source: SourceTable, settings: TableSettings, view: pd.Series[st
         table = table[frontal]
     repeated = table.duplicated("image", keep=False)
     same = ["image", "spelling", "patient", "study", "lesion"]
-    torn = table[repeated & ~table.duplicated(same, keep=False)]
+    different = table.drop_duplicates(same)
+    torn = table[table["image"].isin(different.loc[different.duplicated("image"), "image"])]
     if len(torn):
-        torn = table[table["image"].isin(torn["image"])]
         source.mistakes.append(f"{counted(len(torn), 'row')} of one image disagree in label or ids: {rows_listed(torn)}")
     elif repeated.any() and settings.rows == "refuse":
         rows = table[repeated]

@@ -136,6 +136,8 @@ def test_paths_out_of_the_root_are_refused(tmp_path: Path, plan: Callable[..., A
     touch("in/1.png", "secret.png")
     (tmp_path / "in/t.csv").write_text("image,label\n1.png,NORMAL\n../secret.png,PNA\n")
     assert "1 row lead out of the data root: line 3" in mistakes(plan(CSV), tmp_path / "in")
+    by_name = {**CSV, "patient": {"from": "filename", "pattern": "(.)"}}
+    assert "1 row lead out of the data root: line 3" in mistakes(plan(by_name), tmp_path / "in")
 
 
 def test_every_wrong_column_is_told_at_once(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
@@ -166,6 +168,8 @@ def test_several_rows_of_one_image(tmp_path: Path, plan: Callable[..., Any], tou
     table(tmp_path, "image,label,box", "1.png,NORMAL,a", "2.png,PNA,b", "2.png,NORMAL,c")
     for rows in ("refuse", "all"):
         assert "2 rows of one image disagree in label or ids: line 3" in mistakes(plan({**CSV, "rows": rows}), tmp_path)
+    table(tmp_path, "image,label", "1.png,NORMAL", "2.png,PNA", "2.png,PNA", "2.png,NORMAL", "2.png,NORMAL")  # two readers each way
+    assert "4 rows of one image disagree in label or ids: line 3" in mistakes(plan({**CSV, "rows": "all"}), tmp_path)
 
 
 def test_several_images_of_one_study(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:

@@ -61,12 +61,12 @@ def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
     except MedtlError as refusal:
         return unusable(str(refusal))
     source = SourceTable(table, notes=list(opened.notes), offers=list(cells.columns))
-    find_ids(source, settings, root, cells)
+    _refuse_outside(source)
+    find_ids(source, settings, root, cells.loc[source.table.index])
     for column in wanted:
         if column in cells.columns and column not in COLUMNS:
             source.table[column] = cells[column]
     view = cells[settings.view] if settings.view else None
-    _refuse_outside(source)
     _check_files(source, settings, root)
     settle_rows(source, settings, view.loc[source.table.index] if view is not None else None)
     source.table = source.table.reset_index(drop=True)
