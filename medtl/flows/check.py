@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 from collections.abc import Sequence
@@ -115,10 +116,15 @@ def _look(source: Source, experiment: Experiment, root: Path, line: Line) -> _Lo
         store, left = open_store(keys, root, experiment.image, cache_dir(), line.progress("images")), 0.0
     measured = store.measurements
     unread = keys.merge(measured[records.KEY], how="left", indicator=True).query("_merge == 'left_only'")[records.KEY]
-    assumed = measurements.table([{**measurements.row({}), "image": image, "frame": frame} for image, frame in unread.to_numpy()])
+    assumed = measurements.table([_taken_for_usable(image, int(frame)) for image, frame in unread.to_numpy()])
     rows = make_records(source.table, pd.concat([measured, assumed], ignore_index=True) if len(assumed) else measured, experiment, root)
     places = {(image, int(frame)): place for place, (image, frame) in enumerate(measured[records.KEY].to_numpy())}
     return _Looked(rows, store, places, exact, left / 60)
+
+
+def _taken_for_usable(image: str, frame: int) -> dict[str, object]:
+    """A measurement of an image not read yet. Its hash is only of its name: with folds, validation is drawn from the hashes."""
+    return {**measurements.row({"sha256": hashlib.sha256(f"{image}#{frame}".encode()).hexdigest()}), "image": image, "frame": frame}
 
 
 def _training_part(rows: pd.DataFrame, looked: _Looked, experiment: Experiment) -> Part:

@@ -17,7 +17,7 @@ from medtl.datamodule import Part, StoredImages
 from medtl.experiment.schema import Experiment
 from medtl.imaging.store import Store
 from medtl.module.classifier import Classifier, as_input
-from medtl.training.fit import balance, build_classifier
+from medtl.training.fit import Balance, balance, build_classifier
 
 STEPS = 3
 GIGABYTE = 1e9
@@ -89,15 +89,22 @@ def _first_batch(experiment: Experiment, store: Store, train: Part) -> tuple[NDA
 
 
 def _data(experiment: Experiment, store: Store, train: Part) -> StoredImages:
-    weights = balance(experiment, train.targets).weights
-    return StoredImages(store, train, train, experiment.augmentation, experiment.transfer.batch, experiment.seed, weights)
+    weights = _balanced(experiment, train).weights
+    own = None if weights is None else weights[: len(train)]
+    return StoredImages(store, train, train, experiment.augmentation, experiment.transfer.batch, experiment.seed, own)
+
+
+def _balanced(experiment: Experiment, train: Part) -> Balance:
+    """A class that the sample happens to lack counts as one image: training itself sees all images, or refuses."""
+    absent = np.setdiff1d(np.arange(len(experiment.task.names)), train.targets)
+    return balance(experiment, np.concatenate([train.targets, absent]))
 
 
 def _step(classifier: Classifier, experiment: Experiment, store: Store, train: Part) -> Callable[[], None]:
     """One optimiser step on the next batch, read and augmented as in training."""
     device = experiment.trainer.device
     classifier.train()
-    loss = balance(experiment, train.targets).loss.to(device)
+    loss = _balanced(experiment, train).loss.to(device)
     optimizer = torch.optim.AdamW(classifier.parameters(), lr=1e-6)
     loader = _data(experiment, store, train).train_dataloader()
 
