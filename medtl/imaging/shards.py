@@ -19,6 +19,8 @@ FINAL = frozenset({"NOT_AN_IMAGE", "NO_PIXELS", "BAD_HEADER", "MULTI_FRAME", "NO
 """Verdicts on the bytes themselves; no later run would come to another."""
 
 SHARD_ROWS = 1024
+SHARD_BYTES = 256 * 2**20
+"""A shard is gathered in memory, twice while it is written: large images make shards of fewer rows."""
 _SHARD_SECONDS = 60.0
 _STALE_SECONDS = 86400.0
 _PARTIAL = ".partial"
@@ -38,6 +40,7 @@ class Shelf:
         self.files: list[Path] = []
         self._folder = folder
         self._shape = (settings.size, settings.size, settings.channels)
+        self._full = max(1, min(SHARD_ROWS, SHARD_BYTES // (settings.size**2 * settings.channels)))
         self._held: dict[Key, tuple[dict[str, object], Place]] = {}
         self._new: dict[Key, tuple[NDArray[np.uint8] | None, dict[str, object]]] = {}
         self._since = time.monotonic()
@@ -54,7 +57,7 @@ class Shelf:
         if pixels is None and measurement["quarantine"] not in FINAL:
             return False
         self._new[key] = (pixels, measurement)
-        if len(self._new) >= SHARD_ROWS or time.monotonic() - self._since > _SHARD_SECONDS:
+        if len(self._new) >= self._full or time.monotonic() - self._since > _SHARD_SECONDS:
             self.close()
         return True
 
