@@ -18,6 +18,8 @@ from medtl.errors import MedtlError
 DONE, DEFECT, MISTAKE, REFUSED, STOPPED, NO_READER = 0, 1, 2, 3, 130, 141
 
 _DISK = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EROFS: "the disk is read-only"}
+_FULL_DISK_ELSEWHERE = ("No space left on device", "PytorchStreamWriter failed writing")
+"""What safetensors and torch say, which raise no OSError."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,6 +65,8 @@ def _circumstance(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in _DISK:
         place = f": {error.filename}" if error.filename else ""
         return f"{_DISK[error.errno]}{place}; make room and run the command again (training: with --resume)"
+    if any(sign in str(error) for sign in _FULL_DISK_ELSEWHERE):
+        return f"{_DISK[errno.ENOSPC]}; make room and run the command again (training: with --resume)"
     if isinstance(error, PermissionError):
         return f"no permission for {error.filename or 'a file that the command needs'}"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

@@ -78,9 +78,12 @@ def finetune(
         warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # frozen batch norms, the average
         warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)  # Lightning 2.6 on torch 2.15
         module.train()  # Lightning leaves modes as they are, and the probe left the network in evaluation mode
-        trainer.fit(module.to(memory_format=torch.channels_last), datamodule=data, ckpt_path=start)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        try:
+            trainer.fit(module.to(memory_format=torch.channels_last), datamodule=data, ckpt_path=start)
+        except SystemExit:  # how Lightning ends on Ctrl+C and on SIGTERM, the latter with exit code 0
+            raise KeyboardInterrupt from None
+    if keeper.best_epoch < 0:
+        raise MedtlError(f"no epoch gave finite answers for the validation images; lower transfer.rate (now {transfer.rate:g})")
     load_weights(classifier, keeper.best_file)
     return Tuned(keeper.best, keeper.best_epoch, trainer.current_epoch)
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from medtl import registry
+from medtl.backbones.fitting import sentence
 from medtl.backbones.network import build_network
 from medtl.contracts import TRAIN, VALIDATION
 from medtl.datamodule import Part, StoredImages
@@ -98,6 +99,7 @@ def fit(
     device = torch.device(experiment.trainer.device)
     classifier = build_classifier(experiment, root)
     history: dict[str, Any] = {"weights": classifier.network.provenance}
+    line.keep(f"{experiment.backbone.name}: {sentence(classifier.network.provenance)}")
     if transfer.strategy in ("linear-probe", "lp-ft"):
         history["probe"] = _probe(classifier, store, train, validation, balanced, experiment, folder, log, line)
     if transfer.strategy != "linear-probe":
