@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,7 +23,7 @@ from medtl.evaluation.summary import summarize
 from medtl.evaluation.table import lines
 from medtl.experiment.load import data_root, load_experiment
 from medtl.experiment.overrides import weights_override
-from medtl.experiment.save import save_experiment
+from medtl.experiment.save import save_experiment, to_yaml
 from medtl.experiment.schema import Experiment
 from medtl.files import locked, write_json
 from medtl.flows.judging import unit_of, write_predictions
@@ -57,6 +59,7 @@ def train(
         overrides = [*overrides, weights_override(weights)]
     experiment = load_experiment(Path(config), overrides)
     root = data_root(Path(config), Path(data) if data else None)
+    expected = load_run(Path(expect)).metrics() if expect is not None else None
     folder = _run_folder(experiment, Path(out) if out else None, resume)
     with locked(folder):
         line, log = Line(), Log(folder / "log.jsonl")
@@ -68,14 +71,18 @@ def train(
             _train_folds(experiment, rows, store, root, folder, log, line)
             log.event("finished", wall_seconds=round(time.monotonic() - started, 1), cpu_seconds=round(time.process_time() - cpu, 1))
         except KeyboardInterrupt:
-            line.keep(f"stopped; continue with: medtl train {config} --resume --out {folder}")
+            line.keep(f"stopped; continue with the same command and: --resume --out {folder}")
+            raise
+        except MedtlError:
+            if not resume:
+                _withdraw(folder)
             raise
     run = load_run(folder)
     metrics = run.metrics()
     line.keep(f"\nvalidation\n{lines(metrics['splits'][VALIDATION], experiment.task, metrics['unit'])}\n")
     line.keep(f"run: {folder}\nmodel: {folder / 'model'}\nnext: medtl evaluate {folder}   (opens the test images, and counts the look)")
-    if expect is not None:
-        _compare(run, load_run(Path(expect)))
+    if expected is not None and metrics["splits"][VALIDATION] != expected["splits"][VALIDATION]:
+        raise GateRefusal(f"{run.folder} does not repeat {expect}: the validation metrics differ (see both metrics.json)")
     return run
 
 
@@ -87,11 +94,25 @@ def _run_folder(experiment: Experiment, out: Path | None, resume: bool) -> Path:
             raise MedtlError(f"--resume: {base} holds no unfinished run of '{experiment.name}'; name the run folder with --out")
         return unfinished[-1]
     folder = out or base / datetime.now().strftime("%Y%m%d-%H%M%S")
-    if folder.exists() and any(folder.iterdir()) and not resume:
+    if folder.exists() and not folder.is_dir():
+        raise MedtlError(f"--out {folder}: is a file; a run is a folder")
+    if resume and not folder.exists():
+        raise MedtlError(f"--resume: there is no folder {folder}; give the run's own as --out, or start anew without --resume")
+    if not resume and folder.exists() and any(item.name != ".lock" for item in folder.iterdir()):
         raise MedtlError(f"{folder} is not empty, and a run is never overwritten; choose another --out, or continue it with --resume")
     if resume and _finished(folder):
         raise MedtlError(f"{folder} is finished; there is nothing to resume")
     return folder
+
+
+def _withdraw(folder: Path) -> None:
+    """A start that is refused leaves nothing that is in the way of the next one, or that `--resume` would take for a run."""
+    if (folder / "records.csv").exists():
+        return
+    for name in ("experiment.yaml", "environment.json", "log.jsonl", ".lock"):
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # something else lies there
+        folder.rmdir()
 
 
 def _finished(folder: Path) -> bool:
@@ -110,6 +131,7 @@ def _settled(experiment: Experiment, folder: Path, root: Path) -> Experiment:
     experiment = experiment.model_copy(update={"trainer": trainer})
     if trainer.precision == "auto":
         experiment = experiment.model_copy(update={"trainer": _with_precision(experiment, root)})
+    build_classifier(experiment, root)  # weights that are missing or do not fit are told now, not after all images were read
     save_experiment(experiment, snapshot)
     write_json(folder / "environment.json", describe(root))
     return experiment
@@ -140,7 +162,9 @@ def _images(experiment: Experiment, folder: Path, root: Path, line: Line, log: L
         rows = records.read(file)
         store = open_store(rows[records.KEY], root, experiment.image, cache_dir(), line.progress("images"))
         if not (store.measurements["sha256"].to_numpy() == rows["sha256"].to_numpy()).all():
-            raise MedtlError(f"--resume: image files have changed since {file} was written; start a new run")
+            raise MedtlError(
+                f"--resume: the image files in {root} are not those of {file}; give the same --data as at the start, or start a new run"
+            )
         return rows, store
     source = read_cohorts(experiment, root)
     source.table = source.table.sort_values(records.KEY, ignore_index=True)
@@ -252,6 +276,7 @@ def _package(experiment: Experiment, folder: Path, members: Sequence[Fitted], ro
         training={"images": _counts(rows), "history": [fitted.history for fitted in members]},
         fitted_n=judged,
         training_images=_training_pixels(rows, store),
+        lineage={"experiment_sha256": hashlib.sha256(to_yaml(experiment).encode()).hexdigest()},
     )
 
 
@@ -268,10 +293,3 @@ def _training_pixels(rows: pd.DataFrame, store: Store) -> list[str]:
     over_folds = (rows["split"] == "") & (rows["fold"] != "")  # each is test in one fold and learned from in the others
     learned = (rows["split"].isin([TRAIN, VALIDATION]) | over_folds).to_numpy()
     return sorted(set(store.measurements["pixel_hash"][learned & store.usable]))
-
-
-def _compare(run: Run, expected: Run) -> None:
-    """Refuse where a replay differs from the run it repeats."""
-    ours, theirs = run.metrics()["splits"][VALIDATION], expected.metrics()["splits"][VALIDATION]
-    if ours != theirs:
-        raise GateRefusal(f"{run.folder} does not repeat {expected.folder}: the validation metrics differ (see both metrics.json)")

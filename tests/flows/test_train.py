@@ -109,6 +109,15 @@ def test_a_run_is_never_overwritten(data: Path, run: Path) -> None:
         train(data / "tiny.yaml", out=run, resume=True)
 
 
+def test_a_refused_start_leaves_nothing_behind(data: Path, tmp_path: Path) -> None:
+    for mistake, message in (("cohorts.0.image=fil", "no column 'fil'"), ("backbone.weights=other.safetensors", "no file or folder")):
+        with pytest.raises(MedtlError, match=message):
+            train(data / "tiny.yaml", overrides=[mistake], out=tmp_path / "refused")
+        assert not (tmp_path / "refused").exists()
+    with pytest.raises(MedtlError, match="there is no folder"):
+        train(data / "tiny.yaml", out=tmp_path / "refused", resume=True)
+
+
 def test_folds_test_every_image_once_and_make_an_ensemble(data: Path, tmp_path: Path) -> None:
     overrides = ["split.folds=3", "transfer.strategy=linear-probe"]
     folder = train(data / "tiny.yaml", overrides=overrides, out=tmp_path / "folds").folder
