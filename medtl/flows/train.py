@@ -25,7 +25,7 @@ from medtl.experiment.load import data_root, load_experiment
 from medtl.experiment.overrides import weights_override
 from medtl.experiment.save import save_experiment, to_yaml
 from medtl.experiment.schema import Experiment
-from medtl.files import locked, write_json
+from medtl.files import locked, write_atomically, write_json
 from medtl.flows.judging import unit_of, write_predictions
 from medtl.flows.run import Run, load_run
 from medtl.imaging.cache import cache_dir
@@ -185,8 +185,8 @@ def _images(experiment: Experiment, folder: Path, root: Path, line: Line, log: L
             f"{split or 'cross-validation'}: {part['images']:,} images of {part['groups']:,} groups" for split, part in summary.items()
         )
     )
-    measurements.write(store.measurements, folder / "measurements.csv")
-    records.write(rows, file)
+    write_atomically(folder / "measurements.csv", lambda path: measurements.write(store.measurements, path))
+    write_atomically(file, lambda path: records.write(rows, path))  # a torn one would be resumed as a smaller study
     return rows, store
 
 
@@ -228,8 +228,7 @@ def _train_folds(experiment: Experiment, rows: pd.DataFrame, store: Store, root:
 def _train_one(experiment: Experiment, rows: pd.DataFrame, store: Store, root: Path, folder: Path, log: Log, line: Line) -> Fitted:
     """Fit, and write the run's tables (validation only)."""
     if not (folder / "records.csv").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        records.write(rows, folder / "records.csv")
+        write_atomically(folder / "records.csv", lambda path: records.write(rows, path))
     fitted = fit(experiment, rows, store, root, folder / "checkpoints", log, line, loggers(experiment.tracking, folder, experiment.name))
     log.event("fitted", **fitted.history)
     judged = rows[(rows["split"] == VALIDATION) & (rows["label"] != "")]
