@@ -22,19 +22,27 @@ if TYPE_CHECKING:
     from medtl.imaging.store import Store
 
 BATCH = 64
+VERSION = 1
+"""Part of the key: raised whenever the same weights and images give other features."""
 Progress = Callable[[int, int], None]
 
 
 def compute_features(
     network: Network, store: Store, positions: NDArray[np.int64], device: torch.device, progress: Progress | None = None
 ) -> NDArray[np.float32]:
-    """(N, D) features of the stored images at `positions`: no augmentation, network in evaluation mode."""
+    """(N, D) features of the stored images at `positions`: no augmentation, network in evaluation mode.
+
+    Every batch has the same size (the last is filled up with its own first image), because the last bits of a convolution
+    may depend on it, and with them would depend on what a cache happened to hold.
+    """
     network.eval()
     features = np.empty((len(positions), network.dim), np.float32)
     with torch.inference_mode():
         for start in range(0, len(positions), BATCH):
-            images = torch.from_numpy(store.read(positions[start : start + BATCH])).to(device)
-            features[start : start + BATCH] = network.features(as_input(images)).float().cpu().numpy()
+            own = positions[start : start + BATCH]
+            filled = np.concatenate([own, np.full(BATCH - len(own), own[0])])
+            images = torch.from_numpy(store.read(filled)).to(device)
+            features[start : start + len(own)] = network.features(as_input(images))[: len(own)].float().cpu().numpy()
             if progress:
                 progress(min(start + BATCH, len(positions)), len(positions))
     return features
@@ -88,5 +96,5 @@ def _key(network: Network, store: Store, device: torch.device) -> str:
     digest = hashlib.sha256(json.dumps(network.description, sort_keys=True).encode())
     for name, tensor in network.state_dict().items():
         digest.update(name.encode() + np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
-    digest.update(f"{store.key} {device.type} {torch.get_num_threads()}".encode())
+    digest.update(f"{VERSION} {store.key} {device.type} {torch.get_num_threads()}".encode())
     return digest.hexdigest()[:32]

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from medtl import records
+from medtl import measurements, records
 from medtl.cohorts import CohortSettings, IdSource
 from medtl.cohorts.ids import installation_key, keyed_hash, unit_of
 from medtl.cohorts.settings import SplitSettings
@@ -24,9 +24,9 @@ from medtl.registry import component
 
 UNITS = [f"{kind}_unit" for kind in ID_KINDS]
 """Transient columns: the ids hashed without the installation's key, so that a split is the same everywhere. Never written."""
-RESERVED = {*COLUMNS, *UNITS, *records.COLUMNS, "issuer", "given_split"}
 MEASURED = ("modality", "body_part", "view", "laterality", "spacing", "bits", "photometric")
 """Header facts that reading the images gives, if no cohort has them as a column."""
+RESERVED = {*COLUMNS, *UNITS, *records.COLUMNS, "issuer", "given_split", "component", *(set(measurements.COLUMNS) - set(MEASURED))}
 _GIVEN = {
     **dict.fromkeys((TRAIN, "training"), TRAIN),
     **dict.fromkeys((VALIDATION, "val", "valid", "dev"), VALIDATION),

@@ -20,7 +20,7 @@ def logits_of(classifier: Classifier, store: Store, positions: NDArray[np.int64]
     """(N, K) raw logits of the stored images at `positions`, float32 arithmetic whatever training used."""
     classifier.eval().to(device)
     parts = []
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
         for start in range(0, len(positions), BATCH):
             images = torch.from_numpy(store.read(positions[start : start + BATCH])).to(device)
             parts.append(classifier(images).double().cpu().numpy())

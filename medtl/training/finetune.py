@@ -10,6 +10,7 @@ from pathlib import Path
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch import nn
 
 from medtl.datamodule import StoredImages
@@ -60,7 +61,7 @@ def finetune(
         max_epochs=transfer.epochs,
         gradient_clip_val=transfer.clip,
         callbacks=[keeper, reporter],
-        plugins=[SafeCheckpointIO()],
+        plugins=[SafeCheckpointIO(), LightningEnvironment()],  # also inside a cluster job: resuming is ours, not the scheduler's
         logger=trackers or False,
         enable_checkpointing=False,
         enable_progress_bar=False,

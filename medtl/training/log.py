@@ -75,7 +75,7 @@ def loggers(settings: TrackingSettings, run: Path, name: str) -> list[Logger]:
         if settings.mlflow:
             from lightning.pytorch.loggers import MLFlowLogger
 
-            beside = run.parent.resolve()
+            beside = (run.parent.parent if run.parent.name == "folds" else run).resolve().parent
             found.append(MLFlowLogger(name, run_name=run.name, tracking_uri=f"sqlite:///{beside / 'mlflow.db'}"))
     except ModuleNotFoundError as missing:
         raise MedtlError(f"tracking: {missing.name} is not installed; install it with: pip install 'medtl[tracking]'") from None

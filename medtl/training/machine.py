@@ -51,6 +51,11 @@ def decide(settings: TrainerSettings) -> TrainerSettings:
     reason = why_no_gpu()
     if settings.device == "cuda" and reason:
         raise MedtlError(f"trainer.device: cuda is asked for, but {reason}; allowed here: cpu, auto")
+    if settings.devices * settings.num_nodes > 1:
+        raise MedtlError(
+            f"trainer: {settings.devices} devices on {settings.num_nodes} nodes are asked for, but this version of medtl trains on one; "
+            "set trainer.devices and trainer.num_nodes to 1"
+        )
     device = settings.device if settings.device != "auto" else ("cpu" if reason else "cuda")
     return settings.model_copy(update={"device": device, "threads": settings.threads or available_cpus()})
 
