@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +24,7 @@ from medtl.experiment.overrides import weights_override
 from medtl.experiment.save import save_experiment, to_yaml
 from medtl.experiment.schema import Experiment
 from medtl.files import locked, write_atomically, write_json
+from medtl.flows import run_folder
 from medtl.flows.judging import unit_of, write_predictions
 from medtl.flows.run import Run, load_run
 from medtl.imaging.cache import cache_dir
@@ -60,7 +59,7 @@ def train(
     experiment = load_experiment(Path(config), overrides)
     root = data_root(Path(config), Path(data) if data else None)
     expected = load_run(Path(expect)).metrics() if expect is not None else None
-    folder = _run_folder(experiment, Path(out) if out else None, resume)
+    folder = run_folder.choose(experiment, Path(out) if out else None, resume)
     with locked(folder):
         line, log = Line(), Log(folder / "log.jsonl")
         try:
@@ -75,7 +74,7 @@ def train(
             raise
         except MedtlError:
             if not resume:
-                _withdraw(folder)
+                run_folder.withdraw(folder)
             raise
     run = load_run(folder)
     metrics = run.metrics()
@@ -84,39 +83,6 @@ def train(
     if expected is not None and metrics["splits"][VALIDATION] != expected["splits"][VALIDATION]:
         raise GateRefusal(f"{run.folder} does not repeat {expect}: the validation metrics differ (see both metrics.json)")
     return run
-
-
-def _run_folder(experiment: Experiment, out: Path | None, resume: bool) -> Path:
-    base = Path("runs") / experiment.name
-    if out is None and resume:
-        unfinished = [folder for folder in sorted(base.glob("*")) if (folder / "experiment.yaml").exists() and not _finished(folder)]
-        if not unfinished:
-            raise MedtlError(f"--resume: {base} holds no unfinished run of '{experiment.name}'; name the run folder with --out")
-        return unfinished[-1]
-    folder = out or base / datetime.now().strftime("%Y%m%d-%H%M%S")
-    if folder.exists() and not folder.is_dir():
-        raise MedtlError(f"--out {folder}: is a file; a run is a folder")
-    if resume and not folder.exists():
-        raise MedtlError(f"--resume: there is no folder {folder}; give the run's own as --out, or start anew without --resume")
-    if not resume and folder.exists() and any(item.name != ".lock" for item in folder.iterdir()):
-        raise MedtlError(f"{folder} is not empty, and a run is never overwritten; choose another --out, or continue it with --resume")
-    if resume and _finished(folder):
-        raise MedtlError(f"{folder} is finished; there is nothing to resume")
-    return folder
-
-
-def _withdraw(folder: Path) -> None:
-    """A start that is refused leaves nothing that is in the way of the next one, or that `--resume` would take for a run."""
-    if (folder / "records.csv").exists():
-        return
-    for name in ("experiment.yaml", "environment.json", "log.jsonl", ".lock"):
-        (folder / name).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # something else lies there
-        folder.rmdir()
-
-
-def _finished(folder: Path) -> bool:
-    return (folder / "model" / "model.json").exists() and (folder / "metrics.json").exists()
 
 
 def _settled(experiment: Experiment, folder: Path, root: Path) -> Experiment:
