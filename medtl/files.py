@@ -26,7 +26,7 @@ def write_atomically(path: Path, write: Callable[[Path], None], verify: Callable
     temporary = Path(name)
     try:
         write(temporary)
-        temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 would hide a shared run folder from its readers
+        share(temporary)
         _flush(temporary)
         if verify is not None:
             verify(temporary)
@@ -60,11 +60,11 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _umask() -> int:
-    """The process's file mode mask, which can only be read by setting it."""
-    mask = os.umask(0o077)
+def share(path: Path) -> None:
+    """Give a file the mode that the umask allows: mkstemp and safetensors make 0600, which would hide a run from its readers."""
+    mask = os.umask(0o077)  # it can only be read by setting it
     os.umask(mask)
-    return mask
+    path.chmod(0o666 & ~mask)
 
 
 def _flush(path: Path) -> None:

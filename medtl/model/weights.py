@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from medtl.errors import MedtlError, listed
+from medtl.files import share
 
 if TYPE_CHECKING:
     from medtl.module.classifier import Classifier
@@ -31,6 +32,7 @@ def save_member(member: Classifier, path: Path) -> None:
             f"the trained weights are not finite ({listed(broken, most=3)}), so there is no model to package; lower `transfer.rate`"
         )
     save_file(state, path, metadata=_METADATA)
+    share(path)
 
 
 def load_member(path: Path, description: Mapping[str, Any], classes: int) -> Classifier:

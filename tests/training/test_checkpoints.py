@@ -75,3 +75,12 @@ def test_a_second_writer_is_refused_and_the_lock_goes_with_its_holder(tmp_path):
         pass
     with locked(tmp_path):
         pass
+
+
+def test_what_is_written_can_be_read_by_whom_the_umask_allows(classifier, tmp_path):
+    before = os.umask(0o022)
+    try:
+        save_weights(classifier, tmp_path / "weights")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "weights").stat().st_mode & 0o777 == 0o644
