@@ -54,7 +54,7 @@ def kill_repeatedly(command: list[str], run: Path, kills: int, whole: float) -> 
     while len(moments) < kills and not (run / "model").exists():
         resume = ["--resume"] if (run / "records.csv").exists() else []
         process = subprocess.Popen([*command, *resume], stderr=subprocess.DEVNULL)
-        moment = chance.uniform(0.3, 0.5) * whole
+        moment = chance.uniform(0.2, 0.35) * whole
         time.sleep(moment)
         process.kill()
         process.wait()

@@ -5,7 +5,7 @@ One cv2 warp costs about 0.15 ms, a training step some 30 ms per image on a CPU 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,19 +34,30 @@ class Part:
 
 
 class EpochOrder(Sampler[NDArray[np.int64]]):
-    """Batches of places within a part, drawn from (seed, epoch) alone; Lightning tells the epoch by `set_epoch`.
+    """Batches of places within a part, drawn from (seed, epoch) alone; `current_epoch` tells the epoch.
 
     `weights` None: every image once, in a new order. Else (N,) weights: as many draws as images, with replacement.
     A last incomplete batch is left out (a batch norm cannot train on one image). With several processes each takes its own share.
     """
 
-    def __init__(self, size: int, batch: int, seed: int, weights: NDArray[np.float64] | None = None, rank: int = 0, world: int = 1):
+    def __init__(
+        self,
+        size: int,
+        batch: int,
+        seed: int,
+        weights: NDArray[np.float64] | None = None,
+        rank: int = 0,
+        world: int = 1,
+        current_epoch: Callable[[], int] = int,
+    ):
         self.size, self.seed, self.weights, self.rank, self.world = size, seed, weights, rank, world
         self.batch = min(batch, size // world)
-        self.epoch = 0
+        self.current_epoch = current_epoch
 
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
+    @property
+    def epoch(self) -> int:
+        """Asked when it is needed, for it decides order and augmentation."""
+        return self.current_epoch()
 
     def __len__(self) -> int:
         return self.size // self.world // self.batch
@@ -92,6 +103,8 @@ class StoredImages(pl.LightningDataModule):
         super().__init__()
         self.store, self.train, self.validation = store, train, validation
         self.augmentation, self.batch, self.seed, self.weights = augmentation, batch, seed, weights
+        self.first_epoch = 0
+        """Where a resumed training goes on: Lightning's loader starts before its own count of epochs is restored."""
 
     def steps_per_epoch(self, world: int = 1) -> int:
         """Optimiser steps in one epoch."""
@@ -99,13 +112,16 @@ class StoredImages(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         rank, world = self._place()
-        order = EpochOrder(len(self.train), self.batch, self.seed, self.weights, rank, world)
+        order = EpochOrder(len(self.train), self.batch, self.seed, self.weights, rank, world, self._epoch)
         return DataLoader(Batches(self.store, self.train, self.augmentation, self.seed, order), sampler=order, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         # every process judges all validation images: the score is then the same everywhere without a gather
         batches = np.split(np.arange(len(self.validation)), range(64, len(self.validation), 64))
         return DataLoader(Batches(self.store, self.validation, None, self.seed), sampler=batches, batch_size=None)  # type: ignore[arg-type]
+
+    def _epoch(self) -> int:
+        return max(self.trainer.current_epoch if self.trainer else 0, self.first_epoch)
 
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

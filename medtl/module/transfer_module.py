@@ -55,12 +55,10 @@ class TransferModule(pl.LightningModule):
             self.averaged.eval()
         return self
 
-    def on_train_epoch_start(self) -> None:
-        """Dropout depends on (seed, epoch) alone, so that a resumed epoch repeats the lost one."""
-        torch.manual_seed(self.seed * 1_000_003 + self.current_epoch * 101 + self.global_rank)
-
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         images, targets = batch
+        # dropout depends on (seed, epoch, batch) alone: Lightning does not announce the first epoch after a resume
+        torch.manual_seed((self.seed * 1_000_003 + self.current_epoch) * 1_000_003 + batch_index)
         value: Tensor = self.loss(self.classifier(images), targets, None)
         if not torch.isfinite(value):
             raise MedtlError(

@@ -73,7 +73,8 @@ def finetune(
     )
     start = newest(folder)
     if start is not None:
-        line.keep(f"continuing after {start.stem.replace('-', ' ')}")
+        data.first_epoch = int(start.stem.removeprefix("epoch-")) + 1
+        line.keep(f"continuing after epoch {data.first_epoch}")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # by design: see datamodule
         warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # frozen batch norms, the average

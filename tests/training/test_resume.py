@@ -48,5 +48,8 @@ def test_resuming_repeats_the_lost_epoch(classifier, data, experiment, tmp_path,
     again = _fit(resumed, data, experiment, tmp_path / "cut")
 
     assert again == reached
+    last = f"epoch-{experiment.transfer.epochs - 1:04d}.ckpt"  # not only the best epoch, which may lie before the kill
+    ends = [torch.load(tmp_path / name / last)["state_dict"] for name in ("whole", "cut")]
+    assert all(torch.equal(tensor, ends[1][name]) for name, tensor in ends[0].items())
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
