@@ -1,4 +1,4 @@
-"""kill -9 at random moments, `--resume`, and compare with the run that was left alone: weights and stored rule, byte for byte.
+"""kill -9 at random moments, `--resume`, and compare with the run that was left alone: weights (the released and the last) and rule.
 
 python benchmarks/kill_and_resume.py CONFIG --data DIR --weights FILE [--kills 5] [--set KEY=VALUE …]
 """
@@ -13,6 +13,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import torch
 
 
 def main() -> None:
@@ -42,8 +44,11 @@ def main() -> None:
         subprocess.run([*command, "--out", str(whole)], check=True, stderr=subprocess.DEVNULL)
         taken = time.monotonic() - start
         moments = kill_repeatedly([*command, "--out", str(killed)], killed, options.kills, taken)
-        same = {name: (whole / "model" / name).read_bytes() == (killed / "model" / name).read_bytes() for name in ["weights-0.safetensors"]}
-        same["rule"] = rule(whole) == rule(killed)
+        same = {
+            "released weights": released(whole) == released(killed),
+            "last weights": same_tensors(last(whole), last(killed)),
+            "rule": rule(whole) == rule(killed),
+        }
     print(json.dumps({"seconds_uninterrupted": round(taken, 1), "killed_after_seconds": moments, "equal": same}))
 
 
@@ -62,6 +67,21 @@ def kill_repeatedly(command: list[str], run: Path, kills: int, whole: float) -> 
     if not (run / "model").exists():
         subprocess.run([*command, *(["--resume"] if (run / "records.csv").exists() else [])], check=True, stderr=subprocess.DEVNULL)
     return moments
+
+
+def released(run: Path) -> bytes:
+    return (run / "model" / "weights-0.safetensors").read_bytes()
+
+
+def last(run: Path) -> dict[str, torch.Tensor]:
+    """Weights of the last epoch, which all kills lie before; the released ones may be older than the first kill."""
+    newest = max((run / "checkpoints").glob("epoch-*.ckpt"))
+    weights: dict[str, torch.Tensor] = torch.load(newest, map_location="cpu", weights_only=True)["state_dict"]
+    return weights
+
+
+def same_tensors(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def rule(run: Path) -> dict[str, object]:

@@ -1,0 +1,1 @@
+"""Why the network answered so: saliency over the image."""
