@@ -12,7 +12,7 @@ from medtl.cohorts.ids import no_column
 from medtl.cohorts.settings import TableSettings
 from medtl.cohorts.source_table import SourceTable, counted, rows_listed
 from medtl.cohorts.tables import LabelTable, read_table
-from medtl.errors import MedtlError
+from medtl.errors import MedtlError, listed
 
 
 def open_table(settings: TableSettings, root: Path) -> LabelTable:
@@ -39,7 +39,7 @@ def without_uncertain(spelling: pd.Series[str], uncertain: Iterable[str]) -> pd.
 def settle_rows(source: SourceTable, settings: TableSettings, view: pd.Series[str] | None) -> None:
     """Apply `rows`: one image in several rows, several images of one study.
 
-    Rows of one image must agree in their label and ids; they count once. A study with several images is refused, keeps its
+    Rows of one image must agree in all that is taken from them (label, ids, given split, kept columns); they count once. A study with several images is refused, keeps its
     frontal images, or keeps all. `view`: aligned with `source.table`, None where there is no view to go by.
     """
     table = source.table
@@ -51,11 +51,12 @@ def settle_rows(source: SourceTable, settings: TableSettings, view: pd.Series[st
         source.notes.append(f"{counted(int((~frontal).sum()), 'image')} that are not frontal left out")
         table = table[frontal]
     repeated = table.duplicated("image", keep=False)
-    same = ["image", "spelling", "patient", "study", "lesion"]
-    different = table.drop_duplicates(same)
+    different = table.drop_duplicates([column for column in table.columns if column != "where"])
     torn = table[table["image"].isin(different.loc[different.duplicated("image"), "image"])]
     if len(torn):
-        source.mistakes.append(f"{counted(len(torn), 'row')} of one image disagree in label or ids: {rows_listed(torn)}")
+        values = torn.drop(columns=["image", "where"]).groupby(torn["image"]).nunique()
+        columns = listed("label" if column == "spelling" else column for column in values.columns[(values > 1).any()])
+        source.mistakes.append(f"{counted(len(torn), 'row')} of one image disagree in {columns}: {rows_listed(torn)}")
     elif repeated.any() and settings.rows == "refuse":
         rows = table[repeated]
         source.mistakes.append(f"{counted(len(rows), 'row')} name an image again: {rows_listed(rows)}; `rows: all` takes each image once")

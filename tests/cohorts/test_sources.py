@@ -167,9 +167,16 @@ def test_several_rows_of_one_image(tmp_path: Path, plan: Callable[..., Any], tou
     assert source.table["label"].tolist() == ["normal", "pneumonia"]
     table(tmp_path, "image,label,box", "1.png,NORMAL,a", "2.png,PNA,b", "2.png,NORMAL,c")
     for rows in ("refuse", "all"):
-        assert "2 rows of one image disagree in label or ids: line 3" in mistakes(plan({**CSV, "rows": rows}), tmp_path)
+        assert "2 rows of one image disagree in label: line 3" in mistakes(plan({**CSV, "rows": rows}), tmp_path)
     table(tmp_path, "image,label", "1.png,NORMAL", "2.png,PNA", "2.png,PNA", "2.png,NORMAL", "2.png,NORMAL")  # two readers each way
-    assert "4 rows of one image disagree in label or ids: line 3" in mistakes(plan({**CSV, "rows": "all"}), tmp_path)
+    assert "4 rows of one image disagree in label: line 3" in mistakes(plan({**CSV, "rows": "all"}), tmp_path)
+
+
+def test_rows_of_one_image_in_two_given_splits_are_refused(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
+    touch("1.png", "2.png")
+    table(tmp_path, "image,label,split,age", "1.png,NORMAL,train,3", "2.png,PNA,train,4", "2.png,PNA,test,5")
+    refused = mistakes(plan({**CSV, "rows": "all"}, keep=["age"], column="split"), tmp_path)
+    assert "2 rows of one image disagree in age, split: line 3 (2.png), line 4 (2.png)" in refused
 
 
 def test_several_images_of_one_study(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
