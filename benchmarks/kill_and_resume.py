@@ -59,7 +59,7 @@ def kill_repeatedly(command: list[str], run: Path, kills: int, whole: float) -> 
     while len(moments) < kills and not (run / "model").exists():
         resume = ["--resume"] if (run / "records.csv").exists() else []
         process = subprocess.Popen([*command, *resume], stderr=subprocess.DEVNULL)
-        moment = chance.uniform(0.2, 0.35) * whole
+        moment = chance.uniform(0.14, 0.26) * whole
         time.sleep(moment)
         process.kill()
         process.wait()
