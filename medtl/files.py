@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,15 +14,18 @@ from typing import Any
 
 from medtl.errors import MedtlError
 
+UNFINISHED = ".tmp"
+"""How the name of a file or folder ends that is being written; it begins with a dot."""
+
 
 def write_atomically(path: Path, write: Callable[[Path], None], verify: Callable[[Path], object] | None = None) -> None:
     """Let `write` fill a temporary file in the same folder, flush it to disk, let `verify` read it back, then replace `path`.
 
     A kill or a full disk at any moment leaves the old file or the new one, never a torn one; the temporary file is removed
-    on an error (a killed process may leave one, whose name begins with a dot).
+    on an error; what a killed process leaves, :func:`locked` clears away.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -48,7 +52,10 @@ def write_json(path: Path, content: Any) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock while writing into it; a second writer is refused, a killed one leaves no lock behind."""
+    """Hold the folder's lock while writing into it; a second writer is refused, a killed one leaves no lock behind.
+
+    What a killed writer left unfinished, here and below, is removed: as nobody else writes here, it is nobody's.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as handle:
         try:
@@ -57,6 +64,8 @@ def locked(folder: Path) -> Iterator[None]:
             raise MedtlError(
                 f"{folder} is being written by another medtl process; wait for it or choose another folder with --out"
             ) from None
+        for unfinished in [*folder.rglob(f".*{UNFINISHED}")]:
+            shutil.rmtree(unfinished) if unfinished.is_dir() else unfinished.unlink()
         yield
 
 

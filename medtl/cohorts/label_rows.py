@@ -39,8 +39,9 @@ def without_uncertain(spelling: pd.Series[str], uncertain: Iterable[str]) -> pd.
 def settle_rows(source: SourceTable, settings: TableSettings, view: pd.Series[str] | None) -> None:
     """Apply `rows`: one image in several rows, several images of one study.
 
-    Rows of one image must agree in all that is taken from them (label, ids, given split, kept columns); they count once. A study with several images is refused, keeps its
-    frontal images, or keeps all. `view`: aligned with `source.table`, None where there is no view to go by.
+    Rows of one image must agree in all that is taken from them (label, ids, given split, kept columns); they count once. A study
+    with several images is refused, keeps its frontal images, or keeps all. `view`: aligned with `source.table`, None where there
+    is no view to go by.
     """
     table = source.table
     if settings.rows == "frontal":

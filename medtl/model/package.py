@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import medtl
 from medtl import card
 from medtl.errors import MedtlError
-from medtl.files import write_json, write_text
+from medtl.files import UNFINISHED, write_json, write_text
 from medtl.model import format as package_format
 from medtl.model.format import OperatingPoint, PackageFile, WeightsFile, file_sha256, signed
 from medtl.model.model import Model
@@ -116,7 +116,7 @@ def _write_companions(package: PackageFile, metrics: Mapping[str, Any] | None, p
 def _written_beside(folder: Path) -> Iterator[Path]:
     """A temporary folder that becomes `folder` when the block ends well, and vanishes when it does not."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    place = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=UNFINISHED, dir=folder.parent))
     place.chmod(0o755)
     try:
         yield place
