@@ -20,13 +20,16 @@ _HOME = {
     "Model": "medtl.model.package",
     "MedtlError": "medtl.errors",
 }
-__all__ = [*_HOME, "__version__"]
+_MODULES = ("plots",)
+__all__ = [*_HOME, *_MODULES, "__version__"]
 
 if TYPE_CHECKING:
     from medtl.errors import MedtlError as MedtlError
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"medtl.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'medtl' has no attribute '{name}'")
     return getattr(importlib.import_module(_HOME[name]), name)

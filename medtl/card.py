@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from medtl.estimates import estimate
+
 LIMITS = """\
 - Research use only: no medical device, not for diagnosis; it has been judged only on the images named above.
 - Precision and probabilities hold for the class shares of those images. Where a disease is rarer, precision is lower.
@@ -38,19 +40,8 @@ def text(package: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def estimate(given: Mapping[str, Any] | None) -> str:
-    """`0.912 (0.871 to 0.945)`, or why there is no figure.
-
-    >>> estimate({"value": 0.9123, "low": 0.8711, "high": 0.9454})
-    '0.912 (0.871 to 0.945)'
-    >>> estimate({"value": None, "reason": "no cases"})
-    'n/a (no cases)'
-    """
-    if not given or given.get("value") is None:
-        return f"n/a ({_plain(str((given or {}).get('reason', 'not measured')))})"
-    low, high = given.get("low"), given.get("high")
-    shown = f"{low:.3f} to {high:.3f}" if low is not None and high is not None else _plain(given.get("reason", ""))
-    return f"{given['value']:.3f}" + (f" ({shown})" if shown else "")
+def _estimate(figure: Mapping[str, Any] | None) -> str:
+    return _plain(estimate(figure))
 
 
 def _plain(value: object) -> str:
@@ -127,10 +118,10 @@ def _results(metrics: Mapping[str, Any] | None, members: int) -> list[str]:
 
 def _split(name: str, split: Mapping[str, Any]) -> str:
     counts = f"{_plain(name)}: {split.get('n', '?')} images, {split.get('groups', '?')} groups"
-    figures = [f"- {title}: {estimate(split[key])}" for key, title in _HEADLINES.items() if key in split]
+    figures = [f"- {title}: {_estimate(split[key])}" for key, title in _HEADLINES.items() if key in split]
     rows = ["| class | images | precision | recall | F1 |", "|---|---|---|---|---|"]
     for label, each in split.get("per_class", {}).items():
-        cells = [estimate(each.get(key)) for key in ("precision", "recall", "f1")]
+        cells = [_estimate(each.get(key)) for key in ("precision", "recall", "f1")]
         rows.append(f"| {_plain(label)} | {each.get('support', '?')} | {' | '.join(cells)} |")
     return "\n".join([f"### {counts}", "", *figures, "", *rows])
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from medtl.contracts import Task
+from medtl.estimates import number
 
 HEADLINES = {
     "auroc": "AUROC",
@@ -39,18 +40,9 @@ def estimate(figure: Mapping[str, Any]) -> str:
     """
     if figure["value"] is None:
         return f"- ({figure['reason']})"
-    value = _number(figure["value"])
-    shown = f"{value} ({figure['reason']})" if figure["low"] is None else f"{value} [{_number(figure['low'])}, {_number(figure['high'])}]"
+    value = number(figure["value"])
+    shown = f"{value} ({figure['reason']})" if figure["low"] is None else f"{value} [{number(figure['low'])}, {number(figure['high'])}]"
     return f"{shown} {figure['note']}" if figure.get("note") else shown
-
-
-def _number(value: float) -> str:
-    """Three decimals; what is not 1 is not shown as 1, and what is not 0 not as 0."""
-    if 0.9995 <= value < 1:
-        return f"{int(value * 10000) / 10000:.4f}" if value < 0.9999 else ">0.9999"
-    if 0 < value < 0.0005:
-        return f"{value:.4f}" if value >= 0.0001 else "<0.0001"
-    return f"{value:.3f}"
 
 
 def _counts(entry: Mapping[str, Any], unit: str) -> str:

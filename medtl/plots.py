@@ -1,0 +1,15 @@
+"""The plots of a run, for notebooks: functions of its tables that return matplotlib Figures.
+
+>>> from medtl import load_run, plots                                    # doctest: +SKIP
+>>> run = load_run("runs/pneumonia/20260101-120000")                     # doctest: +SKIP
+>>> plots.roc(run.predictions(), run.experiment.task)                    # doctest: +SKIP
+>>> plots.curves(plots.read_log(run.folder / "log.jsonl"))               # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from medtl.report.figures.agreement import calibration, confusion
+from medtl.report.figures.learning import curves, read_log
+from medtl.report.figures.ranking import pr, roc
+
+__all__ = ["calibration", "confusion", "curves", "pr", "read_log", "roc"]

@@ -1,0 +1,47 @@
+"""The rows of a predictions table that a figure or table of a report is about: one split, plain views, known truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from medtl.contracts import EXTERNAL, TEST, VALIDATION, Task
+from medtl.errors import MedtlError, listed
+from medtl.evaluation.cases import Cases, from_table
+from medtl.predictions import PLAIN
+
+BY_WEIGHT = (EXTERNAL, TEST, VALIDATION)
+"""Splits that say something about images the model did not learn from, the weightiest first."""
+
+
+def headline_split(metrics: Mapping[str, Any]) -> str:
+    """The weightiest split of a metrics.json, which its report leads with."""
+    names: list[str] = [*BY_WEIGHT, *metrics["splits"]]
+    return next(split for split in names if split in metrics["splits"])
+
+
+def judged(predictions: pd.DataFrame, split: str | None = None) -> pd.DataFrame:
+    """The judged images of one split, as cases that :func:`medtl.evaluation.cases.from_table` takes.
+
+    `split`: by default the weightiest there is (external, then test, then validation); never several at once, for they are different
+    questions. Over folds, an image that several folds' models judged is a case of its own for each, within its group.
+    Raises MedtlError where the split has no judged image.
+    """
+    known = predictions[(predictions["view"] == PLAIN) & (predictions["truth"] != "")]
+    there = [name for name in BY_WEIGHT if (known["split"] == name).any()]
+    chosen = split or (there[0] if there else "")
+    rows = known[known["split"] == chosen]
+    if rows.empty:
+        raise MedtlError(f"the predictions hold no judged image of the split '{chosen}'; there are: {listed(there) or 'none'}")
+    if (rows["member"] == "").any():
+        return rows[rows["member"] == ""]
+    return rows.assign(member="", image=rows["fold"] + ":" + rows["image"])
+
+
+def cases_of(predictions: pd.DataFrame, task: Task, split: str | None = None) -> tuple[Cases, str]:
+    """:func:`judged` as arrays, and the split's name as a caption says it: `test, 489 images`."""
+    rows = judged(predictions, split)
+    cases = from_table(rows, task)
+    return cases, f"{rows['split'].iloc[0]}, {len(rows):,} images"
