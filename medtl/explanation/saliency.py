@@ -1,0 +1,108 @@
+"""Saliency: which places of an image speak for a class.
+
+Grad-CAM (Selvaraju et al., ICCV 2017): the last feature maps (h, w), weighted by how much the class's score grows with each of them.
+The gradient runs through pooling and head only, never through the network, so a map costs hardly more than the answer itself. Where the
+network ends in global average pooling and a linear head, the gradient of a map is its weight in the head divided by h·w: there this is
+the class activation map in closed form (Zhou et al., CVPR 2016), and positive and negative evidence add up to the score but its bias.
+
+The score of a class is its logit minus the mean of the other classes' logits: softmax ignores what all logits have in common, and so
+must its explanation. With two classes this is the difference of the logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from medtl.errors import MedtlError
+from medtl.module.classifier import as_input
+
+if TYPE_CHECKING:
+    from medtl.model.model import Model
+    from medtl.module.classifier import Classifier
+
+BATCH = 32
+
+
+def saliency(model: Model, images: NDArray[np.uint8], klass: int | Sequence[int]) -> NDArray[np.float32]:
+    """Where each image speaks for a class, as a share of the strongest evidence in it, for the class or against it.
+
+    Arguments:
+        model: its members' evidence is averaged.
+        images: uint8 (B, S, S, C) as the store gives them.
+        klass: one class position for all images, or one per image.
+    Returns:
+        float32 (B, S, S) in [0, 1]; all 0 where nothing speaks for the class, weak where much more speaks against it. It compares the
+        places of one image; how sure the model is it does not say.
+    Raises:
+        MedtlError: images or classes that the model does not have.
+    """
+    classes = np.full(len(images), klass, np.int64) if np.ndim(klass) == 0 else np.asarray(klass, np.int64)
+    if len(classes) != len(images):
+        raise MedtlError(f"saliency: {len(images)} images and {len(classes)} classes; give one class, or one per image")
+    return as_shares(evidence(model, images, classes[:, None]))[:, 0]
+
+
+def saliency_of_every_class(model: Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """:func:`saliency` for all K classes at the price of one: float32 (B, K, S, S) in [0, 1]."""
+    classes = np.tile(np.arange(len(model.task.names)), (len(images), 1))
+    return as_shares(evidence(model, images, classes))
+
+
+def evidence(model: Model, images: NDArray[np.uint8], classes: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Mean of the members' evidence maps in units of the logits, enlarged to the images' side: float32 (B, J, S, S), of either sign.
+
+    `classes`: (B, J) class positions, J maps for each image.
+    """
+    size, channels, known = model.image.size, model.image.channels, len(model.task.names)
+    if images.ndim != 4 or images.shape[1:] != (size, size, channels) or images.dtype != np.uint8:
+        raise MedtlError(f"images of shape {images.shape}, {images.dtype}; this model takes uint8 (B, {size}, {size}, {channels})")
+    if classes.size and (classes.min() < 0 or classes.max() >= known):
+        raise MedtlError(f"saliency: class {int(classes.max())} was asked for; this model has {known} (counted from 0)")
+    found = np.empty((*classes.shape, size, size), np.float32)
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        for start in range(0, len(images), BATCH):
+            some = slice(start, start + BATCH)
+            batch = torch.from_numpy(np.ascontiguousarray(images[some])).to(model.device)
+            wanted = torch.from_numpy(np.ascontiguousarray(classes[some])).to(model.device)
+            mean = torch.stack([_member_evidence(member, batch, wanted) for member in model.members]).mean(dim=0)
+            found[some] = interpolate(mean, size=(size, size), mode="bilinear", align_corners=False).cpu().numpy()
+    return found
+
+
+def as_shares(maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(…, S, S) of either sign → [0, 1]: what speaks against the class is 0; 1 is the largest absolute value of each map.
+
+    Dividing by the largest positive value instead, as is usual, would paint a negative image's noise like a positive one's finding.
+    """
+    peak = np.abs(maps).max(axis=(-2, -1), keepdims=True)
+    return np.asarray(np.divide(np.maximum(maps, 0), peak, out=np.zeros_like(maps), where=peak > 0), np.float32)
+
+
+def contrast(logits: Tensor) -> Tensor:
+    """(B, K) logits → each minus the mean of the others, (B, K).
+
+    >>> contrast(torch.tensor([[3.0, 1.0]])).tolist()
+    [[2.0, -2.0]]
+    """
+    others = (logits.sum(dim=1, keepdim=True) - logits) / (logits.shape[1] - 1)
+    return logits - others
+
+
+def _member_evidence(member: Classifier, images: Tensor, classes: Tensor) -> Tensor:
+    """uint8 (B, S, S, C), classes (B, J) → float32 (B, J, h, w)."""
+    with torch.no_grad():
+        maps = member.network.feature_maps(as_input(images)).float()
+    with torch.enable_grad():
+        maps.requires_grad_()
+        scores = contrast(member.classify(member.network.pool(maps.clone())))  # a copy: some heads work in place
+        asked = scores.gather(1, classes).sum(dim=0)
+        gradients = [torch.autograd.grad(each, maps, retain_graph=True)[0] for each in asked]
+    weights = [gradient.mean(dim=(2, 3), keepdim=True) for gradient in gradients]
+    return torch.stack([(weight * maps.detach()).sum(dim=1) for weight in weights], dim=1)
