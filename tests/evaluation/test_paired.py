@@ -32,11 +32,11 @@ def test_the_interval_is_a_paired_bootstraps_over_patients(two: Any, make_task: 
     assert found["value"] == pytest.approx(roc_auc_score(truth, scores[0]) - roc_auc_score(truth, scores[1]))
     random, gaps = np.random.default_rng(11), []
     rows = [np.flatnonzero(groups == group) for group in range(80)]
-    for _ in range(3000):
+    for _ in range(1500):
         drawn = np.concatenate([rows[group] for group in random.integers(0, 80, 80)])
         gaps.append(roc_auc_score(truth[drawn], scores[0][drawn]) - roc_auc_score(truth[drawn], scores[1][drawn]))
-    assert found["low"] == pytest.approx(np.quantile(gaps, 0.025), abs=0.008)
-    assert found["high"] == pytest.approx(np.quantile(gaps, 0.975), abs=0.008)
+    assert found["low"] == pytest.approx(np.quantile(gaps, 0.025), abs=0.01)
+    assert found["high"] == pytest.approx(np.quantile(gaps, 0.975), abs=0.01)
 
 
 def test_pairing_narrows_the_interval(two: Any, make_task: Callable[[int], Any]) -> None:
