@@ -1,5 +1,7 @@
-"""How a figure is written, wherever one stands: terminal, card, report, page. A figure is an entry of metrics.json:
-`{"value", "low", "high"}` (95 %); without an interval low and high are None and `reason` says why; without a value `{"value": None, "reason"}`.
+"""How a figure is written, wherever one stands: terminal, card, report, page.
+
+A figure is an entry of metrics.json: `{"value", "low", "high"}` (95 %); without an interval low and high are None and `reason` says why;
+without a value it is `{"value": None, "reason"}`.
 """
 
 from __future__ import annotations

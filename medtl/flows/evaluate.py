@@ -7,6 +7,7 @@ from pathlib import Path
 
 from medtl.errors import MedtlError
 from medtl.evaluation.table import lines
+from medtl.flows import report
 from medtl.flows.judging import Evaluation
 from medtl.flows.run import load_run, model_folder
 from medtl.terminal import Line
@@ -37,7 +38,9 @@ def evaluate(
             raise MedtlError("--column and --map say how a manifest is read, and no manifest is given; a run knows its own labels")
         from medtl.flows.own_test import evaluate_run
 
-        done = evaluate_run(load_run(target), Path(out) if out else None, Path(data) if data else None, line)
+        run, place = load_run(target), Path(data) if data else None
+        done = evaluate_run(run, Path(out) if out else None, place, line)
+        report.said(lambda: report.report_evaluation(run, done, place), line, f"medtl report {run.folder}")
     else:
         from medtl.flows.external import evaluate_outside
 

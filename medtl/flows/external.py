@@ -16,6 +16,7 @@ from medtl.errors import GateRefusal, MedtlError, listed
 from medtl.evaluation import metrics_file
 from medtl.evaluation.summary import summarize
 from medtl.files import locked, write_atomically
+from medtl.flows import report
 from medtl.flows.judging import Evaluation, judge, refuse_occupied, unit_of, write_predictions
 from medtl.flows.looks import count_look
 from medtl.flows.manifest import read_manifest
@@ -53,7 +54,12 @@ def evaluate_outside(
         write_atomically(folder / "records.csv", lambda path: records.write(rows, path))
         write_predictions(predictions, folder / "predictions.csv")
         metrics_file.write(folder / "metrics.json", {EXTERNAL: metrics}, unit, looks.by_this_model)
-    return Evaluation(folder, EXTERNAL, predictions, metrics, model.task, unit, looks)
+    done = Evaluation(folder, EXTERNAL, predictions, metrics, model.task, unit, looks)
+    again = "medtl evaluate MODEL MANIFEST.csv"
+    report.said(
+        lambda: report.report_outside(package, done, rows, store.measurements, given.root, again), line, f"{again}, into another --out"
+    )
+    return done
 
 
 def _refuse_seen(package: Path, table: pd.DataFrame, store: Store, allow_seen: bool, line: Line) -> None:

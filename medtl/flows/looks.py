@@ -44,6 +44,11 @@ class Looks:
         models = f"{self.models} model" + ("s" if self.models != 1 else "")
         return f"This is look {self.count} at these {self.images:,} {split} images, by {models}."
 
+    def all_sentence(self) -> str:
+        """`This installation counts 5 looks at these images, by 3 models.`"""
+        looks = f"{self.count} look" + ("s" if self.count != 1 else "")
+        return f"This installation counts {looks} at these images, by {self.models} model" + ("s." if self.models != 1 else ".")
+
 
 def count_look(image_hashes: Iterable[str], fingerprint: str, experiment: str) -> Looks:
     """Write one look into the ledger and count them all; safe when several processes look at once.
@@ -51,8 +56,7 @@ def count_look(image_hashes: Iterable[str], fingerprint: str, experiment: str) -
     Raises MedtlError where the ledger cannot be written: a look that is not counted is not taken.
     """
     hashes = sorted(image_hashes)
-    name = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
-    path = state_dir() / "looks" / f"{name}.jsonl"
+    path = _ledger(hashes)
     line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="seconds"), "experiment": experiment, "model": fingerprint})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,6 +72,21 @@ def count_look(image_hashes: Iterable[str], fingerprint: str, experiment: str) -
             f"{path}: the look cannot be counted ({error.strerror}); set MEDTL_STATE to a folder that can be written"
         ) from None
     return Looks(len(models), len(set(models)), len(hashes), models.count(fingerprint))
+
+
+def read_looks(image_hashes: Iterable[str], fingerprint: str) -> Looks | None:
+    """The looks at these images so far; None where this installation knows of none."""
+    hashes = sorted(image_hashes)
+    try:
+        models = [_model(each) for each in _ledger(hashes).read_text(encoding="utf-8").splitlines() if each.strip()]
+    except OSError:
+        return None
+    return Looks(len(models), len(set(models)), len(hashes), models.count(fingerprint))
+
+
+def _ledger(sorted_hashes: list[str]) -> Path:
+    name = hashlib.sha256("\n".join(sorted_hashes).encode()).hexdigest()
+    return state_dir() / "looks" / f"{name}.jsonl"
 
 
 def _model(line: str) -> str:

@@ -51,7 +51,7 @@ def pr(predictions: pd.DataFrame, task: Task, split: str | None = None) -> style
     plot = style.new(SIDE, SIDE)
     axes = plot.subplots()
     style.unit_square(axes, "recall (sensitivity)", "precision (PPV)")
-    axes.set_title(f"Precision and recall ({said})")
+    axes.set_title(f"Precision-recall ({said})")
     entries = []
     for place, name, positive, score in _sides(cases):
         precision, recall, _ = precision_recall_curve(positive, score)

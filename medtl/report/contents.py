@@ -1,0 +1,91 @@
+"""Everything that a report is made of. What is read from files, decoded or loaded was read before; a report is a pure function of this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from medtl import records
+from medtl.contracts import Task
+from medtl.report.figures.learning import Log
+from medtl.report.judged import headline_split
+
+Key = tuple[str, int]
+"""`(image, frame)`."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image as the reader reads it, upright and whole."""
+
+    jpeg: bytes | None
+    """None where it could not be read again."""
+    reading: str
+    """How it was read (format, size, orientation, window …), or why there is no picture."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The tables and records of one run, or of one outside evaluation."""
+
+    task: Task
+    metrics: Mapping[str, Any]
+    """Of metrics.json; it names the splits that the report is about."""
+    predictions: pd.DataFrame
+    records: pd.DataFrame
+    package: Mapping[str, Any]
+    """Of model.json."""
+    measurements: pd.DataFrame | None = None
+    experiment: Mapping[str, Any] = field(default_factory=dict)
+    """The resolved settings; empty where only the package is known."""
+    experiment_yaml: str = ""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    logs: Mapping[str, Log] = field(default_factory=dict)
+    """Of the training (`""`), or of each fold (`"1"`, `"2"` …)."""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of the run's files, by name."""
+    commands: Sequence[str] = ()
+    """What makes all of this again."""
+    looks: str = ""
+    """What the installation's ledger says about the judged images, as a sentence."""
+    pictures: Mapping[Key, Picture] = field(default_factory=dict)
+
+    @property
+    def split(self) -> str:
+        """The split that the report leads with."""
+        return headline_split(self.metrics)
+
+    @property
+    def entry(self) -> Mapping[str, Any]:
+        """That split's figures."""
+        found: Mapping[str, Any] = self.metrics["splits"][self.split]
+        return found
+
+    @property
+    def kept(self) -> list[str]:
+        """The further columns of records: age, sex, view …"""
+        return [column for column in self.records.columns if column not in records.COLUMNS]
+
+    @property
+    def domains(self) -> list[str]:
+        """Where the images come from, in order."""
+        return sorted(self.records["domain"].unique())
+
+    @property
+    def over_folds(self) -> bool:
+        """Whether the run is a cross-validation."""
+        return bool((self.records["fold"] != "").any()) and bool((self.records["split"] == "").any())
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether images that were learned from, or are judged here, were made by a program: then nothing here holds for patients."""
+        return bool(self.package.get("synthetic")) or any(name.startswith("synthetic") for name in self.domains)
+
+
+def groups_named(count: int, unit: str) -> str:
+    """`1 patient`, `314 patients`, `2 studies`."""
+    plural = "studies" if unit == "study" else f"{unit}s"
+    return f"{count:,} {unit if count == 1 else plural}"

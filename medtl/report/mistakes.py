@@ -1,0 +1,89 @@
+"""The worst errors: images that the model called wrong with the largest probability. Looking at them is how shortcuts are found."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from medtl.contracts import Task
+from medtl.estimates import number
+from medtl.predictions import PLAIN, classes_of, probabilities
+from medtl.report.contents import Contents, Key, Picture
+from medtl.report.table import Table
+
+MOST = 12
+SURE = 0.9
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One image that was called something else than it is."""
+
+    image: str
+    frame: int
+    truth: str
+    predicted: str
+    probability: float
+    """Of the predicted class, as stored: calibrated."""
+    of_truth: float
+    domain: str
+
+    @property
+    def key(self) -> Key:
+        return self.image, self.frame
+
+
+def wrong(predictions: pd.DataFrame, split: str) -> pd.DataFrame:
+    """The rows of `split` that were read and called wrong, the most confident first, with `p_predicted` and `p_truth`."""
+    rows = predictions[(predictions["view"] == PLAIN) & (predictions["split"] == split) & (predictions["truth"] != "")]
+    own = rows[rows["member"] == ""]
+    rows = own if len(own) else rows
+    rows = rows[(rows["predicted"] != "") & (rows["predicted"] != rows["truth"])]
+    p, place = probabilities(rows), {name: index for index, name in enumerate(classes_of(rows))}
+    told = rows.assign(**{f"p_{side}": p[range(len(rows)), rows[side].map(place).to_numpy(int)] for side in ("predicted", "truth")})
+    return told.sort_values(["p_predicted", "image", "frame"], ascending=[False, True, True], kind="stable")
+
+
+def worst(predictions: pd.DataFrame, task: Task, split: str, most: int = MOST) -> dict[str, list[Mistake]]:
+    """Under a heading each: of two classes the missed and the false alarms, `most / 2` of each kind; of several classes the `most` worst.
+
+    An image that several folds' models judged stands there once.
+    """
+    rows = wrong(predictions, split).drop_duplicates(["image", "frame"])
+    if task.positive_index is None:
+        return {"Called something else": _listed(rows.head(most))}
+    ill = task.names[task.positive_index]
+    missed = rows[rows["truth"] == ill]
+    return {f"Missed {ill}": _listed(missed.head(most // 2)), "False alarms": _listed(rows[rows["truth"] != ill].head(most // 2))}
+
+
+def _listed(rows: pd.DataFrame) -> list[Mistake]:
+    names = ["image", "frame", "truth", "predicted", "p_predicted", "p_truth", "domain"]
+    return [Mistake(*values) for values in rows[names].astype(object).to_numpy().tolist()]
+
+
+def data_uri(picture: Picture) -> str:
+    """The picture as an address that holds it; empty where there is none."""
+    return f"data:image/jpeg;base64,{base64.b64encode(picture.jpeg).decode()}" if picture.jpeg else ""
+
+
+def picture_of(pictures: Mapping[Key, Picture], key: Key) -> Picture:
+    return pictures.get(key, Picture(None, "the picture was not asked for"))
+
+
+def mistakes_table(contents: Contents) -> Table:
+    """All that is shown as pictures, as a CSV."""
+    shown = [each for group in worst(contents.predictions, contents.task, contents.split).values() for each in group]
+    columns = ["image", "frame", "domain", "truth", "predicted", "probability", "probability_of_truth", "reading"]
+    raw = pd.DataFrame(
+        [
+            [e.image, e.frame, e.domain, e.truth, e.predicted, e.probability, e.of_truth, picture_of(contents.pictures, e.key).reading]
+            for e in shown
+        ],
+        columns=columns,
+    )
+    rows = [[e.image, str(e.frame), e.truth, e.predicted, number(e.probability)] for e in shown]
+    return Table("worst_errors", "Worst errors", ["image", "frame", "truth", "predicted", "probability"], rows, raw, prose=True)

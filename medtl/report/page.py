@@ -1,0 +1,129 @@
+"""The page: sections of a report put into one self-contained HTML file, and its tables as CSV beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from medtl.contracts import VALIDATION
+from medtl.estimates import number
+from medtl.files import write_atomically, write_text
+from medtl.report import frequencies, mistakes, population, reproduction, results, summary, training
+from medtl.report.contents import Contents
+from medtl.report.figures import agreement, learning, ranking
+from medtl.report.figures.style import Plot, svg
+from medtl.report.judged import BY_WEIGHT
+from medtl.report.table import Table
+
+FILE, TABLES = "report.html", "report"
+_FULL_WIDTH = 7.1
+"""Inches: the width of the text on A4, to which figures are drawn true to scale."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure as an element of the page, as wide as this share of the text."""
+
+    svg: Markup
+    percent: float
+    label: str
+
+
+@dataclass(frozen=True)
+class SplitResults:
+    """One split's part of the results."""
+
+    name: str
+    entry: dict[str, Any]
+    chose: bool
+    tables: list[Table]
+    drawings: list[Drawing]
+    confusion: Table
+
+
+def write_report(contents: Contents, folder: Path) -> Path:
+    """Write `report.html` and `report/*.csv` into `folder`, each whole or not at all; what stood there of an earlier report is replaced.
+
+    Returns the path of the page. Equal contents give equal bytes.
+    """
+    text, tables = page(contents)
+    for old in (folder / TABLES).glob("*.csv"):
+        old.unlink()
+    for table in tables:
+        write_atomically(folder / TABLES / f"{table.name}.csv", _csv(table.raw))
+    write_text(folder / FILE, text)
+    return folder / FILE
+
+
+def page(contents: Contents) -> tuple[str, list[Table]]:
+    """The HTML, and every table that goes with it."""
+    split = contents.split
+    domains, subgroups = results.by_domain(contents, split), results.by_subgroup(contents, split)
+    parts = []
+    if domains:
+        parts.append(results.parts_table(domains, contents, f"{split}_domains", "By domain (95 % interval)"))
+    if subgroups:
+        parts.append(results.parts_table(subgroups, contents, f"{split}_subgroups", "By subgroup (95 % interval)", results.SMALL))
+    flow = population.flow(contents)
+    table_one, quarantine = population.table_one(contents), population.quarantine(contents)
+    fits, curves = training.trainings_table(contents), training.curves_table(contents)
+    splits = list(_results(contents, parts))
+    found = frequencies.frequencies(contents.entry, contents.task)
+    text = _environment().get_template("report.html.j2").render(
+        contents=contents, summary=summary, domains=domains, subgroups=subgroups, frequencies=found, squares=frequencies.squares(found),
+        table_one=table_one, flow=flow, quarantine=quarantine, training=training, trainings=fits, curves=_curves(contents),
+        splits=splits, worst=mistakes.worst(contents.predictions, contents.task, split), mistakes=mistakes,
+        identity=reproduction.identity(contents), libraries=reproduction.libraries(contents),
+    )  # fmt: skip
+    optional = [table for table in (quarantine, fits, curves) if table is not None]
+    own = [table for each in splits for table in (*each.tables, each.confusion)]
+    return text, [*table_one, population.flow_table(flow), *optional, *own, mistakes.mistakes_table(contents)]
+
+
+def _results(contents: Contents, parts: list[Table]) -> Iterator[SplitResults]:
+    """Every split, the weightiest first; domains and subgroups stand in that one."""
+    for name in [split for split in BY_WEIGHT if split in contents.metrics["splits"]]:
+        entry = contents.metrics["splits"][name]
+        tables = [results.headline(entry, name), results.per_class(entry, name), *(parts if name == contents.split else ())]
+        yield SplitResults(name, entry, name == VALIDATION, tables, _drawings(contents, name), results.confusion_table(entry, name))
+
+
+def _drawings(contents: Contents, split: str) -> list[Drawing]:
+    kinds: dict[str, Callable[..., Plot]] = {
+        "ROC": ranking.roc,
+        "Precision and recall": ranking.pr,
+        "Calibration": agreement.calibration,
+        "Confusion matrix": agreement.confusion,
+    }
+    return [
+        _drawing(draw(contents.predictions, contents.task, split), f"{split}-{draw.__name__}", f"{label}, {split}")
+        for label, draw in kinds.items()
+    ]
+
+
+def _curves(contents: Contents) -> Drawing | None:
+    logs = training.trainings(contents)
+    return _drawing(learning.curves(logs), "curves", "Training curves") if logs else None
+
+
+def _drawing(plot: Plot, name: str, label: str) -> Drawing:
+    return Drawing(Markup(svg(plot, name)), min(100.0, round(100 * plot.get_figwidth() / _FULL_WIDTH, 2)), label)
+
+
+def _environment() -> jinja2.Environment:
+    """Everything that is put into the page is escaped: names come from configs, tables and file systems."""
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("medtl.report"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.globals["number"] = number
+    return made
+
+
+def _csv(frame: pd.DataFrame) -> Callable[[Path], None]:
+    return lambda path: frame.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")

@@ -1,0 +1,38 @@
+"""A table twice: as a page shows it, and as a CSV file for whoever calculates on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Table:
+    """`header` and `rows` are texts for people; `raw` is what stands in `<name>.csv`."""
+
+    name: str
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    raw: pd.DataFrame
+    note: str = ""
+    prose: bool = False
+    """Cells are words, not numbers: set to the left."""
+
+
+def plain(name: str, caption: str, header: Sequence[str], rows: Sequence[Sequence[object]], note: str = "", prose: bool = False) -> Table:
+    """A table whose CSV holds what the page shows."""
+    texts = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
+    return Table(name, caption, header, texts, pd.DataFrame(list(rows), columns=list(header)), note, prose)
+
+
+def flat(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Figures as columns of a CSV: `auroc`, `auroc_low`, `auroc_high`, `auroc_reason`."""
+    columns: dict[str, Any] = {}
+    for name, figure in figures.items():
+        columns |= {name: figure.get("value"), f"{name}_low": figure.get("low"), f"{name}_high": figure.get("high")}
+        columns[f"{name}_reason"] = figure.get("reason", "")
+    return columns

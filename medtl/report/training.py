@@ -1,0 +1,129 @@
+"""The training section: what learned from what, how, in what time. From model.json, the settings and the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from medtl.estimates import number
+from medtl.report.contents import Contents
+from medtl.report.figures.learning import MONITORS, epochs, probe_score
+from medtl.report.table import Table
+
+Fact = tuple[str, str]
+
+STRATEGIES = {
+    "scratch": "all layers learn, from random weights: no transfer",
+    "linear-probe": "the pretrained layers stay as they are (frozen); a linear head learns on their features",
+    "full": "all layers learn, from the pretrained weights and a random head",
+    "lp-ft": "first a linear head on frozen features (linear probe), then all layers from there",
+}
+
+
+def facts(contents: Contents) -> list[Fact]:
+    """Term and text, in reading order; what is not known is left out."""
+    package, settings = contents.package, contents.experiment
+    return [
+        *_network(package),
+        *sorted(
+            {("pretrained weights", text) for member in package["weights"] for text in [_source(member.get("provenance", {}))] if text}
+        ),
+        *(_transfer(settings) if settings else ()),
+        ("decision", _decision(package)),
+        *_time(contents),
+    ]
+
+
+def _network(package: Mapping[str, Any]) -> Iterator[Fact]:
+    network, image, count = package["network"], package["image"], len(package["weights"])
+    many = f"{count} networks, one per fold, whose probabilities are averaged; each: " if count > 1 else ""
+    yield "network", f"{many}{network.get('architecture', '?')} ({network.get('library', '?')}), {network.get('dim', '?')} features"
+    colours = "grey" if image["channels"] == 1 else "colour"
+    yield "images", f"{image['size']} × {image['size']} pixels, {colours}, fitted by {image['fit']}, intensity {image['intensity']}"
+
+
+def _source(provenance: Mapping[str, Any]) -> str:
+    """Where the backbone's weights came from and how much of them fitted."""
+    if not provenance or provenance.get("source") == "none":
+        return "none: random weights, so this is no transfer"
+    named = provenance.get("origin") or provenance.get("package") or provenance.get("file") or provenance.get("source")
+    digest = f", sha256 {provenance['sha256'][:12]}…" if provenance.get("sha256") else ""
+    fitted, tensors = provenance.get("fitted"), provenance.get("tensors")
+    taken = f"; {fitted:,} of {tensors:,} tensors taken over" if fitted is not None and tensors is not None else ""
+    left = f", the old head ({', '.join(provenance['head'])}) left out" if provenance.get("head") else ""
+    lacking = f", missing: {', '.join(provenance['missing'])}" if provenance.get("missing") else ""
+    return f"{named}{digest}{taken}{left}{lacking}"
+
+
+def _transfer(settings: Mapping[str, Any]) -> Iterator[Fact]:
+    transfer, imbalance, trainer = settings["transfer"], settings["imbalance"], settings["trainer"]
+    yield "strategy", f"{transfer['strategy']}: {STRATEGIES.get(transfer['strategy'], 'see the settings')}"
+    if transfer["strategy"] != "linear-probe":
+        yield (
+            "optimisation",
+            f"AdamW, {transfer['epochs']} epochs, batches of {transfer['batch']}, peak rate {transfer['rate']:g}, "
+            f"weight decay {transfer['weight_decay']:g}, dropout {transfer['dropout']:g}, label smoothing {transfer['label_smoothing']:g}",
+        )
+    yield "imbalance", f"loss {imbalance['loss']['name']}, sampler {imbalance['sampler']['name']}"
+    yield "machine", f"{trainer['device']}, {trainer['precision']}"
+
+
+def _decision(package: Mapping[str, Any]) -> str:
+    point, calibration = package["operating_point"], package["calibration"]
+    fitted = f"calibrated with temperature {calibration['temperature']:.3g}, on {point['n']:,} {point['split']} images"
+    if point["threshold"] is None:
+        return f"the class of the largest probability; {fitted}"
+    return f"positive from a probability of {number(point['threshold'])} on (rule: {point['rule']}); {fitted}"
+
+
+def _time(contents: Contents) -> Iterator[Fact]:
+    ends = [event for log in contents.logs.values() for event in log if event.get("event") == "finished"]
+    if ends:
+        wall, cpu = (sum(float(end.get(key, 0)) for end in ends) for key in ("wall_seconds", "cpu_seconds"))
+        yield "time", f"{_duration(wall)} of wall time, {_duration(cpu)} of CPU time"
+    yield "made", f"{contents.package['created'][:10]} (UTC)"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def trainings(contents: Contents) -> dict[str, Any]:
+    """The logs that hold epochs or a probe: what the curves are drawn from."""
+    return {name: log for name, log in contents.logs.items() if len(epochs(log)) or probe_score(log) is not None}
+
+
+def trainings_table(contents: Contents) -> Table | None:
+    """A row per training (fold): the probe's score, the best epoch and its score; None where no log is there."""
+    rows, raw = [], []
+    monitor = ""
+    for name, log in trainings(contents).items():
+        table, probe = epochs(log), probe_score(log)
+        best = table[table["score"] == table["score"].max()].head(1)
+        score = None if best.empty else float(best["score"].iloc[0])
+        epoch = None if best.empty else int(best["epoch"].iloc[0])
+        monitor = monitor or ("" if table.empty else str(table["monitor"].iloc[-1]))
+        cells = ["-" if probe is None else number(probe), "-" if epoch is None else f"{epoch} of {len(table)}"]
+        rows.append([name or "1", *cells, "-" if score is None else number(score)])
+        raw.append([name or "1", probe, epoch, len(table), score])
+    if not rows:
+        return None
+    label = MONITORS.get(monitor, monitor) or "score"
+    frame = pd.DataFrame(raw, columns=["training", "probe_score", "best_epoch", "epochs", "best_score"])
+    first = "fold" if len(rows) > 1 else "training"
+    note = f"{label} on validation images, which chose the penalty of the probe and the epoch."
+    return Table("trainings", "What was trained", [first, f"linear probe, {label}", "best epoch", f"then, {label}"], rows, frame, note)
+
+
+def curves_table(contents: Contents) -> Table | None:
+    """Every epoch, as a CSV."""
+    parts = [epochs(log).assign(training=name or "1") for name, log in trainings(contents).items()]
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return None
+    raw = pd.concat(filled, ignore_index=True)
+    return Table("curves", "Epochs", [], [], raw[["training", *raw.columns.drop("training")]])
