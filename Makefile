@@ -1,23 +1,27 @@
 # Everything starts here: `make env`, `make test`, `make check`. Needs python3 (3.11 - 3.13) with pip, and make.
 PYTHON ?= python3
 BIN := .venv/bin
+ARGS ?=
 PYTEST_OPTIONS ?=
 CONFIG ?= configs/breast_cancer.yaml
 DATA ?= ../shared/data/breast_ultrasound
 WEIGHTS ?= ../shared/weights/mobilenetv2_100.imagenet.safetensors
 
 .DEFAULT_GOAL := help
-.PHONY: help env test check format lock bench clean
+.PHONY: help env demo test check test-system format lock bench clean
 # Without bytecode files every start would compile torch and its friends anew (seconds each).
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## this list
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 env: .venv/.complete ## .venv with everything in it, from requirements.lock
 
 .venv/.complete: requirements.lock pyproject.toml tools/environment.py
 	$(PYTHON) tools/environment.py
+
+demo: env ## two tasks on made images, trained, judged, reported, served (ARGS="--no-serve --out DIR --weights FILE")
+	$(BIN)/medtl demo $(ARGS)
 
 test: env ## all tests
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
@@ -28,6 +32,9 @@ check: env ## format, lint, types, layers, tests: what CI runs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+test-system: env ## the page in a real browser; needs Debian's chromium
+	$(BIN)/python -m pytest -m system tests/system $(PYTEST_OPTIONS)
 
 format: env ## let ruff format and mend
 	$(BIN)/ruff check --fix

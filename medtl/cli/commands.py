@@ -122,6 +122,22 @@ def predict(
 
 @app.command()
 @answers
+def serve(
+    models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Model packages or run folders to choose from on the page.")],
+    port: Annotated[int | None, typer.Option(metavar="PORT", help="Else the first free one from 7860 on.", min=1, max=65535)] = None,
+    host: Annotated[str, typer.Option(metavar="HOST", help="This machine only.")] = "127.0.0.1",
+    browser: Annotated[bool, typer.Option(help="Show the page, where there is a screen.")] = True,
+) -> None:
+    """Open a page that answers for one image at a time.
+
+    Picture, probability, decision, saliency, and what is known of the model. Uploads are deleted with the answer."""
+    from medtl.app.serve import serve
+
+    serve(models, port, browser, host)
+
+
+@app.command()
+@answers
 def weights(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A network's plain name, such as mobilenetv2_100.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The .safetensors file to write; its sidecar goes beside it.")],

@@ -72,6 +72,8 @@ class PackageFile(Settings):
     """Summary: strategy, epochs, images per split and class, best epoch …"""
     lineage: dict[str, Any] = Field(default_factory=dict)
     """What this model descends from: the experiment's hash, the pretrained weights, an earlier package."""
+    synthetic: bool = False
+    """Learned from made images, wholly or in part: no figure of it says how well it works on patients."""
     fingerprint: Sha256
 
     @model_validator(mode="after")

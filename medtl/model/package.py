@@ -74,6 +74,7 @@ def save(
                 ),
                 "training": dict(training or {}),
                 "lineage": dict(lineage or {}),
+                "synthetic": any(cohort.name == "phantom" or cohort.domain.startswith("synthetic") for cohort in experiment.cohorts),
             }
         )
         package_format.write(package, place)

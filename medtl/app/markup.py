@@ -1,0 +1,140 @@
+"""The page's HTML: the answer, the refusal, and what is known of the model. Pure functions; every text is escaped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from medtl.app import words
+from medtl.estimates import estimate, interval, number, percent
+from medtl.model.format import PackageFile
+from medtl.predictions import NO_ANSWER
+
+Metrics = Mapping[str, Any]
+
+_LATER = ("test", "external")
+_FIGURES = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
+
+
+def answer(package: PackageFile, probabilities: Mapping[str, float], decision: str, reason: str, notes: list[str]) -> str:
+    """Decision, its reason, a bar per class with the operating point drawn in, and what has to be said beside it."""
+    unanswered = decision == NO_ANSWER
+    title = "No answer" if unanswered else decision
+    bars = "" if unanswered else _bars(package, probabilities, decision)
+    told = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    origin = words.operating_point(package)
+    return (
+        f'<section class="medtl-answer{" refused" if unanswered else ""}" aria-label="Answer">'
+        f'<p class="kicker">Answer of {escape(package.name)}</p><h2>{escape(title)}</h2>'
+        f"<p>{escape(words.because(package, probabilities, decision, reason))}</p>{bars}"
+        f"{f'<p class=small>{escape(origin)}</p>' if origin and not unanswered else ''}"
+        f"{f'<ul class=notes>{told}</ul>' if told else ''}</section>"
+    )
+
+
+def refusal(sentence: str) -> str:
+    """One sentence in place of an answer."""
+    return f'<section class="medtl-answer refused" role="alert"><h2>No answer</h2><p>{escape(sentence)}</p></section>'
+
+
+def waiting(sentence: str) -> str:
+    """What stands there before the first image."""
+    return f'<section class="medtl-answer empty"><p>{escape(sentence)}</p></section>'
+
+
+def model(package: PackageFile, metrics: Metrics | None) -> str:
+    """What is known of the model: whom it is for, how good it was and on what, and how it was made."""
+    judged = "".join(_judged(name, entry, metrics or {}) for name, entry in _splits(metrics)) or "<p>Not judged on any images yet.</p>"
+    together = (
+        f"<p class=small>Each image was judged by the one of the {len(package.weights)} networks that did not learn from it; "
+        "here all of them answer together.</p>"
+        if len(package.weights) > 1
+        else ""
+    )
+    names = package.task.names
+    task = f"Tells {names[0]} from {names[1]}" if len(names) == 2 else f"Tells {len(names)} classes apart"
+    images = sum(package.training.get("images", {}).get("train", {}).values())
+    made = f"{package.network.get('architecture', '?')}, {package.image.size} × {package.image.size} pixels, made {package.created[:10]}"
+    learned = f"{images:,} images" + (", all of them made (synthetic)" if package.synthetic else "") if images else "not recorded"
+    return (
+        f'<section class="medtl-model" aria-label="About this model"><h3>{escape(package.name)}</h3>{banner(package)}'
+        f"<p>{escape(task)} on one image.</p>{judged}{together}<dl>"
+        f"<dt>Meant for</dt><dd>{escape(words.scope(package.scope))}</dd><dt>Learned from</dt><dd>{escape(learned)}</dd>"
+        f"<dt>Network</dt><dd>{escape(made)}</dd><dt>Fingerprint</dt><dd><code>{escape(package.fingerprint[:16])}</code></dd></dl></section>"
+    )
+
+
+def banner(package: PackageFile) -> str:
+    """Over everything, where the model knows made images only."""
+    return f'<p class="medtl-synthetic" role="note">{escape(words.SYNTHETIC)}</p>' if package.synthetic else ""
+
+
+def _bars(package: PackageFile, probabilities: Mapping[str, float], decision: str) -> str:
+    positive, threshold = package.task.positive_index, package.operating_point.threshold
+    order = list(probabilities) if positive is not None else sorted(probabilities, key=lambda name: -probabilities[name])
+    rows = []
+    for name in order:
+        judged = threshold is not None and positive is not None and name == package.task.names[positive]
+        mark, said = "", ""
+        if judged and threshold is not None:
+            side = " left" if threshold > 0.75 else ""
+            mark = (
+                f'<i class="threshold{side}" style="left:{100 * threshold:.3f}%">'
+                f"<b>threshold {escape(words.apart(probabilities[name], threshold)[1])}</b></i>"
+            )
+            said = f", threshold {percent(threshold)}"
+        share = probabilities[name] if math.isfinite(probabilities[name]) else 0.0
+        rows.append(
+            f'<div class="bar{" chosen" if name == decision else ""}{" judged" if judged else ""}" role="img" '
+            f'aria-label="{escape(name)}: probability {percent(share)}{said}"><span class="name">{escape(name)}</span>'
+            f'<span class="track"><span style="width:{100 * share:.3f}%"></span>{mark}</span>'
+            f'<span class="share">{percent(share)}</span></div>'
+        )
+    return f'<div class="bars" role="group" aria-label="Probability per class">{"".join(rows)}</div>'
+
+
+def _splits(metrics: Metrics | None) -> list[tuple[str, Mapping[str, Any]]]:
+    """What was judged on images that chose nothing; where there is none, validation."""
+    splits = dict((metrics or {}).get("splits", {}))
+    later = [(name, splits[name]) for name in _LATER if name in splits]
+    return later or [(name, splits[name]) for name in ("validation",) if name in splits]
+
+
+def _judged(name: str, entry: Mapping[str, Any], metrics: Metrics) -> str:
+    unit, looks = str(metrics.get("unit", "image")), int(metrics.get("looks", 0))
+    groups = f" of {entry['groups']:,} {_plural(unit, entry['groups'])}" if unit != "image" else ""
+    if name == "validation":
+        origin = "Validation images also chose the threshold, so these figures flatter; test images were not opened yet."
+    else:
+        origin = f"New to the model; opened {looks:,} {'time' if looks == 1 else 'times'}."
+    rows = "".join(_row(label, each) for label, each in entry.get("per_class", {}).items())
+    head = "".join(f'<th scope="col">{title}</th>' for title in (*_FIGURES.values(), "Images", "Prevalence"))
+    return (
+        f"<h4>On {escape(name)}: {entry['n']:,} images{escape(groups)}</h4>"
+        f'<p class="small">{escape(origin)} 95 % intervals, by {escape(unit)}. Precision and probability hold at this prevalence only.</p>'
+        f'<div class="scroll"><table><thead><tr><th scope="col">Class</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<p class="small">AUROC {escape(estimate(entry.get("auroc")))}</p>'
+    )
+
+
+def _row(label: str, figures: Mapping[str, Any]) -> str:
+    cells = "".join(_cell(title, figures.get(key)) for key, title in _FIGURES.items())
+    support = figures.get("support")
+    counted = f"{support:,}" if isinstance(support, int) else "?"
+    prevalence = figures.get("prevalence") or {}
+    share = percent(prevalence["value"]) if prevalence.get("value") is not None else "n/a"
+    counts = f'<td data-title="Images">{counted}</td><td data-title="Prevalence">{share}</td>'
+    return f'<tr><th scope="row">{escape(label)}</th>{cells}{counts}</tr>'
+
+
+def _cell(title: str, figure: Mapping[str, Any] | None) -> str:
+    if not figure or figure.get("value") is None:
+        return f'<td data-title="{title}">n/a<small>{escape(str((figure or {}).get("reason") or "not measured"))}</small></td>'
+    beside = interval(figure) or str(figure.get("reason") or "")
+    return f'<td data-title="{title}">{number(figure["value"])}<small>{escape(beside)}</small></td>'
+
+
+def _plural(unit: str, count: int) -> str:
+    return unit if count == 1 else {"study": "studies"}.get(unit, f"{unit}s")

@@ -1,0 +1,75 @@
+"""Where uploads lie while they are answered: a folder of this process and user alone, gone when the page ends.
+
+Gradio keeps every upload, under its own name, until told otherwise. Here the folder has mode 0700, each upload is taken out of it and
+renamed before it is read, removed when the answer is there (whatever happened), and the folder ends with the page. A page that was
+killed could not clean up; the next one does.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_PREFIX = "medtl-page-"
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """A folder for Gradio's uploads, and an environment in which this process alone decides what the page does.
+
+    Must be entered before the page is built. GRADIO_* variables of the user's are left out of it: they could share the page with the
+    network, serve other files or record calls.
+    """
+    _remove_orphans()
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))  # 0700
+    before = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith("GRADIO_")]:
+        del os.environ[name]
+    hosts = [each for each in os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")).split(",") if each]
+    unproxied = ",".join(dict.fromkeys([*hosts, "127.0.0.1", "localhost"]))  # the page asks itself whether it is up
+    os.environ.update(
+        GRADIO_TEMP_DIR=str(folder), GRADIO_ANALYTICS_ENABLED="False", HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1",
+        NO_PROXY=unproxied, no_proxy=unproxied,
+    )  # fmt: skip
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
+def taken(upload: Path) -> Iterator[Path]:
+    """The upload under a neutral name (its suffix stays, which tells an .npz), removed with its folder at the end."""
+    folder = Path(tempfile.mkdtemp(dir=upload.parents[1], prefix="answering-"))
+    try:
+        suffix = ".npz" if upload.suffix.lower() == ".npz" else ""
+        yield upload.rename(folder / f"upload{suffix}")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        upload.unlink(missing_ok=True)
+        with suppress(OSError):  # it holds something else, which is not ours
+            upload.parent.rmdir()
+
+
+def _remove_orphans() -> None:
+    """Folders of this user's pages whose process is gone."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        process = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if process.isdigit() and not _alive(int(process)) and folder.lstat().st_uid == os.getuid() and not folder.is_symlink():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,117 @@
+"""`medtl serve`: the page, on this machine alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import webbrowser
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from medtl.app.desk import Desk
+from medtl.app.private import private_folder
+from medtl.errors import MedtlError
+
+HOST = "127.0.0.1"
+FIRST_PORT, PORTS = 7860, 100
+_LOOPBACK = (HOST, "localhost")
+
+
+def serve(models: Sequence[Path | str], port: int | None = None, open_browser: bool = True, host: str = HOST) -> None:
+    """Open the page and stay until Ctrl-C or SIGTERM.
+
+    Arguments:
+        models: package or run folders, the first is chosen at first.
+        port: default the first free one from 7860 on.
+        open_browser: show it, where there is a screen.
+        host: 127.0.0.1, or the name for it; anything else is refused.
+    Raises:
+        MedtlError: no models, a taken port, another host.
+    """
+    with opened(models, port, host) as address:
+        print(f"The page is open at {address} (this machine only). Ctrl-C ends it.", flush=True)
+        if open_browser and _has_screen():
+            webbrowser.open(address)
+        _until_stopped()
+    print("The page is closed; nothing that was uploaded is left.", flush=True)
+
+
+@contextmanager
+def opened(models: Sequence[Path | str], port: int | None = None, host: str = HOST) -> Iterator[str]:
+    """The page, up and ready to answer, as its address; closed at the end of the block. See :func:`serve`."""
+    if host not in _LOOPBACK:
+        raise MedtlError(f"--host {host}: the page has no login and shows patients' images, so it opens on {HOST} only; use an SSH tunnel")
+    desk = Desk(models)
+    with private_folder() as folder:
+        from medtl.app.page import LARGEST_UPLOAD, WAITING, build  # reads the environment that was just made
+
+        _rehearse(desk, folder)
+        page = build(models, desk).queue(max_size=WAITING, default_concurrency_limit=1)
+        try:
+            _, address, _ = page.launch(
+                server_name=HOST, server_port=port, share=False, inbrowser=False, prevent_thread_lock=True, quiet=True, show_error=False,
+                max_file_size=LARGEST_UPLOAD, strict_cors=True, enable_monitoring=False, run_history=False, footer_links=[], ssr_mode=False,
+                mcp_server=False, pwa=False, app_kwargs=_guarded(), **_look(),
+            )  # fmt: skip
+        except OSError:
+            tried = f"port {port}" if port is not None else f"every port from {FIRST_PORT} to {FIRST_PORT + PORTS - 1}"
+            raise MedtlError(f"{tried} is taken on this machine; choose another with --port") from None
+        try:
+            yield address
+        finally:
+            page.close(verbose=False)
+
+
+def _rehearse(desk: Desk, folder: Path) -> None:
+    """Answer for a made image with every model, so that a defect shows now and the first person does not wait."""
+    file = folder / "rehearsal.png"
+    cv2.imwrite(str(file), np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8))
+    for label in desk.labels:
+        desk.answer(label, file)
+    file.unlink()
+
+
+def _guarded() -> dict[str, Any]:
+    """Answer only where the browser asked for this machine by name: another site cannot point its own name here (DNS rebinding)."""
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    return {"middleware": [Middleware(TrustedHostMiddleware, allowed_hosts=[*_LOOPBACK])]}
+
+
+def _look() -> dict[str, Any]:
+    """Fonts of the system, so that none is fetched, and quiet colours."""
+    import gradio as gr
+
+    fonts = ["system-ui", "-apple-system", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif"]
+    theme = gr.themes.Base(
+        primary_hue=gr.themes.colors.blue, neutral_hue=gr.themes.colors.slate, radius_size=gr.themes.sizes.radius_sm,
+        font=fonts, font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"],
+    ).set(body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300",
+          block_label_text_color="*neutral_600", block_label_text_color_dark="*neutral_300",
+          block_title_text_color="*neutral_700", block_title_text_color_dark="*neutral_200")  # fmt: skip
+    return {"theme": theme, "css_paths": [Path(__file__).with_name("page.css")]}
+
+
+def _has_screen() -> bool:
+    return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def _until_stopped() -> None:
+    stop = threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            stop.wait()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+    else:
+        stop.wait()

@@ -1,0 +1,101 @@
+"""What the page says in words: the decision, how the image was read, and what the header says against it. Plain text, no markup."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from medtl.estimates import percent
+from medtl.experiment.schema import Scope
+from medtl.model.format import PackageFile
+from medtl.predictions import NO_ANSWER
+
+RESEARCH_ONLY = "Research use only. Not a medical device, not for diagnosis or treatment."
+SYNTHETIC = "SYNTHETIC: this model learned from made images. Nothing it says is about patients."
+FORGOTTEN = "The file is deleted as soon as the answer is there."
+
+_FIELDS = {"modality": "modality", "body_part": "body part", "view": "view"}
+_RULES = {"youden": "Youden's index", "f1": "the best F1"}
+
+
+def because(package: PackageFile, probabilities: Mapping[str, float], decision: str, reason: str) -> str:
+    """Why the decision is what it is, in one sentence."""
+    if decision == NO_ANSWER:
+        return f"No answer, because {reason.partition(' [')[0]}."
+    threshold = package.operating_point.threshold
+    if threshold is None:
+        others = sorted((name for name in probabilities if name != decision), key=lambda name: -probabilities[name])
+        return (
+            f"The most probable of {len(probabilities)} classes, at {percent(probabilities[decision])}; "
+            f"the next is {others[0]}, at {percent(probabilities[others[0]])}."
+        )
+    positive = package.task.names[package.task.positive_index or 0]
+    given, needed = apart(probabilities[positive], threshold)
+    verb = "reaches" if decision == positive else "stays below"
+    return f"The probability of {positive}, {given}, {verb} the threshold of {needed}."
+
+
+def apart(probability: float, threshold: float) -> tuple[str, str]:
+    """Both as percentages, with as many decimals as it takes to see which one is larger.
+
+    >>> apart(0.5, 0.25), apart(0.78391, 0.78396), apart(0.5, 0.5)
+    (('50.0 %', '25.0 %'), ('78.391 %', '78.396 %'), ('50.0 %', '50.0 %'))
+    """
+    texts = percent(probability), percent(threshold)
+    for decimals in range(1, 9):
+        texts = percent(probability, decimals), percent(threshold, decimals)
+        if texts[0] != texts[1] or probability == threshold:
+            break
+    else:
+        return percent(probability), percent(threshold)
+    return texts
+
+
+def operating_point(package: PackageFile) -> str:
+    """Where the threshold comes from; empty where the largest probability decides."""
+    point = package.operating_point
+    if point.threshold is None:
+        return ""
+    return f"Threshold by {_RULES.get(point.rule, point.rule)} on {point.n:,} {point.split} images."
+
+
+def how_read(measurement: Mapping[str, Any], number: int, count: int) -> str:
+    """One line: format, size, and what was done to the grey levels."""
+    receipt = json.loads(str(measurement["receipt"]))
+    parts = [str(measurement["format"]), f"{int(measurement['width']):,} × {int(measurement['height']):,} pixels"]
+    if count > 1:
+        parts.append(f"image {number:,} of {count:,} in the file")
+    parts.append(f"{receipt['bits']} bits")
+    if measurement["format"] == "DICOM":
+        parts += [str(receipt["photometric"]) + (", inverted for display" if receipt["inverted"] else ""), str(receipt["intensity"])]
+    if receipt["orientation"] != "as stored":
+        parts.append(f"made upright ({receipt['orientation']})")
+    return " · ".join(parts)
+
+
+def out_of_scope(measurement: Mapping[str, Any], scope: Scope) -> list[str]:
+    """What the header says that the model is not for; a picture without a header cannot be checked, which is said too."""
+    stated = {field: words for field, words in _FIELDS.items() if getattr(scope, field)}
+    if not stated:
+        return []
+    if not any(measurement[field] for field in stated):
+        return [f"The file does not say its {_listed(list(stated.values()))}: make sure that the model is meant for such images."]
+    found = []
+    for field, words in stated.items():
+        given, meant = str(measurement[field]), getattr(scope, field)
+        if given and given.upper() not in {each.upper() for each in meant}:
+            found.append(f"The file's {words} is {given}; the model is meant for {_listed(list(meant), 'or')}. Do not rely on this answer.")
+    return found
+
+
+def scope(given: Scope) -> str:
+    """`modality CR or DX; body part CHEST; 0 to 18 years`, or that nothing was stated."""
+    parts = [f"{words} {_listed(list(getattr(given, field)), 'or')}" for field, words in _FIELDS.items() if getattr(given, field)]
+    if given.age:
+        parts.append(f"{given.age[0]:g} to {given.age[1]:g} years")
+    return "; ".join(parts) or "not stated: whom the model is for is not known"
+
+
+def _listed(items: list[str], word: str = "and") -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {word} {items[-1]}"
