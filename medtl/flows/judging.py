@@ -16,7 +16,7 @@ from medtl.contracts import Task
 from medtl.errors import MedtlError
 from medtl.files import write_atomically
 from medtl.flows.looks import Looks
-from medtl.records import KEY
+from medtl.records import COLUMNS, KEY
 
 if TYPE_CHECKING:
     from medtl.imaging.store import Store
@@ -50,7 +50,12 @@ def judge(model: Model, rows: pd.DataFrame, store: Store, positions: NDArray[np.
             progress(start + len(part), len(usable))
     broken = store.measurements.iloc[positions]
     reasons = [f"{reason} [{code}]" if code else "" for code, reason in zip(broken["quarantine"], broken["reason"], strict=True)]
-    return model.answer(rows.rename(columns={"label": "truth"}), logits, reasons)
+    return model.answer(answered_rows(rows), logits, reasons)
+
+
+def answered_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Records as a predictions table takes them; without the kept columns, for `view` (PA, AP) there is not the `view` of predictions."""
+    return rows[COLUMNS].rename(columns={"label": "truth"})
 
 
 def unit_of(rows: pd.DataFrame) -> str:

@@ -24,8 +24,8 @@ from medtl.experiment.overrides import weights_override
 from medtl.experiment.save import save_experiment, to_yaml
 from medtl.experiment.schema import Experiment
 from medtl.files import locked, write_atomically, write_json
-from medtl.flows import run_folder
-from medtl.flows.judging import unit_of, write_predictions
+from medtl.flows import report, run_folder
+from medtl.flows.judging import answered_rows, unit_of, write_predictions
 from medtl.flows.run import Run, load_run
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store, open_store
@@ -79,6 +79,7 @@ def train(
     run = load_run(folder)
     metrics = run.metrics()
     line.keep(f"\nvalidation\n{lines(metrics['splits'][VALIDATION], experiment.task, metrics['unit'])}\n")
+    report.said(lambda: report.report(folder, root), line, f"medtl report {folder}")
     line.keep(f"run: {folder}\nmodel: {folder / 'model'}\nnext: medtl evaluate {folder}   (opens the test images, and counts the look)")
     if expected is not None and metrics["splits"][VALIDATION] != expected["splits"][VALIDATION]:
         raise GateRefusal(f"{run.folder} does not repeat {expect}: the validation metrics differ (see both metrics.json)")
@@ -199,7 +200,7 @@ def _train_one(experiment: Experiment, rows: pd.DataFrame, store: Store, root: P
     log.event("fitted", **fitted.history)
     judged = rows[(rows["split"] == VALIDATION) & (rows["label"] != "")]
     table = answer_table(
-        judged.rename(columns={"label": "truth"}),
+        answered_rows(judged),
         fitted.logits[None],
         [""] * len(judged),
         task=experiment.task,
