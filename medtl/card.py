@@ -13,6 +13,8 @@ LIMITS = """\
 - Precision and probabilities hold for the class shares of those images. Where a disease is rarer, precision is lower.
 - It answers for images like those it learned from. It does not notice by itself when an image is of another kind."""
 
+SYNTHETIC = "**SYNTHETIC IMAGES**: it learned from images made by a program. Nothing here says how it does on patients."
+
 _HEADLINES = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
@@ -28,6 +30,7 @@ def text(package: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
     """The card in Markdown. `package`: the content of model.json; `metrics`: of metrics.json, or None where nothing was judged."""
     sections = [
         f"# {_plain(package['name'])}",
+        *([SYNTHETIC] if package.get("synthetic") else ()),
         f"{_task(package['task'])} Research use only.",
         f"## For whom\n\n{_scope(package['scope'])}",
         f"## Learned from\n\n{_training(package)}",

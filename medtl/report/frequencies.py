@@ -72,9 +72,10 @@ def _of_two(entry: Mapping[str, Any], task: Task, yes: int) -> Frequencies:
         Part(f"{well}, called so", cleared, "cleared"),
         Part("could not be read", ill_unread + well_unread, "unread"),
     ]
+    plural = "s" if alarms != 1 else ""
     sentences = [
         f"{found + missed + ill_unread:,} are {ill}: the model finds {found:,} and misses {missed:,}{lost}.",
-        f"{alarms + cleared + well_unread:,} are {well}: it calls {cleared:,} so and raises {alarms:,} false alarms{lost_well}.",
+        f"{alarms + cleared + well_unread:,} are {well}: it calls {cleared:,} so and raises {alarms:,} false alarm{plural}{lost_well}.",
         f"So of the {found + alarms:,} that it calls {ill}, {found:,} are {ill}.",
     ]
     return Frequencies(base, [part for part in parts if part.count], sentences)

@@ -44,6 +44,8 @@ class SplitResults:
     chose: bool
     tables: list[Table]
     drawings: list[Drawing]
+    parts: list[Table]
+    """Domains and subgroups; of the split that the report leads with."""
     confusion: Table
 
 
@@ -82,7 +84,7 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
         identity=reproduction.identity(contents), libraries=reproduction.libraries(contents),
     )  # fmt: skip
     optional = [table for table in (quarantine, fits, curves) if table is not None]
-    own = [table for each in splits for table in (*each.tables, each.confusion)]
+    own = [table for each in splits for table in (*each.tables, *each.parts, each.confusion)]
     return text, [*table_one, population.flow_table(flow), *optional, *own, mistakes.mistakes_table(contents)]
 
 
@@ -90,8 +92,9 @@ def _results(contents: Contents, parts: list[Table]) -> Iterator[SplitResults]:
     """Every split, the weightiest first; domains and subgroups stand in that one."""
     for name in [split for split in BY_WEIGHT if split in contents.metrics["splits"]]:
         entry = contents.metrics["splits"][name]
-        tables = [results.headline(entry, name), results.per_class(entry, name), *(parts if name == contents.split else ())]
-        yield SplitResults(name, entry, name == VALIDATION, tables, _drawings(contents, name), results.confusion_table(entry, name))
+        tables = [results.headline(entry, name), results.per_class(entry, name)]
+        own = parts if name == contents.split else []
+        yield SplitResults(name, entry, name == VALIDATION, tables, _drawings(contents, name), own, results.confusion_table(entry, name))
 
 
 def _drawings(contents: Contents, split: str) -> list[Drawing]:

@@ -113,7 +113,7 @@ def flow(contents: Contents) -> Flow:
     lost = [(f"quarantined: {code}", int(count)) for code, count in broken["quarantine"].value_counts().sort_index().items()]
     unlabelled = int((others["label"] == "").sum())
     lost += [("no label", unlabelled)] if unlabelled else []
-    lost += [("excluded by the given split", len(others) - unlabelled)] if len(others) > unlabelled else []
+    lost += [("left out by the split", len(others) - unlabelled)] if len(others) > unlabelled else []
     kept = [(name, len(part), int(part["group_id"].nunique())) for name, part in _by_split(contents).items()]
     notes = [note for log in contents.logs.values() for event in log if event.get("event") == "images" for note in event.get("notes", [])]
     return Flow(len(rows), lost, len(rows) - len(out), kept, list(dict.fromkeys(notes)))

@@ -21,7 +21,7 @@ FEWEST_IMAGES, FEWEST_GROUPS = 20, 10
 SMALL = f"Subgroups of fewer than {FEWEST_IMAGES} images or {FEWEST_GROUPS} groups are left out. Of so many, some differ by chance alone."
 LEVELS = 8
 _AGES = ((0, 18, "under 18"), (18, 40, "18 to 39"), (40, 60, "40 to 59"), (60, 80, "60 to 79"), (80, 200, "80 and over"))
-_OF_TWO = {"balanced_accuracy": "balanced accuracy", "auroc": "AUROC"}
+_OF_TWO = {"auroc": "AUROC"}
 _OF_MANY = {"accuracy": "accuracy"}
 
 
@@ -116,13 +116,19 @@ def parts_table(parts: list[Part], contents: Contents, name: str, caption: str, 
     for part in parts:
         label = part.level if part.by == "domain" else f"{part.by}: {part.level}"
         sizes = [f"{part.figures['n']:,}", *([f"{part.figures['groups']:,}"] if unit != "image" else [])]
-        rows.append([label, *sizes, *_mixture(part, contents), *(estimate(part.figures[key]) for key in figures)])
+        rows.append([label, *sizes, *_mixture(part, contents), *(_short(part.figures[key]) for key in figures)])
     raw = [
         {"by": part.by, "level": part.level, "n": part.figures["n"], "groups": part.figures["groups"]}
         | flat({key: part.figures[key] for key in HEADLINES})
         for part in parts
     ]
     return Table(name, caption, header, rows, pd.DataFrame(raw), note)
+
+
+def _short(figure: Mapping[str, Any]) -> str:
+    """An estimate without its note; a rank of one class only says so in fewer words."""
+    one_class = figure["value"] is None and str(figure.get("reason", "")).startswith("no cases of two classes")
+    return "n/a (one class only)" if one_class else estimate({**figure, "note": ""})
 
 
 def _mixture(part: Part, contents: Contents) -> list[str]:

@@ -45,7 +45,8 @@ def calibration(predictions: pd.DataFrame, task: Task, split: str | None = None)
     for each in found:
         if np.isfinite(each.low):
             upper.plot([each.probability] * 2, [each.low, each.high], color=style.BLUE, linewidth=1, alpha=0.55)
-    upper.plot(x, y, "o-", color=style.BLUE, markersize=4, linewidth=1)
+    upper.plot(x, y, color=style.BLUE, linewidth=0.8)
+    upper.scatter(x, y, s=[6 + 60 * each.images / len(cases.truth) for each in found], color=style.BLUE, zorder=3)
     event = f"of {cases.classes[cases.positive]}" if cases.positive is not None else "of being right"
     upper.set(ylim=(-0.02, 1.02), xlim=(-0.01, 1.01), ylabel=f"observed share {event}")
     upper.grid(color=style.PALE, linewidth=0.4, alpha=0.6)
