@@ -1,4 +1,4 @@
-"""How probabilities are calibrated and where the threshold is put, both on validation."""
+"""How an image is answered: the views that are averaged, how probabilities are calibrated and where the threshold is put."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from typing import Literal
 from medtl.registry import Settings
 
 
+Flips = Literal["none", "horizontal", "both"]
+
+
 class DecisionSettings(Settings):
+    """Calibration and threshold are fitted on validation."""
+
+    flips: Flips = "none"
+    """The mean of an image's own logits and those of its mirror images (test-time augmentation): left-right, or also up-down, which
+    makes four views and takes four times as long. Only as far as training flips (`augmentation.flip`)."""
     calibration: Literal["temperature-intercept", "temperature", "none"] = "temperature-intercept"
     """One temperature for all classes, and an intercept per class that corrects the prevalence the network believes in."""
     threshold: Literal["youden", "f1"] = "youden"

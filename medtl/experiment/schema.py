@@ -124,3 +124,12 @@ class Experiment(Settings):
             sentence = "needs pretrained weights, but backbone.weights is none; give weights, or train from scratch"
             refuse([Mistake(("strategy",), transfer.strategy, sentence)])
         return transfer
+
+    @field_validator("decision")
+    @classmethod
+    def _flips_as_learned(cls, decision: DecisionSettings, info: ValidationInfo) -> DecisionSettings:
+        learned = info.data.get("augmentation", AugmentationSettings()).flip
+        if decision.flips not in {"none", learned} and learned != "both":
+            sentence = f"asks for mirror images that training does not show (augmentation.flip is {learned}); mirror in both or in neither"
+            refuse([Mistake(("flips",), decision.flips, sentence)])
+        return decision

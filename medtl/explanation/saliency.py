@@ -96,9 +96,15 @@ def contrast(logits: Tensor) -> Tensor:
 
 
 def _member_evidence(member: Classifier, images: Tensor, classes: Tensor) -> Tensor:
-    """uint8 (B, S, S, C), classes (B, J) → float32 (B, J, h, w)."""
+    """uint8 (B, S, S, C), classes (B, J) → float32 (B, J, h, w): the mean over the views that the member answers by, each turned back."""
+    given = as_input(images)
+    return torch.stack([_view_evidence(member, given.flip(axes), classes).flip(axes) for axes in member.views]).mean(dim=0)
+
+
+def _view_evidence(member: Classifier, given: Tensor, classes: Tensor) -> Tensor:
+    """float32 (B, C, S, S), classes (B, J) → float32 (B, J, h, w)."""
     with torch.no_grad():
-        maps = member.network.feature_maps(as_input(images)).float()
+        maps = member.network.feature_maps(given).float()
     with torch.enable_grad():
         maps.requires_grad_()
         scores = contrast(member.classify(member.network.pool(maps.clone())))  # a copy: some heads work in place

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, model_validator
 
 from medtl.contracts import FORMAT, Task
+from medtl.decisions.settings import Flips
 from medtl.errors import MedtlError, Mistakes
 from medtl.experiment.schema import Scope
 from medtl.imaging.settings import ImageSettings
@@ -22,7 +23,7 @@ from medtl.registry import Settings
 
 FILE = "model.json"
 _LARGEST = 16 * 2**20
-_DECIDES = {"task", "image", "network", "prior_shift", "calibration", "operating_point"}
+_DECIDES = {"task", "image", "network", "flips", "prior_shift", "calibration", "operating_point"}
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -64,6 +65,8 @@ class PackageFile(Settings):
     network: dict[str, Any]
     """`Network.description`: enough for `medtl.backbones.network.rebuild`."""
     weights: Annotated[tuple[WeightsFile, ...], Field(min_length=1, max_length=100)]
+    flips: Flips = "none"
+    """Mirror images whose logits are averaged with the image's own."""
     prior_shift: tuple[tuple[float, ...], ...]
     """Per member, per class: what loss and sampler added to the logits; subtracted before anything else."""
     calibration: dict[str, Any]
@@ -86,7 +89,10 @@ class PackageFile(Settings):
 
     def computed_fingerprint(self) -> str:
         """What `fingerprint` must be."""
-        return fingerprint([member.sha256 for member in self.weights], self.model_dump(mode="json", include=_DECIDES))
+        decides = self.model_dump(mode="json", include=_DECIDES)
+        if self.flips == "none":  # packages older than this field keep their fingerprint
+            del decides["flips"]
+        return fingerprint([member.sha256 for member in self.weights], decides)
 
 
 def fingerprint(weights: list[str], decides: dict[str, Any]) -> str:

@@ -67,6 +67,7 @@ def save(
                 "image": experiment.image,
                 "network": members[0].network.description,
                 "weights": _write_members(members, place),
+                "flips": experiment.decision.flips,
                 "prior_shift": _per_member(prior_shift, len(members)),
                 "calibration": calibration.to_json(),
                 "operating_point": OperatingPoint(

@@ -14,6 +14,7 @@ from medtl.errors import MedtlError, listed
 from medtl.files import share
 
 if TYPE_CHECKING:
+    from medtl.decisions.settings import Flips
     from medtl.module.classifier import Classifier
 
 # One entry only: safetensors keeps metadata in an unordered map, and two would make equal weights unequal files.
@@ -35,7 +36,7 @@ def save_member(member: Classifier, path: Path) -> None:
     share(path)
 
 
-def load_member(path: Path, description: Mapping[str, Any], classes: int) -> Classifier:
+def load_member(path: Path, description: Mapping[str, Any], classes: int, flips: Flips = "none") -> Classifier:
     """Rebuild the network and fill it. Raises MedtlError where the file is cut, or does not fit the description."""
     from medtl.backbones.network import rebuild
     from medtl.module.classifier import Classifier
@@ -45,7 +46,7 @@ def load_member(path: Path, description: Mapping[str, Any], classes: int) -> Cla
     except (SafetensorError, OSError, ValueError) as error:
         raise MedtlError(f"{path}: is cut or no safetensors file ({type(error).__name__}); copy the package again") from None
     with torch.random.fork_rng(devices=[]):  # initial values are overwritten; the caller's random state stays as it was
-        member = Classifier(rebuild(dict(description)), classes)
+        member = Classifier(rebuild(dict(description)), classes, flips=flips)
     expected = member.state_dict()
     missing, unexpected = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     misshapen = [key for key in expected.keys() & state.keys() if expected[key].shape != state[key].shape]

@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from medtl.decisions.settings import Flips
+
 if TYPE_CHECKING:
     from medtl.backbones.network import Network
+
+
+VIEWS: dict[Flips, tuple[tuple[int, ...], ...]] = {"none": ((),), "horizontal": ((), (3,)), "both": ((), (3,), (2,), (2, 3))}
+"""Axes of (B, C, H, W) that each view of an image is mirrored along."""
 
 
 def as_input(images: Tensor) -> Tensor:
@@ -19,11 +25,15 @@ def as_input(images: Tensor) -> Tensor:
 
 
 class Classifier(nn.Module):
-    """`logits = head(dropout(pooled features))`; normalisation of the input is the network's own."""
+    """`logits = head(dropout(pooled features))`; normalisation of the input is the network's own.
 
-    def __init__(self, network: Network, classes: int, dropout: float = 0.0):
+    In evaluation mode the logits are the mean over the image's mirror images that `flips` names (test-time augmentation).
+    """
+
+    def __init__(self, network: Network, classes: int, dropout: float = 0.0, flips: Flips = "none"):
         super().__init__()
         self.network = network
+        self.views = VIEWS[flips]
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(network.dim, classes)
         nn.init.normal_(self.head.weight, std=0.01)
@@ -31,7 +41,10 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """uint8 (B, H, W, C) or float (B, C, H, W) in [0, 1] → raw logits (B, K)."""
-        return self.classify(self.network.features(as_input(images)))
+        given = as_input(images)
+        if self.training:
+            return self.classify(self.network.features(given))
+        return torch.stack([self.classify(self.network.features(given.flip(axes))) for axes in self.views]).mean(dim=0)
 
     def classify(self, features: Tensor) -> Tensor:
         """Pooled features (B, D) → raw logits (B, K)."""

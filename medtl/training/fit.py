@@ -119,7 +119,7 @@ def build_classifier(experiment: Experiment, root: Path) -> Classifier:
         settings = settings.model_copy(update={"weights": "none"})
     network = build_network(settings, experiment.image, root, experiment.seed)
     torch.manual_seed(experiment.seed)
-    classifier = Classifier(network, len(experiment.task.names), experiment.transfer.dropout)
+    classifier = Classifier(network, len(experiment.task.names), experiment.transfer.dropout, experiment.decision.flips)
     return classifier.to(device=experiment.trainer.device, memory_format=torch.channels_last)
 
 

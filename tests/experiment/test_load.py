@@ -127,6 +127,10 @@ def test_each_mistake_has_its_sentence(write: Write, old: str, new: str, sentenc
             "config.yaml:10: transfer.strategy: 'lp-ft' needs pretrained weights, but backbone.weights is none; give",
         ),
         ("keep: [age, patient_name]\n", "config.yaml:13: keep: patient_name: names, birth dates and free text are not taken into records"),
+        (
+            "decision: {flips: horizontal}\n",
+            "config.yaml:13: decision.flips: 'horizontal' asks for mirror images that training does not show (augmentation.flip is none)",
+        ),
         ("image: {size: 8}\n", "config.yaml:13: image.size: 8 is too small; allowed: ≥ 16 and ≤ 2048"),
     ],
 )

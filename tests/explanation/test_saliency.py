@@ -13,7 +13,7 @@ from medtl.backbones.description import Description
 from medtl.backbones.network import Network
 from medtl.errors import MedtlError
 from medtl.explanation.saliency import _member_evidence, as_shares, contrast, evidence, saliency, saliency_of_every_class
-from medtl.module.classifier import as_input
+from medtl.module.classifier import VIEWS, as_input
 
 AVERAGED = {"mobilenetv2_050": 64, "resnet18": 64, "densenet121": 64, "efficientnet_b0": 64, "squeezenet1_1": 64}
 """Global average pooling and a linear head: the class activation map in closed form."""
@@ -52,6 +52,16 @@ def test_every_family_gives_maps_that_agree_with_monai(model, name, size):
         ours = _member_evidence(member, torch.from_numpy(images[i : i + 1]), torch.tensor([[k]])).relu()
         theirs = GradCAM(Whole(member).eval(), "maps").compute_map(batch[i : i + 1], class_idx=k)
         torch.testing.assert_close(ours, theirs, atol=1e-5 * float(theirs.detach().max()), rtol=1e-3)
+
+
+def test_a_model_that_averages_flips_explains_all_its_views(model):
+    """The map of a mirrored image is the mirrored map: each view's evidence is turned back before it is averaged."""
+    made, images = model("resnet18", 64, classes=3), noise(2, 64)
+    plain = evidence(made, images, np.array([[1], [2]]))
+    made.members[0].views = VIEWS["horizontal"]
+    maps, mirrored = (evidence(made, view, np.array([[1], [2]])) for view in (images, images[:, :, ::-1]))
+    np.testing.assert_allclose(mirrored, maps[..., ::-1], atol=1e-4 * np.abs(maps).max())
+    assert np.abs(maps - plain).max() > 0.01 * np.abs(plain).max(), "the mirror image was not looked at"
 
 
 @pytest.mark.parametrize(("name", "size"), AVERAGED.items())

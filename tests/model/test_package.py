@@ -84,6 +84,27 @@ def test_the_fingerprint_knows_the_order_of_classes(package, experiment):
     assert package_format.read(package(folder="a")).fingerprint != package_format.read(other).fingerprint
 
 
+def test_flips_are_averaged_and_part_of_the_model(package, experiment, classifier, images):
+    """Mirrored images get the same answer: the mean of what the plain model says of the views."""
+    averaging = experiment.decision.model_copy(update={"flips": "both"})
+    folder = package(folder="mirrored", experiment=experiment.model_copy(update={"decision": averaging}), members=[classifier(0)])
+    plain, mirrored = Model.load(package(), "cpu"), Model.load(folder, "cpu")
+    assert mirrored.fingerprint != plain.fingerprint
+    few = images[:5]
+    views = [few, few[:, :, ::-1], few[:, ::-1], few[:, ::-1, ::-1]]
+    expected = np.mean([plain.predict_arrays(view) for view in views], axis=0)
+    for view in views:
+        assert mirrored.predict_arrays(view) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_package_from_before_flips_still_opens(package):
+    folder = package()
+    fields = json.loads((folder / "model.json").read_text())
+    assert fields.pop("flips") == "none"
+    (folder / "model.json").write_text(json.dumps(fields))
+    assert Model.load(folder, "cpu").package.flips == "none"
+
+
 def test_answers_do_not_depend_on_the_batch(package, images):
     loaded = Model.load(package(), "cpu")
     together = loaded.predict_arrays(images)
