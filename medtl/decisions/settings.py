@@ -6,7 +6,6 @@ from typing import Literal
 
 from medtl.registry import Settings
 
-
 Flips = Literal["none", "horizontal", "both"]
 
 
