@@ -55,7 +55,7 @@ def model(package: PackageFile, metrics: Metrics | None) -> str:
     )
     names = package.task.names
     task = f"Tells {names[0]} from {names[1]}" if len(names) == 2 else f"Tells {len(names)} classes apart"
-    images = sum(package.training.get("images", {}).get("train", {}).values())
+    images = sum(next(iter(package.training.get("images", {}).values()), {}).values())
     made = f"{package.network.get('architecture', '?')}, {package.image.size} × {package.image.size} pixels, made {package.created[:10]}"
     learned = f"{images:,} images" + (", all of them made (synthetic)" if package.synthetic else "") if images else "not recorded"
     return (
@@ -108,7 +108,7 @@ def _judged(name: str, entry: Mapping[str, Any], metrics: Metrics) -> str:
     if name == "validation":
         origin = "Validation images also chose the threshold, so these figures flatter; test images were not opened yet."
     else:
-        origin = f"New to the model; opened {looks:,} {'time' if looks == 1 else 'times'}."
+        origin = f"These images were new to the model; they were opened {'once' if looks == 1 else f'{looks:,} times'}."
     rows = "".join(_row(label, each) for label, each in entry.get("per_class", {}).items())
     head = "".join(f'<th scope="col">{title}</th>' for title in (*_FIGURES.values(), "Images", "Prevalence"))
     return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 import webbrowser
@@ -48,6 +49,7 @@ def opened(models: Sequence[Path | str], port: int | None = None, host: str = HO
     """The page, up and ready to answer, as its address; closed at the end of the block. See :func:`serve`."""
     if host not in _LOOPBACK:
         raise MedtlError(f"--host {host}: the page has no login and shows patients' images, so it opens on {HOST} only; use an SSH tunnel")
+    _check_free(port)
     desk = Desk(models)
     with private_folder() as folder:
         from medtl.app.page import LARGEST_UPLOAD, WAITING, build  # reads the environment that was just made
@@ -61,12 +63,28 @@ def opened(models: Sequence[Path | str], port: int | None = None, host: str = HO
                 mcp_server=False, pwa=False, app_kwargs=_guarded(), **_look(),
             )  # fmt: skip
         except OSError:
-            tried = f"port {port}" if port is not None else f"every port from {FIRST_PORT} to {FIRST_PORT + PORTS - 1}"
-            raise MedtlError(f"{tried} is taken on this machine; choose another with --port") from None
+            raise _taken(port) from None
         try:
             yield address
         finally:
             page.close(verbose=False)
+
+
+def _check_free(port: int | None) -> None:
+    """Before minutes are spent on loading; the page itself finds out for good."""
+    if port is None:
+        return
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((HOST, port))
+        except OSError:
+            raise _taken(port) from None
+
+
+def _taken(port: int | None) -> MedtlError:
+    tried = f"port {port}" if port is not None else f"every port from {FIRST_PORT} to {FIRST_PORT + PORTS - 1}"
+    return MedtlError(f"{tried} is taken on this machine, or not allowed; choose another with --port")
 
 
 def _rehearse(desk: Desk, folder: Path) -> None:

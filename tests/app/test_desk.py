@@ -1,0 +1,65 @@
+"""The models behind the page answer as `medtl predict` does, and as their folders say now."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from medtl.app.desk import Desk
+from medtl.errors import MedtlError
+from medtl.model.model import Model
+
+
+def test_the_page_and_predict_give_the_same_answer(package, files, tmp_path):
+    folder = package(tmp_path / "model", members=2)
+    answer = Desk([folder]).answer("lungs", files["dicom"])
+    row = Model.load(folder).predict(files["dicom"]).iloc[0]
+    assert answer.probabilities == {"normal": row["p_normal"], "ill": row["p_ill"]}
+    assert answer.decision == row["decision"]
+    assert answer.reason == ""
+
+
+def test_two_classes_have_the_map_of_the_positive_one_and_several_each_theirs(package, files, tmp_path):
+    desk = Desk([package(tmp_path / "two"), package(tmp_path / "three", ("a", "b", "c"), name="skin")])
+    assert list(desk.answer("lungs", files["png"]).maps) == ["ill"]
+    answer = desk.answer("skin", files["png"])
+    assert list(answer.maps) == ["a", "b", "c"]
+    for each in answer.maps.values():
+        assert each.shape[0] / each.shape[1] == pytest.approx(40 / 60, abs=0.02)
+        assert 0 <= each.min() <= each.max() <= 1
+
+
+def test_a_run_folder_stands_for_its_model_and_equal_names_are_told_apart(package, tmp_path):
+    first, second = package(tmp_path / "run" / "model"), package(tmp_path / "b", seed=1)
+    assert Desk([tmp_path / "run", first]).labels == ["lungs"]  # the same folder twice is one model
+    labels = Desk([first, second]).labels
+    assert len(set(labels)) == 2
+    assert all(label.startswith("lungs · ") for label in labels)
+
+
+def test_a_package_that_changed_is_loaded_again(package, files, tmp_path):
+    folder = package(tmp_path / "model")
+    desk = Desk([folder])
+    before = desk.answer("lungs", files["png"]).probabilities["ill"]
+    package(tmp_path / "model", seed=5)
+    after = desk.answer("lungs", files["png"]).probabilities["ill"]
+    assert before != after
+    assert after == Model.load(folder).predict(files["png"]).iloc[0]["p_ill"]
+
+
+def test_a_network_that_gives_no_number_gives_no_answer(package, files, tmp_path):
+    desk = Desk([package(tmp_path / "model")])
+    desk.model("lungs").members[0].head.bias.data[:] = np.nan
+    answer = desk.answer("lungs", files["png"])
+    assert answer.decision == "no answer"
+    assert "no finite answer" in answer.reason
+    assert answer.maps == {}
+
+
+def test_what_is_no_model_is_refused(tmp_path, package):
+    with pytest.raises(MedtlError, match="no model was given"):
+        Desk([])
+    with pytest.raises(MedtlError, match="there is no such folder"):
+        Desk([tmp_path / "nowhere"])
+    with pytest.raises(MedtlError, match="no model 'x' is open here; there are: lungs"):
+        Desk([package(tmp_path / "model")]).answer("x", tmp_path)

@@ -1,0 +1,155 @@
+"""The page as a browser meets it: a process of its own, over HTTP, on loopback, with files that are gone afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Page(NamedTuple):
+    address: str
+    folder: Path
+    """Where its private folder lies."""
+    log: Path
+
+    def left(self) -> list[str]:
+        """Uploads, and what was made of them, that are still on disk."""
+        return [path.name for path in self.folder.rglob("*") if not path.is_dir() or not path.name.startswith(("medtl-page-", "vibe_"))]
+
+
+@contextlib.contextmanager
+def served(place: Path, *models: Path) -> Iterator[Page]:
+    """`python app.py MODEL …` with a temporary folder of its own, ended by SIGTERM."""
+    (place / "tmp").mkdir()
+    environment = {**os.environ, "TMPDIR": str(place / "tmp"), "HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+    with (place / "log").open("wb") as log:
+        command = [sys.executable, str(ROOT / "app.py"), *map(str, models), "--no-browser"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment, text=True)
+        assert process.stdout is not None
+        try:
+            said = process.stdout.readline()
+            address = re.search(r"http://127\.0\.0\.1:\d+", said)
+            assert address, said + (place / "log").read_text()
+            yield Page(address[0], place / "tmp", place / "log")
+        finally:
+            process.send_signal(signal.SIGTERM)
+            last = process.communicate(timeout=60)[0]
+    assert process.returncode == 0
+    assert "nothing that was uploaded is left" in last
+    assert not any((place / "tmp").glob("medtl-page-*"))
+
+
+@pytest.fixture(scope="module")
+def models(package, tmp_path_factory) -> list[Path]:
+    place = tmp_path_factory.mktemp("models")
+    return [package(place / "lungs"), package(place / "skin", ("a", "b", "c"), name="skin")]
+
+
+@pytest.fixture(scope="module")
+def page(models, tmp_path_factory) -> Iterator[Page]:
+    with served(tmp_path_factory.mktemp("page"), *models) as opened:
+        yield opened
+
+
+def ask(page: Page, file: Path, model: str = "lungs", number: int | None = None) -> tuple[str, str, str]:
+    """Picture (HTML), answer and model (text)."""
+    with httpx.Client(base_url=f"{page.address}/gradio_api", timeout=60, trust_env=False) as http:
+        uploaded = http.post("/upload", files={"files": (file.name, file.read_bytes())}).json()[0]
+        given = [model, {"path": uploaded, "meta": {"_type": "gradio.FileData"}}, number]
+        event = http.post("/call/answer", json={"data": given}).json()["event_id"]
+        stream = http.get(f"/call/answer/{event}").text
+    assert "event: complete" in stream, stream
+    values = json.loads(stream.rpartition("data: ")[2])
+    return values[0], plain(values[1]), plain(values[2])
+
+
+def plain(text: str) -> str:
+    return html.unescape(" ".join(re.sub(r"<[^>]+>", " ", text).split()))
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "tiff", "several", "npz", "nifti", "dicom", "frames"])
+def test_every_kind_of_file_is_answered_and_gone(page, files, kind):
+    shown, said, about = ask(page, files[kind])
+    assert shown.count("data:image/png;base64,") == 2
+    assert files[kind].name in plain(shown)
+    assert "The probability of ill" in said
+    assert "threshold 40.0 %" in said
+    assert "On test: 80 images of 60 patients" in about
+    assert page.left() == []
+
+
+@pytest.mark.parametrize(("kind", "sentence"), [("empty", "The file is empty."), ("text", "The file is neither DICOM"), ("cut", "")])
+def test_a_file_that_is_no_image_gets_one_sentence(page, files, kind, sentence):
+    shown, said, _ = ask(page, files[kind])
+    assert shown == ""
+    assert said.startswith(f"No answer {sentence}")
+    assert said.endswith(".")
+    assert "Traceback" not in said
+    assert page.left() == []
+
+
+def test_the_header_is_held_against_the_scope(page, files):
+    assert "The file's modality is CT; the model is meant for DX." in ask(page, files["dicom"])[1]
+
+
+def test_another_image_of_the_file(page, files):
+    assert "image 2 of 3 in the file" in plain(ask(page, files["frames"], number=2)[0])
+    assert "choose one from 1 to 3" in ask(page, files["frames"], number=4)[1]
+
+
+def test_several_classes_have_a_map_each(page, files):
+    shown, said, _ = ask(page, files["png"], "skin")
+    assert shown.count('class="heat"') == 3
+    assert shown.count(" hidden>") == 2
+    assert "The most probable of 3 classes" in said
+
+
+def test_the_figures_are_read_from_the_package_each_time(page, files, models):
+    path = models[0] / "metrics.json"
+    before = path.read_text()
+    try:
+        changed = json.loads(before)
+        changed["splits"]["test"]["per_class"]["ill"]["precision"] = {"value": 0.123, "low": 0.1, "high": 0.2}
+        path.write_text(json.dumps(changed))
+        assert "ill 0.123 0.100 to 0.200" in ask(page, files["png"])[2]
+        path.write_text("{")
+        assert "cannot be read as metrics" in ask(page, files["png"])[2]
+    finally:
+        path.write_text(before)
+
+
+def test_only_this_machine_and_only_by_its_name(page):
+    with httpx.Client(trust_env=False) as http:
+        assert http.get(page.address).status_code == 200
+        assert http.get(page.address, headers={"Host": "evil.example"}).status_code == 400
+    if sys.platform == "linux":
+        with socket.socket() as other:
+            other.bind(("127.0.0.2", int(page.address.rpartition(":")[2])))  # free, for the page has 127.0.0.1 alone
+
+
+def test_nothing_in_the_page_is_fetched_from_outside(page):
+    with httpx.Client(trust_env=False) as http:
+        text = http.get(page.address).text
+    assert '"title":"medtl"' in text.replace(" ", "")
+    assert re.findall(r"""<(?:script|link|img)[^>]+(?:src|href)=["'](?:https?:)?//[^"']+""", text) == []
+
+
+def test_the_log_holds_nothing_about_patients(page):
+    """Last: what the page said to its terminal during all of the above."""
+    assert "ZZCANARY" not in page.log.read_text()
+    assert "Traceback" not in page.log.read_text()

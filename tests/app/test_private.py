@@ -1,0 +1,76 @@
+"""Uploads lie in a folder of their own, and leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from medtl.app.private import private_folder, taken
+
+
+def test_the_folder_is_private_and_ends(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("GRADIO_ALLOWED_PATHS", "/")
+    monkeypatch.setenv("GRADIO_SHARE", "True")
+    monkeypatch.setenv("NO_PROXY", "hospital.example")
+    with private_folder() as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert os.environ["GRADIO_TEMP_DIR"] == str(folder)
+        assert {name for name in os.environ if name.startswith("GRADIO_")} == {"GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED"}
+        assert os.environ["NO_PROXY"] == "hospital.example,127.0.0.1,localhost"
+        (folder / "left").write_text("something")
+    assert not folder.exists()
+    assert os.environ["GRADIO_SHARE"] == "True"
+    assert "GRADIO_TEMP_DIR" not in os.environ
+
+
+def test_what_a_killed_page_left_is_removed_and_what_a_living_one_has_stays(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True)
+    dead, alive, other = (
+        tmp_path / name for name in (f"medtl-page-{gone.stdout.strip()}-x", f"medtl-page-{os.getpid()}-y", "medtl-page-z")
+    )
+    for folder in (dead, alive, other):
+        (folder / "upload").mkdir(parents=True)
+    with private_folder():
+        assert not dead.exists()
+        assert alive.exists()
+        assert other.exists()
+
+
+def uploaded(place: Path, name: str) -> Path:
+    upload = place / "0123abcd" / name
+    upload.parent.mkdir()
+    upload.write_bytes(b"bytes")
+    return upload
+
+
+@pytest.mark.parametrize(("name", "neutral"), [("Ann Smith.dcm", "upload"), ("Ann Smith.NPZ", "upload.npz")])
+def test_an_upload_loses_its_name_and_is_gone_whatever_happens(tmp_path, name, neutral):
+    seen = []
+
+    def fail() -> None:
+        with taken(uploaded(tmp_path, name)) as file:
+            seen.append((file.name, file.read_bytes()))
+            raise ValueError("a broken image")
+
+    with pytest.raises(ValueError, match="a broken image"):
+        fail()
+    assert seen == [(neutral, b"bytes")]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_the_upload_is_removed(tmp_path):
+    upload = uploaded(tmp_path, "a.png")
+    neighbour = upload.with_name("not ours.png")
+    neighbour.write_bytes(b"x")
+    with taken(upload):
+        pass
+    assert neighbour.exists()
+    assert not upload.exists()

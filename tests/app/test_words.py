@@ -1,0 +1,84 @@
+"""What the page says, word by word."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medtl.app import words
+from medtl.experiment.schema import Scope
+from medtl.model import format as package_format
+
+shares = st.floats(1e-6, 1 - 1e-6)
+
+
+@pytest.fixture
+def binary(package, tmp_path):
+    return package_format.read(package(tmp_path / "model"))
+
+
+def test_a_binary_decision_is_told_by_its_threshold(binary):
+    assert (
+        words.because(binary, {"normal": 0.2, "ill": 0.8}, "ill", "") == "The probability of ill, 80.0 %, reaches the threshold of 40.0 %."
+    )
+    told = words.because(binary, {"normal": 0.6004, "ill": 0.3996}, "normal", "")
+    assert told == "The probability of ill, 39.96 %, stays below the threshold of 40.00 %."
+
+
+def test_one_of_several_is_told_by_the_next(package, tmp_path):
+    three = package_format.read(package(tmp_path / "model", ("a", "b", "c")))
+    told = words.because(three, {"a": 0.2, "b": 0.5, "c": 0.3}, "b", "")
+    assert told == "The most probable of 3 classes, at 50.0 %; the next is c, at 30.0 %."
+    assert words.operating_point(three) == ""
+
+
+def test_no_answer_has_its_reason_without_the_code(binary):
+    told = words.because(binary, {}, "no answer", "the network gave no finite answer for this image [NOT_FINITE]")
+    assert told == "No answer, because the network gave no finite answer for this image."
+
+
+def test_the_threshold_says_where_it_comes_from(binary):
+    assert words.operating_point(binary) == "Threshold by Youden's index on 8 validation images."
+
+
+@given(shares, shares)
+def test_unequal_numbers_are_never_shown_as_equal(probability, threshold):
+    given_text, needed = words.apart(probability, threshold)
+    if abs(probability - threshold) > 1e-9:
+        assert given_text != needed
+
+
+def measured(**values):
+    receipt = {"bits": 12, "photometric": "MONOCHROME1", "inverted": True, "intensity": "window LINEAR", "orientation": "as stored"}
+    return {"format": "DICOM", "width": 1841.0, "height": 1955.0, "modality": "", "body_part": "", "view": "",
+            "receipt": json.dumps(receipt), **values}  # fmt: skip
+
+
+def test_how_the_image_was_read():
+    assert words.how_read(measured(), 1, 1) == "DICOM · 1,841 × 1,955 pixels · 12 bits · MONOCHROME1, inverted for display · window LINEAR"
+    assert "image 2 of 1,200 in the file" in words.how_read(measured(), 2, 1200)
+
+
+@pytest.mark.parametrize(
+    ("values", "scope", "expected"),
+    [
+        ({"modality": "CR"}, {}, []),
+        ({"modality": "cr"}, {"modality": ["CR", "DX"]}, []),
+        ({"modality": "CT"}, {"modality": ["CR", "DX"]}, ["The file's modality is CT; the model is meant for CR or DX."]),
+        ({"modality": "CR"}, {"modality": ["CR"], "view": ["PA", "AP"]}, []),
+        ({"modality": "CR", "view": "LL"}, {"modality": ["CR"], "view": ["PA"]}, ["The file's view is LL; the model is meant for PA."]),
+        ({}, {"modality": ["CR"], "view": ["PA"]}, ["The file does not say its modality and view:"]),
+    ],
+)  # fmt: skip
+def test_what_lies_outside_the_scope_is_said(values, scope, expected):
+    found = words.out_of_scope(measured(**values), Scope.model_validate(scope))
+    assert len(found) == len(expected)
+    assert all(text.startswith(beginning) for text, beginning in zip(found, expected, strict=True))
+
+
+def test_the_scope_in_words():
+    assert words.scope(Scope(modality=("CR", "DX"), age=(0, 18))) == "modality CR or DX; 0 to 18 years"
+    assert "not stated" in words.scope(Scope())
