@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import cv2
 import numpy as np
 
 from medtl.phantom.chance import Floats, clouds
 
-Colour = tuple[float, float, float]
+Colour = tuple[float, ...]
 """Red, green, blue in 0 … 1."""
 
 
@@ -39,6 +40,9 @@ class Look:
     """0 … 1: fine red lines."""
 
 
+TRAITS = ("asymmetry", "border", "variegation")
+"""What drives the diagnosis, and stands in the truth table."""
+
 _BROWN, _DARK, _BLACK, _GREY, _RED = (0.52, 0.33, 0.22), (0.33, 0.19, 0.14), (0.16, 0.11, 0.11), (0.42, 0.44, 0.50), (0.70, 0.32, 0.30)
 _TAN, _PINK, _PURPLE, _WHITE = (0.68, 0.49, 0.33), (0.83, 0.55, 0.51), (0.45, 0.12, 0.25), (0.93, 0.86, 0.82)
 
@@ -56,22 +60,23 @@ LOOKS = {
 
 def look_of(diagnosis: str, contrast: float) -> Look:
     """The look of a diagnosis: at contrast 1 as listed, nearer to the mean of all looks below."""
-    mean = {part.name: np.mean([getattr(look, part.name) for look in LOOKS.values()], axis=0) for part in fields(Look)}
-    own = {part.name: np.asarray(getattr(LOOKS[diagnosis], part.name)) for part in fields(Look)}
-    mixed = {name: np.clip(mean[name] + contrast * (own[name] - mean[name]), 0, 1) for name in mean}
-    return Look(**{name: tuple(value.tolist()) if value.ndim else float(value) for name, value in mixed.items()})
+    mixed: dict[str, Any] = {}
+    for part in fields(Look):
+        mean = np.mean([getattr(look, part.name) for look in LOOKS.values()], axis=0)
+        value = np.clip(mean + contrast * (np.asarray(getattr(LOOKS[diagnosis], part.name)) - mean), 0, 1)
+        mixed[part.name] = tuple(value.tolist()) if value.ndim else float(value)
+    return Look(**mixed)
 
 
 def vary(look: Look, chance: np.random.Generator) -> Look:
     """One lesion of this look."""
-    changed = {
-        name: float(np.clip(getattr(look, name) + chance.normal(0, 0.07), 0.01, 1)) for name in ("asymmetry", "border", "variegation")
-    }
-    changed |= {"radius": look.radius * float(chance.uniform(0.8, 1.15)), "blur": max(0.03, look.blur * float(chance.uniform(0.7, 1.4)))}
+    traits = {name: float(np.clip(getattr(look, name) + chance.normal(0, 0.07), 0.01, 1)) for name in TRAITS}
+    radius, blur = look.radius * float(chance.uniform(0.8, 1.15)), max(0.03, look.blur * float(chance.uniform(0.7, 1.4)))
     tint = chance.normal(0, 0.025, 3)
     colours = ("first", "second", "third", "centre", "dot")
     tinted = {name: tuple(np.clip(np.add(getattr(look, name), tint), 0, 1).tolist()) for name in colours}
-    return Look(**{part.name: getattr(look, part.name) for part in fields(Look)} | changed | tinted)
+    changed: dict[str, Any] = {**traits, "radius": radius, "blur": blur, **tinted}
+    return replace(look, **changed)
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ def _outline(angle: Floats, look: Look, chance: np.random.Generator) -> Floats:
 def _colours(look: Look, reach: Floats, angle: Floats, radius: float, shape: tuple[int, int], chance: np.random.Generator) -> Floats:
     """(H, W, 3): first colour, patches of the second and third (more on one side where it is asymmetric), middle, dots, vessels."""
     lean = 0.22 * look.asymmetry * np.cos(angle + chance.uniform(0, 2 * np.pi))
-    colour = np.broadcast_to(np.float32(look.first), (*shape, 3))
+    colour = np.broadcast_to(np.array(look.first, np.float32), (*shape, 3))
     for other, share in ((look.second, 0.62), (look.third, 0.45)):
         patches = clouds(chance, shape, 0.55 * radius) + lean
         colour = _blend(colour, other, _over(patches, 1 - share * look.variegation - 0.1, 0.10))
@@ -123,7 +128,7 @@ def _over(field: Floats, level: float, soft: float) -> Floats:
 
 
 def _blend(colour: Floats, other: Colour, share: Floats) -> Floats:
-    return np.asarray(colour + share[..., None] * (np.float32(other) - colour), np.float32)
+    return np.asarray(colour + share[..., None] * (np.array(other, np.float32) - colour), np.float32)
 
 
 def _lines(shape: tuple[int, int], radius: float, reach: Floats, chance: np.random.Generator) -> Floats:

@@ -17,6 +17,7 @@ import pandas as pd
 from medtl.errors import MedtlError
 from medtl.phantom import dicom, photograph, truth
 from medtl.phantom.cases import Case, draw_cases
+from medtl.phantom.lesion import TRAITS
 from medtl.phantom.radiograph import radiograph
 from medtl.phantom.settings import PhantomSettings
 from medtl.phantom.truth import Place
@@ -99,8 +100,7 @@ def _image(case: Case, settings: PhantomSettings) -> tuple[bytes, str, list[dict
     else:
         photo = photograph.photograph(case, settings)
         content, suffix, shape = photograph.encode(photo), photo.format, photo.pixels.shape
-        look = {name: getattr(photo.look, name) for name in ("asymmetry", "border", "variegation")}
-        found = [_placed(photo.place, shape) | look]
+        found = [_placed(photo.place, shape) | {name: getattr(photo.look, name) for name in TRAITS}]
     if case.broken == "truncated":
         content = content[: len(content) * 2 // 5]
     return content, suffix, found

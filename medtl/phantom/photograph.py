@@ -96,7 +96,7 @@ def _haired(picture: Floats, camera: Camera, chance: np.random.Generator) -> Flo
         points = start + np.cumsum(np.stack([np.cos(angles), np.sin(angles)], 1) * columns / 40, 0)
         cv2.polylines(canvas, [np.rint(points * 8).astype(np.int32)], False, 200, max(1, round(columns / 200)), cv2.LINE_AA, 3)
     share = canvas.astype(np.float32)[..., None] / 255
-    return picture + share * (np.float32((0.16, 0.12, 0.10)) - picture)
+    return picture + share * (np.array((0.16, 0.12, 0.10), np.float32) - picture)
 
 
 def _inked(picture: Floats, chance: np.random.Generator) -> Floats:
@@ -108,7 +108,7 @@ def _inked(picture: Floats, chance: np.random.Generator) -> Floats:
         place = (round((corner[0] + step) * columns), round((corner[1] + step / 2) * rows))
         cv2.circle(canvas, place, max(2, round(columns / 55)), 255, -1, cv2.LINE_AA)
     share = 0.85 * canvas.astype(np.float32)[..., None] / 255
-    return picture + share * (np.float32((0.36, 0.20, 0.60)) - picture)
+    return picture + share * (np.array((0.36, 0.20, 0.60), np.float32) - picture)
 
 
 def _taken(picture: Floats, camera: Camera, chance: np.random.Generator) -> NDArray[np.uint8]:
@@ -117,7 +117,7 @@ def _taken(picture: Floats, camera: Camera, chance: np.random.Generator) -> NDAr
     y, x = np.mgrid[:rows, :columns].astype(np.float32)
     far = np.hypot(x - (columns - 1) / 2, y - (rows - 1) / 2) / (columns / 2)  # a circle that reaches the picture's narrow sides
     dark = 1 - camera.vignette * np.clip((far - 0.88) / 0.14, 0, 1) ** 1.5
-    lit = picture * dark[..., None] * np.float32(camera.light) * np.float32(chance.uniform(0.9, 1.08))
+    lit = picture * dark[..., None] * np.array(camera.light, np.float32) * np.float32(chance.uniform(0.9, 1.08))
     sharp = cv2.GaussianBlur(lit, (0, 0), 0.6)
     noisy = sharp + camera.noise * chance.standard_normal(picture.shape, dtype=np.float32)
     return np.asarray(np.rint(np.clip(noisy, 0, 1) * 255), np.uint8)

@@ -49,15 +49,15 @@ def _with_opacities(thorax: Thorax, contrast: float, chance: np.random.Generator
     """One to three patches in which fluid takes the place of air; each has its middle where there is much lung."""
     lung, per_cm = thorax.lung, thorax.per_cm
     filled = np.zeros_like(lung)
-    where = np.flatnonzero(lung > 0.55 * lung.max())
+    where = np.flatnonzero(lung > 0.65 * lung.max())
     places = []
     for _ in range(int(chance.choice([1, 2, 3], p=[0.5, 0.3, 0.2]))):
         y, x = np.unravel_index(int(where[chance.integers(len(where))]), lung.shape)
-        axes = np.sort(chance.uniform(2.3, 4.3, 2))[::-1] * per_cm
-        strength = float(min(1.0, contrast * chance.uniform(0.55, 0.85)))
+        axes = np.sort(chance.uniform(3.2, 5.4, 2))[::-1] * per_cm
+        strength = float(min(1.0, contrast * chance.uniform(0.7, 1.0)))
         place = Place("opacity", float(x), float(y), float(axes[0]), float(axes[1]), float(chance.uniform(0, 180)), strength)
-        mottled = 0.7 + 0.3 * clouds(chance, (lung.shape[0], lung.shape[1]), 1.3 * per_cm)
-        filled = np.maximum(filled, strength * mottled * np.sqrt(np.clip(1 - place.radius2(lung.shape), 0, 1)))
+        mottled = 0.55 + 0.75 * clouds(chance, (lung.shape[0], lung.shape[1]), 1.2 * per_cm)
+        filled = np.maximum(filled, strength * np.clip(mottled * np.clip(1 - place.radius2(lung.shape), 0, 1), 0, 1))
         places.append(place)
     return np.asarray(thorax.attenuation() + (SOFT - LUNG) * filled * lung, np.float32), tuple(places)
 
@@ -70,6 +70,7 @@ def _developed(attenuation: Floats, healthy: Floats, room: XrayRoom, per_cm: flo
     dense = -np.log(np.maximum(cv2.GaussianBlur(noisy, (0, 0), 0.55), 1e-4))
     patient = -np.log(clean)[healthy > 0.3]
     low, high = np.percentile(patient, [3, 99])
+    low -= 0.12 * (high - low)  # the lungs are dark, but not black
     grey = (dense - low) / (high - low)
     return np.asarray(np.where(grey > 0, np.maximum(grey, 0) ** room.latitude, grey), np.float32)
 
@@ -84,12 +85,12 @@ def _with_scatter(primary: Floats, room: XrayRoom, per_cm: float) -> Floats:
 def _framed(shown: Floats, room: XrayRoom, case: Case, chance: np.random.Generator) -> Floats:
     """Letters, and the black of the collimator's blades."""
     rows, columns = shown.shape
-    top, bottom, left, right = (int(chance.uniform(*room.collimation) * rows) for _ in range(4))
+    top, bottom, left, right = (1 + int(chance.uniform(*room.collimation) * rows) for _ in range(4))
     unit = rows / 192
-    across, down = (0.87, 0.17) if room.side == "L" else (0.06, 0.93)
+    across, down = (0.87, 0.17) if room.side == "L" else (0.10, 0.90)
     shown = _lettered(shown, room.side, across, down, 0.62 * unit)
     if case.view == "AP" and room.side == "R":
-        shown = _lettered(shown, "AP PORTABLE", 0.40, 0.965, 0.30 * unit)
+        shown = _lettered(shown, "AP PORTABLE", 0.56, 0.11, 0.28 * unit)
     if case.marker:
         shown = _lettered(shown, "+", 0.10, 0.14, 0.7 * unit)
     inside = np.zeros_like(shown)

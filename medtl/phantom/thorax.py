@@ -103,7 +103,7 @@ def project(anatomy: Anatomy, pose: Pose, shape: tuple[int, int], chance: np.ran
     lung = np.minimum(_lungs(x, y, anatomy, pose), 0.85 * body)
     heart = _heart(x, y, anatomy, pose)
     lung = np.maximum(lung - heart, 0) * (1 - 0.35 * _vessels(x.shape, pose, anatomy, per_cm, chance))
-    bubble = 3.0 * _ball((x - 6.0) / 2.6, (y - anatomy.dome - 2.4 + pose.breath) / 1.1)  # gas in the stomach
+    bubble = 3.0 * _ball((x - 7.0) / 2.3, (y - anatomy.dome - 3.0 + pose.breath) / 1.2)  # gas in the stomach
     lung = lung + np.where(y > anatomy.dome - pose.breath, bubble, 0) * (body > 8)
     bone = anatomy.bone * (_ribs(x, y, anatomy, cage) + _spine(x, y) + _shoulders(x, y, pose)) * (body > 0)
     return Thorax(body, np.asarray(lung, np.float32), np.asarray(bone, np.float32), per_cm)
@@ -131,8 +131,8 @@ def _step(distance: Floats, soft: float) -> Floats:
 def _body(x: Floats, y: Floats, anatomy: Anatomy) -> Floats:
     """Neck, shoulders, trunk, breasts; the arms hang beside."""
     trunk, shoulder = anatomy.width + 1.8, anatomy.width + 5.5
-    half = 5.8 + (shoulder - 5.8) * _step(y + 14.8 - 0.0 * x, 4.5) - (shoulder - trunk) * _step(y + 7.5, 3.0)
-    depth = 11 + (anatomy.depth - 11) * _step(y + 9, 7.0)
+    half = 5.8 + (shoulder - 5.8) * _step(y + 14.8, 4.5) - (shoulder - trunk) * _step(y + 7.5, 3.0)
+    depth = 13 + (anatomy.depth - 13) * _step(y + 9, 7.0)
     body = depth * _ball(x / half, np.zeros_like(y), 2.6)
     breast = anatomy.breasts * _ball((np.abs(x) - 0.52 * anatomy.width) / 6.2, (y - 3.8) / 5.6)
     return np.asarray(body + breast * (body > 0), np.float32)
@@ -173,7 +173,7 @@ def _heart(x: Floats, y: Floats, anatomy: Anatomy, pose: Pose) -> Floats:
     arch = 6 * _ball((x - 1.9) / (1.9 * anatomy.aorta), (y + 6.3) / (1.8 * anatomy.aorta))
     trunk = 6 * _ball((x - 2.2) / 1.9, (y + 2.4) / 2.9)
     descending = 3 * _ball((x - 1.2) / (1.5 * anatomy.aorta), np.zeros_like(y)) * _step(y + 6, 2.0)
-    return np.maximum.reduce([ventricle, atrium, arch, trunk, descending])
+    return np.asarray(np.maximum.reduce([ventricle, atrium, arch, trunk, descending]), np.float32)
 
 
 def _ribs(x: Floats, y: Floats, anatomy: Anatomy, cage: Floats) -> Floats:
@@ -186,7 +186,7 @@ def _ribs(x: Floats, y: Floats, anatomy: Anatomy, cage: Floats) -> Floats:
     inside = (share < 1) & (y > -14)
     back = _bands(behind, anatomy.ribs, 0.62, 10) * np.clip((far - 1.6) / 1.5, 0, 1)
     fore = 0.6 * _bands(front, anatomy.ribs, 0.72, 7) * np.clip((far - 5.0) / 2.0, 0, 1)
-    return np.asarray(0.62 * edge * (back + fore) * inside, np.float32)
+    return np.asarray(0.95 * edge * (back + fore) * inside, np.float32)
 
 
 def _bands(distance: Floats, period: float, half: float, number: int) -> Floats:
@@ -200,15 +200,15 @@ def _bands(distance: Floats, period: float, half: float, number: int) -> Floats:
 def _spine(x: Floats, y: Floats) -> Floats:
     """Vertebral bodies with discs between, wider downward."""
     half = 1.55 + 0.012 * (y + 18)
-    bodies = 0.72 + 0.28 * np.tanh(3 * np.cos(2 * np.pi * y / 2.45) + 1.5)
-    return np.asarray(2.1 * bodies * _ball(x / half, np.zeros_like(y), 3.0), np.float32)
+    bodies = 0.85 + 0.15 * np.tanh(3 * np.cos(2 * np.pi * y / 2.45) + 1.5)
+    return np.asarray(1.5 * bodies * _ball(x / half, np.zeros_like(y), 3.0), np.float32)
 
 
 def _shoulders(x: Floats, y: Floats, pose: Pose) -> Floats:
     """Clavicles, scapulae, heads of the humeri."""
     far = np.abs(x)
     line = -10.4 - 0.24 * (far - 1.6) + 0.55 * np.sin((far - 1.6) * 0.5)
-    clavicle = 0.8 * _ball((y - line) / 0.62, np.zeros_like(x)) * _step(far - 1.5, 0.6) * _step(15.2 - far, 0.6)
+    clavicle = 1.2 * _ball((y - line) / 0.62, np.zeros_like(x)) * _step(far - 1.5, 0.6) * _step(15.2 - far, 0.6)
     out = 12.6 if pose.supine else 14.6
     u, v = (far - out) + 0.18 * (y + 5), (y + 5.5)
     scapula = 0.42 * _ball(u / 2.6, v / 5.8, 2.5) + 0.35 * _ball((u + 2.1) / 0.35, v / 5.6)
@@ -229,4 +229,4 @@ def _vessels(shape: tuple[int, ...], pose: Pose, anatomy: Anatomy, per_cm: float
                 points = np.rint((np.stack([place, end]) + middle) * per_cm * 8).astype(np.int32)
                 cv2.polylines(canvas, [points], False, 255 * min(1, thick * 3), max(1, round(thick * per_cm)), cv2.LINE_AA, 3)
                 place = end
-    return cv2.GaussianBlur(canvas.astype(np.float32) / 255, (0, 0), max(0.6, 0.12 * per_cm))
+    return np.asarray(cv2.GaussianBlur(canvas.astype(np.float32) / 255, (0, 0), max(0.6, 0.12 * per_cm)), np.float32)
