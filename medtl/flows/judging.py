@@ -55,7 +55,7 @@ def judge(model: Model, rows: pd.DataFrame, store: Store, positions: NDArray[np.
 
 def answered_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """Records as a predictions table takes them; without the kept columns, for `view` (PA, AP) there is not the `view` of predictions."""
-    return rows[COLUMNS].rename(columns={"label": "truth"})
+    return rows[[column for column in (*COLUMNS, "member") if column in rows.columns]].rename(columns={"label": "truth"})
 
 
 def unit_of(rows: pd.DataFrame) -> str:
