@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from medtl.estimates import estimate
+from medtl.estimates import estimate, number
 
 LIMITS = """\
 - Research use only: no medical device, not for diagnosis; it has been judged only on the images named above.
@@ -77,12 +77,12 @@ def _training(package: Mapping[str, Any]) -> str:
     sources = {_source(member.get("provenance", {})) for member in package["weights"]}
     lines.append(f"- pretrained weights: {', '.join(sorted(sources))}")
     histories = training.get("history", [])
-    for number, history in enumerate(histories, start=1):
+    for place, history in enumerate(histories, start=1):
         steps = [
             f"{_plain(step)} ({_counts(facts)})" for step, facts in history.items() if step != "weights" and isinstance(facts, Mapping)
         ]
         if steps:
-            lines.append(f"- training{f' of network {number}' if len(histories) > 1 else ''}: {', '.join(steps)}")
+            lines.append(f"- training{f' of network {place}' if len(histories) > 1 else ''}: {', '.join(steps)}")
     return "\n".join(lines)
 
 
@@ -96,7 +96,12 @@ def _counts(facts: Mapping[str, Any]) -> str:
 def _number(value: float | str) -> str:
     if isinstance(value, str):
         return _plain(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else _digits(value)
+
+
+def _digits(value: float) -> str:
+    """Four significant digits, as long as they do not make a 1 of what is less."""
+    return number(value) if value < 1 and f"{value:.4g}" == "1" else f"{value:.4g}"
 
 
 def _source(provenance: Mapping[str, Any]) -> str:
@@ -131,7 +136,8 @@ def _split(name: str, split: Mapping[str, Any]) -> str:
 
 def _decision(package: Mapping[str, Any]) -> str:
     point, calibration = package["operating_point"], package["calibration"]
-    how = f"Calibrated with temperature {calibration['temperature']:.3g}; fitted on {point['n']} {_plain(point['split'])} images."
+    views = "" if package.get("flips", "none") == "none" else "An answer is the mean over the image and its mirror images. "
+    how = f"{views}Calibrated with temperature {calibration['temperature']:.3g}; fitted on {point['n']} {_plain(point['split'])} images."
     if point["threshold"] is None:
         return f"The class of the largest probability. {how}"
-    return f"Positive from a probability of {point['threshold']:.4g} on (rule: {_plain(point['rule'])}). {how}"
+    return f"Positive from a probability of {_digits(point['threshold'])} on (rule: {_plain(point['rule'])}). {how}"

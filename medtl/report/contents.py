@@ -11,7 +11,7 @@ import pandas as pd
 from medtl import records
 from medtl.contracts import Task
 from medtl.report.figures.learning import Log
-from medtl.report.judged import headline_split
+from medtl.report.judged import judged_splits
 
 Key = tuple[str, int]
 """`(image, frame)`."""
@@ -56,7 +56,7 @@ class Contents:
     @property
     def split(self) -> str:
         """The split that the report leads with."""
-        return headline_split(self.metrics)
+        return judged_splits(self.metrics)[0]
 
     @property
     def entry(self) -> Mapping[str, Any]:

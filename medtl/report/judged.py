@@ -16,10 +16,12 @@ BY_WEIGHT = (EXTERNAL, TEST, VALIDATION)
 """Splits that say something about images the model did not learn from, the weightiest first."""
 
 
-def headline_split(metrics: Mapping[str, Any]) -> str:
-    """The weightiest split of a metrics.json, which its report leads with."""
-    names: list[str] = [*BY_WEIGHT, *metrics["splits"]]
-    return next(split for split in names if split in metrics["splits"])
+def judged_splits(metrics: Mapping[str, Any]) -> list[str]:
+    """The splits of a metrics.json that hold images, the weightiest first. Raises MedtlError where none does."""
+    found = [split for split in BY_WEIGHT if metrics["splits"].get(split, {}).get("n")]
+    if not found:
+        raise MedtlError("nothing was judged yet, so there is nothing to report")
+    return found
 
 
 def judged(predictions: pd.DataFrame, split: str | None = None) -> pd.DataFrame:

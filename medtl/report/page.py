@@ -18,7 +18,7 @@ from medtl.report import frequencies, mistakes, population, reproduction, result
 from medtl.report.contents import Contents
 from medtl.report.figures import agreement, learning, ranking
 from medtl.report.figures.style import Plot, svg
-from medtl.report.judged import BY_WEIGHT
+from medtl.report.judged import judged_splits
 from medtl.report.table import Table
 
 FILE, TABLES = "report.html", "report"
@@ -90,7 +90,7 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
 
 def _results(contents: Contents, parts: list[Table]) -> Iterator[SplitResults]:
     """Every split, the weightiest first; domains and subgroups stand in that one."""
-    for name in [split for split in BY_WEIGHT if split in contents.metrics["splits"]]:
+    for name in judged_splits(contents.metrics):
         entry = contents.metrics["splits"][name]
         tables = [results.headline(entry, name), results.per_class(entry, name)]
         own = parts if name == contents.split else []

@@ -24,7 +24,5 @@ def identity(contents: Contents) -> list[Fact]:
 def libraries(contents: Contents) -> list[Fact]:
     """What it ran on: Python, platform, versions of the libraries."""
     environment = contents.environment
-    if not environment:
-        return []
-    versions = {"python": environment["python"], **environment["libraries"]}
-    return [("platform", environment["platform"]), *((name, version or "not installed") for name, version in versions.items())]
+    versions = {**{name: environment[name] for name in ("platform", "python") if name in environment}, **environment.get("libraries", {})}
+    return [(name, version or "not installed") for name, version in versions.items()]

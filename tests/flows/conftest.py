@@ -34,6 +34,13 @@ from medtl.records import KEY
 MakeRun = Callable[..., Path]
 
 
+@pytest.fixture(autouse=True)
+def without_reports(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports have tests of their own; a second of drawing at the end of each training and evaluation would be most of the others' time."""
+    if request.path.name != "test_report.py":
+        monkeypatch.setattr("medtl.flows.report.said", lambda *_: None)
+
+
 @pytest.fixture(scope="session")
 def write_image() -> Callable[[Path, int], None]:
     """`write_image(path, seed)`: a PNG of noise."""

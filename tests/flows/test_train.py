@@ -64,7 +64,7 @@ def _rule(folder: Path) -> dict:
 
 
 def test_a_run_folder_is_complete(run: Path) -> None:
-    tables = {"records.csv", "measurements.csv", "predictions.csv", "metrics.json"}
+    tables = {"records.csv", "measurements.csv", "predictions.csv", "metrics.json", "report.html"}
     assert {path.name for path in run.iterdir()} >= tables | {"experiment.yaml", "environment.json", "log.jsonl", "checkpoints", "model"}
     rows, judged = records.read(run / "records.csv"), predictions.read(run / "predictions.csv")
     assert len(rows) == 60

@@ -92,3 +92,16 @@ def test_an_estimate_without_interval_says_why():
     assert card.estimate({"value": 1.0, "low": None, "high": None, "reason": "one group only"}) == "1.000 (one group only)"
     assert card.estimate({"value": 0.5, "low": None, "high": None}) == "0.500"
     assert card.estimate(None) == "n/a (not measured)"
+
+
+def test_what_is_almost_one_is_not_called_one(package, metrics):
+    package["operating_point"]["threshold"] = 0.99998
+    metrics["splits"]["test"]["auroc"] = {"value": 0.99962, "low": 0.9, "high": 0.99999}
+    text = card.text(package, metrics)
+    assert r"from a probability of \>0.9999 on" in text or "from a probability of >0.9999 on" in text
+    assert r"AUROC: 0.9996 (0.900 to \>0.9999)" in text
+
+
+def test_a_model_of_made_images_is_called_synthetic(package, metrics):
+    assert "SYNTHETIC IMAGES" in card.text({**package, "synthetic": True}, metrics)
+    assert "SYNTHETIC" not in card.text(package, metrics)

@@ -47,7 +47,7 @@ def calibration(predictions: pd.DataFrame, task: Task, split: str | None = None)
             upper.plot([each.probability] * 2, [each.low, each.high], color=style.BLUE, linewidth=1, alpha=0.55)
     upper.plot(x, y, color=style.BLUE, linewidth=0.8)
     upper.scatter(x, y, s=[6 + 60 * each.images / len(cases.truth) for each in found], color=style.BLUE, zorder=3)
-    event = f"of {cases.classes[cases.positive]}" if cases.positive is not None else "of being right"
+    event = f"of {style.short(cases.classes[cases.positive])}" if cases.positive is not None else "of being right"
     upper.set(ylim=(-0.02, 1.02), xlim=(-0.01, 1.01), ylabel=f"observed share {event}")
     upper.grid(color=style.PALE, linewidth=0.4, alpha=0.6)
     upper.set_title(f"Calibration ({said})")
@@ -86,7 +86,8 @@ def confusion(predictions: pd.DataFrame, task: Task, split: str | None = None) -
     """Rows = truth, columns = predicted: counts, coloured by the share of the row; a last column for images that could not be read."""
     cases, said = cases_of(predictions, task, split)
     table, unread = counting.confusion(cases.truth, cases.predicted, len(cases.classes))
-    columns = list(cases.classes)
+    names = [style.short(name, 20) for name in cases.classes]
+    columns = names
     if unread.any():
         table, columns = np.column_stack([table, unread]), [*columns, "not read"]
     side = 1.6 + 0.5 * len(cases.classes)
@@ -102,7 +103,7 @@ def confusion(predictions: pd.DataFrame, task: Task, split: str | None = None) -
             axes.text(column, row + 0.22, percent(shares[row, column], 0), ha="center", va="center", color=colour, fontsize=6.5)
     tilted = len(columns) > 3 or max(map(len, columns)) > 14
     axes.set_xticks(range(len(columns)), columns, rotation=35 if tilted else 0, ha="right" if tilted else "center", rotation_mode="anchor")
-    axes.set_yticks(range(len(cases.classes)), list(cases.classes))
+    axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="predicted", ylabel="truth")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

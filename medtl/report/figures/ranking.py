@@ -72,7 +72,7 @@ def _sides(cases: Cases) -> Iterator[tuple[int, str, Mask, NDArray[np.float64]]]
     for place, index in enumerate(judged):
         positive = np.asarray(truth == index)
         if positive.any() and not positive.all():
-            yield place, cases.classes[index], positive, p[:, index]
+            yield place, style.short(cases.classes[index]), positive, p[:, index]
 
 
 def _dot(axes: Axes, cases: Cases, place: Callable[[Mask, Mask, Mask], tuple[float, float]]) -> None:

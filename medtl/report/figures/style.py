@@ -75,6 +75,11 @@ def line_of(index: int) -> dict[str, Any]:
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": LINES[index // len(COLOURS) % len(LINES)]}
 
 
+def short(name: str, most: int = 26) -> str:
+    """A class name that leaves room for the plot."""
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
 @in_style
 def svg(figure: Figure, name: str) -> str:
     """The figure as an `<svg>` element to stand inside a page: text as text, the same bytes every time.

@@ -1,0 +1,179 @@
+"""The plots show what the tables say: areas, points, counts and curves against independent references."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import auc, confusion_matrix
+
+from medtl import plots
+from medtl.contracts import Task
+from medtl.errors import MedtlError
+from medtl.evaluation.summary import summarize
+from medtl.report.figures.agreement import reliability
+from medtl.report.figures.learning import epochs
+from medtl.report.figures.style import svg
+from medtl.report.judged import cases_of, judged
+
+TASK = Task(classes={"well": (), "ill": ()})
+THREE = Task(classes={"a": (), "b": (), "c": ()})
+
+
+def curves_of(plot) -> list[np.ndarray]:
+    """The drawn lines of many points."""
+    return [line.get_xydata() for line in plot.axes[0].lines if len(line.get_xydata()) > 2]
+
+
+def texts_of(plot) -> str:
+    return re.sub(r"<[^>]+>", "\n", svg(plot, "x"))
+
+
+@pytest.mark.parametrize("task", [TASK, THREE])
+def test_the_area_under_the_drawn_roc_curves_is_the_auroc_of_the_metrics(make_table, task):
+    table = make_table(task.names)
+    areas = [auc(*curve.T) for curve in curves_of(plots.roc(table, task))]
+    assert len(areas) == (1 if task is TASK else 3)
+    assert np.mean(areas) == pytest.approx(summarize(table, task, resamples=20)["auroc"]["value"])
+
+
+def test_the_average_precision_in_the_legend_is_the_auprc_of_the_metrics(make_table):
+    table = make_table()
+    value = summarize(table, TASK, resamples=20)["auprc"]["value"]
+    prevalence = (table["truth"] == "ill").mean()
+    assert f"{value:.3f} ill ({100 * prevalence:.1f} %)" in texts_of(plots.pr(table, TASK))
+
+
+def test_the_dot_stands_where_the_stored_rule_works(make_table):
+    table = make_table()
+    table["predicted"] = np.where(table["p_ill"] >= 0.3, "ill", "well")
+    dot = next(line for line in plots.roc(table, TASK).axes[0].lines if line.get_marker() == "o")
+    matrix = confusion_matrix(table["truth"], table["predicted"], labels=["well", "ill"])
+    expected = (matrix[0, 1] / matrix[0].sum(), matrix[1, 1] / matrix[1].sum())
+    assert dot.get_xydata()[0] == pytest.approx(expected)
+
+
+def test_reliability_is_scikit_learns_with_intervals_around(make_table):
+    table = make_table(n=400)
+    found = reliability(cases_of(table, TASK)[0])
+    observed, predicted = calibration_curve(table["truth"] == "ill", table["p_ill"], n_bins=10)
+    assert [each.observed for each in found] == pytest.approx(observed)
+    assert [each.probability for each in found] == pytest.approx(predicted)
+    assert sum(each.images for each in found) == 400
+    assert all(each.low <= each.observed <= each.high for each in found)
+
+
+def test_the_confusion_matrix_shows_every_count_and_what_could_not_be_read(make_table):
+    table = make_table(THREE.names)
+    unread = table.index[table["truth"] == "b"][:2]
+    table.loc[unread, ["p_a", "p_b", "p_c"]] = np.nan
+    table.loc[unread, "predicted"] = ""
+    said = texts_of(plots.confusion(table, THREE))
+    read = table.drop(unread)
+    for count in confusion_matrix(read["truth"], read["predicted"]).ravel():
+        assert re.search(rf"(?m)^{count}$", said)
+    assert "not read" in said
+
+
+def test_a_figure_is_of_one_split_and_says_which(make_table):
+    table = pd.concat([make_table(n=40, split="validation"), make_table(n=20, split="test")])
+    assert "ROC (test, 20 images)" in texts_of(plots.roc(table, TASK))
+    assert "ROC (validation, 40 images)" in texts_of(plots.roc(table, TASK, "validation"))
+    with pytest.raises(MedtlError, match="no judged image of the split 'external'; there are: test, validation"):
+        plots.roc(table, TASK, "external")
+
+
+def test_over_folds_the_out_of_fold_rows_are_drawn_together_and_repeats_stay_cases(make_table):
+    folds = [make_table(n=30, split="validation", fold=str(k)) for k in range(3)]  # the same images in every fold
+    rows = judged(pd.concat(folds, ignore_index=True))
+    assert len(rows) == 90
+    assert summarize(rows, TASK, resamples=20)["groups"] == 15
+
+
+def test_stress_views_and_unknown_truths_are_left_out(make_table):
+    table = make_table()
+    other = table.assign(view="darker")
+    unknown = table.assign(truth="", image="x" + table["image"])
+    assert judged(pd.concat([table, other, unknown])).equals(judged(table))
+
+
+def event(epoch: int, score: float) -> dict:
+    return {"event": "epoch", "epoch": epoch, "loss": 1 / epoch, "validation_auroc": score, "rate": 1e-3, "seconds": 2.0}
+
+
+def test_curves_have_a_line_per_fold_and_mark_the_best_epoch():
+    logs = {
+        "1": [{"event": "probe", "scores": {"1.0": 0.7, "0.1": 0.75}}, event(1, 0.8), event(2, 0.9), event(3, 0.85)],
+        "2": [event(1, 0.6), event(2, 0.65)],
+    }
+    left, right = plots.curves(logs).axes
+    assert [line.get_ydata().tolist() for line in left.lines] == [[1, 1 / 2, 1 / 3], [1, 1 / 2]]
+    dots = [line.get_xydata().tolist() for line in right.lines if line.get_marker() == "o"]
+    assert dots == [[[2, 0.9]], [[2, 0.65]]]
+    assert 0.75 in [line.get_ydata()[0] for line in right.lines]  # the probe that was chosen
+    assert [text.get_text() for text in left.get_legend().get_texts()] == ["1", "2"]
+
+
+def test_an_epoch_done_again_after_a_resume_counts_once(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text("\n".join(json.dumps(each) for each in (event(1, 0.5), event(2, 0.6), event(2, 0.7))) + '\n{"event": "ep')
+    table = epochs(plots.read_log(path))
+    assert table["epoch"].tolist() == [1, 2]
+    assert table["score"].tolist() == [0.5, 0.7]
+
+
+def test_a_log_without_training_is_refused_in_a_sentence(tmp_path):
+    with pytest.raises(MedtlError, match="neither epochs nor a linear probe"):
+        plots.curves([{"event": "images"}])
+    with pytest.raises(MedtlError, match="is not there"):
+        plots.read_log(tmp_path / "log.jsonl")
+
+
+def test_a_linear_probe_alone_has_no_epochs_and_its_score_is_drawn():
+    left, right = plots.curves([{"event": "probe", "scores": {"1.0": 0.7}}]).axes
+    assert not left.lines
+    assert right.lines[0].get_ydata()[0] == 0.7
+
+
+def test_names_are_drawn_letter_by_letter_and_escaped(make_table):
+    names = (r"$\frac{1}$", "_hidden", "<b>&")
+    table = make_table(names, n=90)
+    task = Task(classes=dict.fromkeys(names, ()))
+    drawn = svg(plots.roc(table, task), "roc") + svg(plots.confusion(table, task), "confusion")
+    for shown in (r"$\frac{1}$", "_hidden", "&lt;b&gt;&amp;"):
+        assert drawn.count(shown) >= 2
+    assert "<b>" not in drawn
+
+
+def test_svg_is_the_same_every_time_and_figures_share_a_page_without_sharing_ids(make_table):
+    table = make_table()
+    first, again = (svg(plots.roc(table, TASK), "a") for _ in range(2))
+    assert first == again
+    other = svg(plots.roc(table, TASK), "b")
+    ids = [set(re.findall(r'\bid="([^"]+)"', each)) for each in (first, other)]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+    assert set(re.findall(r"(?:href=\"#|url\(#)([^\")]+)", first)) <= ids[0]
+    assert "<style" not in first
+    assert "<metadata" not in first
+
+
+def test_plots_leave_matplotlib_as_it_was_and_need_neither_pyplot_nor_torch(make_table, tmp_path):
+    make_table().to_pickle(tmp_path / "t.pkl")
+    program = """if True:
+        import sys, pandas, matplotlib
+        before = dict(matplotlib.rcParams)
+        import medtl
+        from medtl.contracts import Task
+        figure = medtl.plots.roc(pandas.read_pickle(sys.argv[1]), Task(classes={"well": (), "ill": ()}))
+        assert "<svg" in figure._repr_svg_()
+        assert dict(matplotlib.rcParams) == before
+        assert not {"torch", "monai", "matplotlib.pyplot"} & set(sys.modules)
+    """
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "t.pkl")], check=True)
