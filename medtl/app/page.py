@@ -38,14 +38,14 @@ def build(models: Sequence[Path | str], desk: Desk | None = None) -> gr.Blocks:
     with gr.Blocks(title="medtl", analytics_enabled=False, delete_cache=(60, 300)) as page:
         gr.HTML(f'<header class="medtl-head"><h1>medtl</h1><p>{words.RESEARCH_ONLY}</p></header>')
         with gr.Row(equal_height=False):
-            with gr.Column(scale=6, min_width=320):
+            with gr.Column(scale=6, min_width=280):
                 label = gr.Dropdown(desk.labels, value=desk.labels[0], label="Model", filterable=False, interactive=True)
                 upload = _in_place(gr.File(label=_CHOOSE, height=150, elem_id="medtl-upload"))
                 number = gr.Number(label="Image in the file", precision=0, minimum=1, visible=False)
                 shown = gr.HTML(elem_id="medtl-shown")
                 layer = gr.Dropdown([], label="Saliency: where the image speaks for", visible=False, filterable=False, interactive=True)
                 opacity = gr.Slider(0, 1, value=0.6, step=0.05, label="Saliency", visible=False, buttons=[])
-            with gr.Column(scale=7, min_width=320):
+            with gr.Column(scale=7, min_width=280):
                 said = gr.HTML(markup.waiting(_FIRST), elem_id="medtl-said")
                 about = gr.HTML(elem_id="medtl-about")
         outputs = [shown, said, about, upload, number, opacity, layer]

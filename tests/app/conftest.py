@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Callable
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import nibabel
@@ -22,6 +28,7 @@ from medtl.experiment.schema import Experiment
 from medtl.model.package import save
 from medtl.module.classifier import Classifier
 
+ROOT = Path(__file__).parents[2]
 MakePackage = Callable[..., Path]
 NAME = "ZZCANARY"
 """In every file name and header: what must be found nowhere afterwards."""
@@ -131,3 +138,42 @@ def _dicom(path: Path, stored: np.ndarray, **elements: Any) -> None:
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.save_as(path, enforce_file_format=True)
+
+
+class Page(NamedTuple):
+    address: str
+    folder: Path
+    """Where its private folder lies."""
+    log: Path
+
+    def left(self) -> list[str]:
+        """Uploads, and what was made of them, that are still on disk."""
+        return [path.name for path in self.folder.rglob("*") if not path.is_dir() or not path.name.startswith(("medtl-page-", "vibe_"))]
+
+
+@contextlib.contextmanager
+def _served(place: Path, *models: Path) -> Iterator[Page]:
+    """`python app.py MODEL …` with a temporary folder of its own, ended by SIGTERM."""
+    (place / "tmp").mkdir()
+    environment = {**os.environ, "TMPDIR": str(place / "tmp"), "HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+    with (place / "log").open("wb") as log:
+        command = [sys.executable, str(ROOT / "app.py"), *map(str, models), "--no-browser"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment, text=True)
+        assert process.stdout is not None
+        try:
+            said = process.stdout.readline()
+            address = re.search(r"http://127\.0\.0\.1:\d+", said)
+            assert address, said + (place / "log").read_text()
+            yield Page(address[0], place / "tmp", place / "log")
+        finally:
+            process.send_signal(signal.SIGTERM)
+            last = process.communicate(timeout=60)[0]
+    assert process.returncode == 0
+    assert "nothing that was uploaded is left" in last
+    assert not any((place / "tmp").glob("medtl-page-*"))
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., contextlib.AbstractContextManager[Page]]:
+    """`with served(MODEL, …) as page`: see `_served`."""
+    return lambda *models: _served(tmp_path_factory.mktemp("page"), *models)

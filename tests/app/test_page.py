@@ -2,56 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import html
 import json
-import os
 import re
-import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import httpx
 import pytest
-
-ROOT = Path(__file__).parents[2]
-
-
-class Page(NamedTuple):
-    address: str
-    folder: Path
-    """Where its private folder lies."""
-    log: Path
-
-    def left(self) -> list[str]:
-        """Uploads, and what was made of them, that are still on disk."""
-        return [path.name for path in self.folder.rglob("*") if not path.is_dir() or not path.name.startswith(("medtl-page-", "vibe_"))]
-
-
-@contextlib.contextmanager
-def served(place: Path, *models: Path) -> Iterator[Page]:
-    """`python app.py MODEL …` with a temporary folder of its own, ended by SIGTERM."""
-    (place / "tmp").mkdir()
-    environment = {**os.environ, "TMPDIR": str(place / "tmp"), "HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
-    with (place / "log").open("wb") as log:
-        command = [sys.executable, str(ROOT / "app.py"), *map(str, models), "--no-browser"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment, text=True)
-        assert process.stdout is not None
-        try:
-            said = process.stdout.readline()
-            address = re.search(r"http://127\.0\.0\.1:\d+", said)
-            assert address, said + (place / "log").read_text()
-            yield Page(address[0], place / "tmp", place / "log")
-        finally:
-            process.send_signal(signal.SIGTERM)
-            last = process.communicate(timeout=60)[0]
-    assert process.returncode == 0
-    assert "nothing that was uploaded is left" in last
-    assert not any((place / "tmp").glob("medtl-page-*"))
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +22,12 @@ def models(package, tmp_path_factory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def page(models, tmp_path_factory) -> Iterator[Page]:
-    with served(tmp_path_factory.mktemp("page"), *models) as opened:
+def page(served, models) -> Iterator[Any]:
+    with served(*models) as opened:
         yield opened
 
 
-def ask(page: Page, file: Path, model: str = "lungs", number: int | None = None) -> tuple[str, str, str]:
+def ask(page: Any, file: Path, model: str = "lungs", number: int | None = None) -> tuple[str, str, str]:
     """Picture (HTML), answer and model (text)."""
     with httpx.Client(base_url=f"{page.address}/gradio_api", timeout=60, trust_env=False) as http:
         uploaded = http.post("/upload", files={"files": (file.name, file.read_bytes())}).json()[0]

@@ -1,0 +1,153 @@
+"""The page in headless Chromium, as a clinician uses it: with the mouse, with the keyboard alone, and on a narrow screen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.system
+
+KINDS = ["png", "jpeg", "tiff", "several", "npz", "nifti", "picture", "dicom", "frames"]
+NO_ANSWER = ["empty", "cut", "text"]
+
+
+def upload(tab: Any, file: Path) -> str:
+    """Choose a file; the answer's text."""
+    tab.evaluate("document.querySelector('#medtl-said .medtl-answer').dataset.old = 'yes'")
+    tab.set_input_files("#medtl-upload input[type=file]", str(file))
+    tab.wait_for_selector("#medtl-said .medtl-answer:not([data-old])")
+    return str(tab.inner_text("#medtl-said"))
+
+
+def choose(tab: Any, label: str, option: str) -> None:
+    tab.get_by_label(label).first.click()
+    tab.get_by_role("option", name=option, exact=True).click()
+
+
+def opacity(tab: Any) -> float:
+    return float(tab.evaluate("getComputedStyle(document.querySelector('img.heat:not([hidden])')).opacity"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("model", ["chest", "skin"])
+def test_each_kind_of_file_in_both_tasks(tab, keep, files, opened, model, kind):
+    page = tab()
+    if model != "chest":
+        choose(page, "Model", model)
+        page.wait_for_selector("text=Another model answers from here on")
+    said = upload(page, files[kind])
+    assert f"Answer of {model}" in said
+    assert ("threshold 40.0 %" in said) == (model == "chest")
+    sides = page.evaluate(
+        "[...document.querySelectorAll('.stack img:not([hidden])')].map(i => [i.naturalWidth / i.naturalHeight, i.clientWidth])"
+    )
+    assert len(sides) == 2
+    assert all(ratio == pytest.approx(1.5, abs=0.03) and width > 300 for ratio, width in sides)
+    assert page.locator(".medtl-model tbody tr").count() == (2 if model == "chest" else 7)
+    assert "Research use only" in page.inner_text("header")
+    assert opened.left() == []
+    keep(page, f"{model}-{kind}")
+
+
+@pytest.mark.parametrize("kind", NO_ANSWER)
+def test_a_file_that_is_no_image(tab, keep, files, opened, kind):
+    page = tab()
+    upload(page, files["png"])
+    said = upload(page, files[kind])
+    assert said.startswith("No answer")
+    assert page.locator(".stack").count() == 0  # the picture before is not left beside it
+    assert page.locator(".toast-wrap .error").count() == 0
+    assert opened.left() == []
+    keep(page, f"error-{kind}")
+
+
+def test_too_large_a_file_is_refused_and_gone(tab, keep, opened, tmp_path):
+    large = tmp_path / "large.dcm"
+    with large.open("wb") as file:
+        file.truncate((256 << 20) + 4096)
+    page = tab()
+    page.set_input_files("#medtl-upload input[type=file]", str(large))
+    page.wait_for_selector("text=/size|large|exceed/i")
+    keep(page, "error-large")
+    assert opened.left() == []
+
+
+def test_the_figures_follow_the_package(tab, keep, models):
+    path = models[0] / "metrics.json"
+    before = path.read_text()
+    page = tab()
+    assert "0.900" in page.inner_text(".medtl-model tbody")
+    keep(page, "figures-before")
+    try:
+        changed = json.loads(before)
+        changed["splits"]["test"]["per_class"]["pneumonia"]["precision"] = {"value": 0.123, "low": 0.1, "high": 0.2}
+        path.write_text(json.dumps(changed))
+        page.reload()
+        page.wait_for_selector("text=0.123")
+        assert "0.100 to 0.200" in page.inner_text(".medtl-model tbody")
+        keep(page, "figures-after")
+    finally:
+        path.write_text(before)
+
+
+def test_the_saliency_fades_and_changes_class(tab, keep, files):
+    page = tab()
+    choose(page, "Model", "skin")
+    page.wait_for_selector("text=Another model answers from here on")
+    upload(page, files["png"])
+    assert opacity(page) == pytest.approx(0.6)
+    slider = page.locator("input[type=range]")
+    slider.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    page.wait_for_function("Math.abs(getComputedStyle(document.querySelector('img.heat:not([hidden])')).opacity - 0.4) < 0.01")
+    choose(page, "Saliency: where the image speaks for", "vascular")
+    page.wait_for_selector("img.heat[data-class=vascular]:not([hidden])")
+    assert page.locator("img.heat:not([hidden])").count() == 1
+    assert opacity(page) == pytest.approx(0.4)
+    keep(page, "saliency-vascular")
+
+
+def test_with_the_keyboard_alone(tab, keep, files):
+    page = tab()
+    seen = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.tagName"))
+        if page.evaluate("!!document.activeElement.closest('#medtl-upload')"):
+            break
+    else:
+        pytest.fail(f"Tab does not reach the upload: {seen}")
+    keep(page, "keyboard-focus")
+    page.wait_for_timeout(500)  # the list of models, which Tab opened on its way, closes
+    page.evaluate("document.querySelector('#medtl-said .medtl-answer').dataset.old = 'yes'")
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(str(files["png"]))
+    page.wait_for_selector("#medtl-said .medtl-answer:not([data-old])")
+    assert "Answer of chest" in page.inner_text("#medtl-said")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_on_a_narrow_screen(tab, keep, files, dark):
+    page = tab(width=360, dark=dark)
+    upload(page, files["dicom"])
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    keep(page, f"narrow-{'dark' if dark else 'light'}")
+
+
+def test_two_tabs_do_not_disturb_each_other(tab, files):
+    first, second = tab(), tab()
+    upload(first, files["png"])
+    upload(second, files["dicom"])
+    assert files["png"].name in first.inner_text("figcaption")
+    assert files["dicom"].name in second.inner_text("figcaption")
+
+
+def test_no_request_left_this_machine(tab, files, hosts, requests):
+    upload(tab(), files["png"])
+    assert len(requests) > 20
+    assert hosts() == {"127.0.0.1"}
