@@ -33,21 +33,33 @@ def test_temperature_and_intercept_are_found_again():
     assert sum(found.intercept) == pytest.approx(0, abs=1e-12)
 
 
-def test_binary_fit_is_unpenalised_logistic_regression_on_the_log_odds():
+def test_of_many_images_it_is_logistic_regression_on_the_log_odds():
     from sklearn.linear_model import LogisticRegression
 
     random = np.random.default_rng(1)
-    logits = random.normal(size=(500, 2)) * 3
+    logits = random.normal(size=(20000, 2)) * 3
     odds = logits[:, 1] - logits[:, 0]
-    truth = (random.random(500) < 1 / (1 + np.exp(-(0.4 * odds - 1)))).astype(int)
+    truth = (random.random(20000) < 1 / (1 + np.exp(-(0.4 * odds - 1)))).astype(int)
     reference = LogisticRegression(C=1e9, tol=1e-10).fit(odds[:, None], truth)
     assert fit(logits, truth).apply(logits)[:, 1] == pytest.approx(reference.predict_proba(odds[:, None])[:, 1], abs=2e-3)
 
 
 def test_hand_worked_intercept():
-    """Equal logits, 3 of 4 cases positive: the best p is 3/4, so b differs by log 3 (less a trace of ridge)."""
-    found = fit(np.zeros((4, 2)), [0, 1, 1, 1])
-    assert found.intercept[1] - found.intercept[0] == pytest.approx(math.log(3), abs=2e-3)
+    """Equal logits, 3 of 4 positive, intercepts -m/2 and m/2: the posterior's slope is sigmoid(m) - 3/4 + (m/2) / (4 · 0.25²), zero
+    at m = 0.1111; with 40,000 images the prior is nothing and m = log 3."""
+    few, many = (fit(np.zeros((4 * times, 2)), [0, 1, 1, 1] * times) for times in (1, 10000))
+    assert few.intercept[1] - few.intercept[0] == pytest.approx(0.1111, abs=1e-4)
+    assert many.intercept[1] - many.intercept[0] == pytest.approx(math.log(3), abs=2e-3)
+
+
+def test_a_few_separable_images_are_no_certainty():
+    """56 images that a network tells apart without a mistake; the next 2,000 it does not all: their loss must not explode."""
+    random = np.random.default_rng(5)
+    truth = random.integers(0, 2, 2056)
+    odds = np.where(truth == 1, 1.5, -1.5) + random.normal(size=2056)
+    few = np.flatnonzero((odds > 0) == truth)[:56]
+    found = fit(np.column_stack([-odds, odds])[few] / 2, truth[few])
+    assert log_loss(truth, found.apply(np.column_stack([-odds, odds]) / 2)) < 0.3
 
 
 @pytest.mark.parametrize("method", ["temperature", "temperature-intercept"])
