@@ -107,6 +107,20 @@ def evaluate(
 
 @app.command()
 @answers
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run's folder.")],
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run's images are now, if they were moved.")] = None,
+) -> None:
+    """Write a run's report again: report.html and report/*.csv.
+
+    Training and evaluation write it themselves."""
+    from medtl.flows.report import report
+
+    print(f"report: {report(run, data)}")
+
+
+@app.command()
+@answers
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model package, or a run's folder.")],
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Images, folders or zip files.")],
@@ -118,6 +132,27 @@ def predict(
     from medtl.flows.predict import predict
 
     predict(model, paths, out)
+
+
+@app.command()
+@answers
+def demo(
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Pretrained weights to start from; else the hub's, where it answers.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where all goes; else runs/demo/<time>.")] = None,
+    serve: Annotated[bool, typer.Option(help="Open the page in the end.")] = True,
+) -> None:
+    """Both tasks on made images, from nothing: trained, judged, reported, and the page opened.
+
+    Needs no data, no weights and no network."""
+    from medtl.flows.demo import demo
+
+    runs = demo(weights, out)
+    if serve:
+        from medtl.app.serve import serve as serve_page
+
+        serve_page([run.folder / "model" for run in runs])
 
 
 @app.command()
