@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset, dcmwrite
+from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
 
@@ -95,7 +95,7 @@ def _describe_pixels(dataset: Dataset, device: Device) -> None:
         dataset.DetectorType, dataset.ImageLaterality = "SCINTILLATOR", "U"
         dataset.AcquisitionContextSequence, dataset.AnatomicRegionSequence = [], []
     else:
-        dataset.CassetteOrientation, dataset.Laterality = "PORTRAIT", ""
+        dataset.Laterality = ""
 
 
 def _meta(device: Device, instance: UID) -> FileMetaDataset:
@@ -111,8 +111,6 @@ def _uid(kind: str, name: str) -> UID:
 
 def without_pixels(content: bytes) -> bytes:
     """The same file without its pixel data: what a broken transfer leaves."""
-    from pydicom import dcmread
-
     dataset = dcmread(io.BytesIO(content))
     del dataset.PixelData
     dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian

@@ -30,7 +30,8 @@ class Device:
     """BitsStored; 16 are allocated."""
     photometric: Literal["MONOCHROME1", "MONOCHROME2"]
     windowed: bool
-    """Stored values reach beyond what is shown, and WindowCenter and WindowWidth say what is; else minimum … maximum is shown."""
+    """Stored values reach beyond what is shown, and WindowCenter and WindowWidth say what is (a must for DX); else
+    minimum … maximum is shown."""
     syntax: UID
 
     @property
@@ -62,8 +63,8 @@ XRAY_ROOMS = {
         photons=6000, scatter=0.12, aspect=1.0, collimation=(0.0, 0.015), side="L", latitude=1.0,
         devices=(
             Device("a1", "DX", 12, "MONOCHROME2", True, ExplicitVRLittleEndian),
-            Device("a2", "DX", 16, "MONOCHROME2", False, JPEG2000Lossless),
-            Device("a3", "DX", 14, "MONOCHROME1", True, JPEGLSLossless),
+            Device("a2", "DX", 16, "MONOCHROME2", True, JPEG2000Lossless),
+            Device("a3", "CR", 14, "MONOCHROME1", False, JPEGLSLossless),
         ),
     ),
     "b": XrayRoom(
@@ -72,6 +73,7 @@ XRAY_ROOMS = {
             Device("b1", "CR", 10, "MONOCHROME1", True, RLELossless),
             Device("b2", "CR", 12, "MONOCHROME1", False, JPEGLSLossless),
             Device("b3", "CR", 10, "MONOCHROME2", False, ImplicitVRLittleEndian),
+            Device("b4", "DX", 12, "MONOCHROME1", True, JPEG2000Lossless),
         ),
     ),
 }  # fmt: skip

@@ -48,7 +48,7 @@ def photograph(case: Case, settings: PhantomSettings) -> Photograph:
     picture = picture + (painted.cover * (0.92 - 0.1 * tone))[..., None] * (painted.colour - picture)
     picture = _haired(picture, camera, chance)
     if case.marker:
-        picture = _inked(picture, chance)
+        picture = _inked(picture, stream(*own, case.name, "ink"))
     pixels = _taken(picture, camera, chance)
     return Photograph(pixels, _place(painted.cover, settings.contrast), look, camera.format)
 

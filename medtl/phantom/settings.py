@@ -44,7 +44,7 @@ class PhantomSettings(Settings):
     patients: Annotated[int, Field(ge=1, le=100_000)] = 200
     images: Annotated[int, Field(ge=1, le=20)] = 2
     """A patient has one to this many images (lesions: a patient has one or two lesions, each with one to this many)."""
-    size: Annotated[int, Field(ge=32, le=4096)] = 192
+    size: Annotated[int, Field(ge=48, le=4096)] = 192
     """Longer side, in pixels."""
     prevalence: Fraction = 0.5
     """Chest: share of the patients with opacities."""
