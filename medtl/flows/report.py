@@ -48,7 +48,7 @@ def report_outside(package: Path, done: Evaluation, rows: pd.DataFrame, measured
     from medtl.report.page import write_report
 
     opened = package_format.read(package)
-    looks = done.looks.sentence(done.split) if done.looks else ""
+    looks = done.looks.all_sentence() if done.looks else ""
     contents = Contents(
         task=done.task,
         metrics={"unit": done.unit, "looks": done.looks.by_this_model if done.looks else 0, "splits": {done.split: done.metrics}},

@@ -126,12 +126,20 @@ def _unanswered(entry: Mapping[str, Any]) -> Iterator[str]:
 def where_it_fails(contents: Contents, domains: list[Part], subgroups: list[Part]) -> list[str]:
     """Weakest class, commonest confusion, sure mistakes, weakest domain and subgroup: what was measured, and what was not."""
     return [
+        *_no_better_than_chance(contents.entry),
         *_weak_class(contents),
         *_commonest_confusion(contents.entry),
         *_sure_mistakes(contents),
         *(_weak_part(domains, contents, "domain") or _one_domain(contents)),
         *_weak_part(subgroups, contents, "subgroup"),
     ]
+
+
+def _no_better_than_chance(entry: Mapping[str, Any]) -> Iterator[str]:
+    """The first thing to know where it is so: the interval of AUROC reaches down to 0.5."""
+    low = entry["auroc"].get("low")
+    if low is not None and low <= 0.5:
+        yield f"No better than chance was shown: AUROC {estimate(entry['auroc'])}, and guessing has 0.5."
 
 
 def _weak_class(contents: Contents) -> Iterator[str]:

@@ -250,6 +250,15 @@ def test_the_weakest_part_is_named_with_what_chance_allows(make_contents):
     assert "Weakest domain of 2: south (balanced accuracy 0.000 (" in text
 
 
+def test_a_model_that_only_guesses_is_called_so(make_contents):
+    contents = make_contents()
+    metrics = copy.deepcopy(contents.metrics)
+    metrics["splits"]["test"]["auroc"] = {"value": 0.56, "low": 0.49, "high": 0.63}
+    words = "No better than chance was shown: AUROC 0.560 (0.490 to 0.630)"
+    assert words in page(dataclasses.replace(contents, metrics=metrics))[0]
+    assert "No better than chance" not in page(contents)[0]
+
+
 def test_table_one_describes_columns_by_what_they_hold(make_contents):
     contents = make_contents(splits=("test",))
     rows = contents.records.copy()
