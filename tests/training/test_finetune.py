@@ -80,3 +80,17 @@ def test_rate_rises_then_falls_to_zero():
     assert factors[9] == factors[10] == 1.0
     assert all(a > b for a, b in itertools.pairwise(factors[10:]))
     assert 0 < factors[-1] < 0.001
+
+
+def test_every_epoch_has_its_own_order_and_augmentation(classifier, data, experiment, tmp_path, monkeypatch):
+    seen = []
+
+    def spy(images, positions, settings, seed, epoch):
+        seen.append((epoch, *positions.tolist()))
+        return images
+
+    monkeypatch.setattr("medtl.datamodule.augment", spy)
+    _fit(classifier, data, experiment, tmp_path, epochs=3)
+    batches = len(seen) // 3
+    assert [epoch for epoch, *_ in seen] == [0] * batches + [1] * batches + [2] * batches
+    assert len({tuple(order) for _, *order in seen}) == len(seen), "an order came again"
