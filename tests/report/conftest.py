@@ -45,7 +45,7 @@ def make_table() -> MakeTable:
 
 @pytest.fixture(scope="session")
 def make_contents(make_table: MakeTable) -> MakeContents:
-    """`make_contents(names=…, splits=("test", "validation"), predictions=None, **others)`; `others` replace fields of Contents."""
+    """`make_contents(names=…, splits=…, predictions=None, kept=False, **others)`; `others` replace fields of Contents."""
 
     @functools.cache
     def usual(names: tuple[str, ...], splits: tuple[str, ...]) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -57,6 +57,7 @@ def make_contents(make_table: MakeTable) -> MakeContents:
         names: Sequence[str] = ("well", "ill"),
         splits: Sequence[str] = ("test", "validation"),
         predictions: pd.DataFrame | None = None,
+        kept: bool = False,
         **others: Any,
     ) -> Contents:
         task = Task(classes=dict.fromkeys(names, ()))
@@ -64,7 +65,7 @@ def make_contents(make_table: MakeTable) -> MakeContents:
             predictions, metrics = usual(tuple(names), tuple(splits))
         else:
             metrics = {split: summarize(judged(predictions, split), task, resamples=50) for split in splits}
-        rows = records_of(predictions)
+        rows = records_of(predictions, kept)
         made = {
             "task": task,
             "metrics": {"format": 1, "unit": "patient", "looks": int("test" in splits), "splits": metrics},
@@ -77,11 +78,13 @@ def make_contents(make_table: MakeTable) -> MakeContents:
     return make
 
 
-def records_of(predictions: pd.DataFrame) -> pd.DataFrame:
-    """A record for each image that was predicted, with an age and a sex."""
+def records_of(predictions: pd.DataFrame, kept: bool) -> pd.DataFrame:
+    """A record for each image that was predicted; `kept`: with an age and a sex (subgroups take time)."""
     rows = predictions.drop_duplicates(["image", "frame"])[["image", "frame", "group_id", "domain", "split", "fold"]].copy()
     rows["label"] = predictions["truth"]
     rows["sha256"], rows["patient_id"], rows["group_kind"] = "0" * 64, rows["group_id"], "patient"
+    if not kept:
+        return rows
     rows["age"] = [str(20 + 3 * (i % 20)) for i in range(len(rows))]
     rows["sex"] = ["F" if i % 2 else "M" for i in range(len(rows))]
     return rows
