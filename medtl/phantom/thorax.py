@@ -99,7 +99,7 @@ def project(anatomy: Anatomy, pose: Pose, shape: tuple[int, int], chance: np.ran
     per_cm = shape[0] / FIELD
     x, y = _plane(anatomy, pose, shape, per_cm)
     body = _body(x, y, anatomy)
-    cage = _cage(x, y, anatomy)
+    cage = _cage(y, anatomy)
     lung = np.minimum(_lungs(x, y, anatomy, pose), 0.85 * body)
     heart = _heart(x, y, anatomy, pose)
     lung = np.maximum(lung - heart, 0) * (1 - 0.35 * _vessels(x.shape, pose, anatomy, per_cm, chance))
@@ -138,10 +138,10 @@ def _body(x: Floats, y: Floats, anatomy: Anatomy) -> Floats:
     return np.asarray(body + breast * (body > 0), np.float32)
 
 
-def _cage(x: Floats, y: Floats, anatomy: Anatomy) -> Floats:
+def _cage(y: Floats, anatomy: Anatomy) -> Floats:
     """Half-width of the thoracic cage at each height: a dome over the apices that widens to the lowest ribs."""
     rise = np.clip((y + 14.2) / 13.5, 0, 1)
-    return np.asarray(3.6 + (anatomy.width - 3.6) * np.sqrt(1 - (1 - rise) ** 2.2) + 0 * x, np.float32)
+    return np.asarray(3.6 + (anatomy.width - 3.6) * np.sqrt(1 - (1 - rise) ** 2.2), np.float32)
 
 
 def _dome(x: Floats, anatomy: Anatomy, pose: Pose) -> Floats:
@@ -153,7 +153,7 @@ def _dome(x: Floats, anatomy: Anatomy, pose: Pose) -> Floats:
 
 def _lungs(x: Floats, y: Floats, anatomy: Anatomy, pose: Pose) -> Floats:
     """Two lungs between mediastinum and cage, cut by the diaphragm, behind which a little more lung lies."""
-    outer = _cage(x, y, anatomy) - 0.5
+    outer = _cage(y, anatomy) - 0.5
     inner = 1.9 + 1.3 * np.exp(-(((y + 12.5) / 2.5) ** 2))
     inner = inner + 0.5 * np.exp(-(((y + 0.8) / 2.2) ** 2))  # the hila
     middle, half = (outer + inner) / 2, np.maximum((outer - inner) / 2, 0.05)

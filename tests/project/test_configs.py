@@ -27,7 +27,7 @@ def test_header_says_how_to_run_it(path: Path) -> None:
 
 
 def test_the_promised_ones_are_there() -> None:
-    promised = "breast_cancer pneumonia_adult pneumonia_pediatric pneumoniamnist skin_cancer skin_malignancy smoke"
+    promised = "breast_cancer pneumonia_adult pneumonia_pediatric pneumoniamnist phantom_chest phantom_lesions skin_cancer skin_malignancy smoke"
     assert set(promised.split()) <= {path.stem for path in CONFIGS}
 
 
