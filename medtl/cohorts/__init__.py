@@ -1,9 +1,9 @@
 """Cohorts: where images and labels come from. See `joining` for how several become one table.
 
 Contract of a cohort file (`sources/folders.py`, `csv.py`, `medmnist.py`, `dicom.py`, `phantom.py`): `Settings` (a subclass of
-`CohortSettings` with a literal `name`) and `build(settings, root, wanted) -> SourceTable` (see `source_table`), where `wanted` are the further
-columns that the experiment asks for. What is wrong with the source comes back in `SourceTable.mistakes`, so that all cohorts'
-mistakes are told at once.
+`CohortSettings` with a literal `name`) and `build(settings, root, wanted) -> SourceTable` (see `source_table`), where `wanted`
+are the further columns that the experiment asks for. What is wrong with the source comes back in `SourceTable.mistakes`, so that
+all cohorts' mistakes are told at once.
 """
 
 from __future__ import annotations

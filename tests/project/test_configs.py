@@ -27,8 +27,9 @@ def test_header_says_how_to_run_it(path: Path) -> None:
 
 
 def test_the_promised_ones_are_there() -> None:
-    promised = "breast_cancer pneumonia_adult pneumonia_pediatric pneumoniamnist phantom_chest phantom_lesions skin_cancer skin_malignancy smoke"
-    assert set(promised.split()) <= {path.stem for path in CONFIGS}
+    real = "breast_cancer pneumonia_adult pneumonia_pediatric pneumoniamnist skin_cancer skin_malignancy"
+    made = "phantom_chest phantom_lesions smoke"
+    assert set(f"{real} {made}".split()) <= {path.stem for path in CONFIGS}
 
 
 @pytest.mark.parametrize("name", ["skin_cancer", "skin_malignancy"])
