@@ -143,9 +143,9 @@ def demo(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where all goes; else runs/demo/<time>.")] = None,
     serve: Annotated[bool, typer.Option(help="Open the page in the end.")] = True,
 ) -> None:
-    """Both tasks on made images, from nothing: trained, judged, reported, and the page opened.
+    """Show everything on made images, from nothing.
 
-    Needs no data, no weights and no network."""
+    Both tasks are trained, judged and reported, and the page opens. Needs no data, no weights and no network."""
     from medtl.flows.demo import demo
 
     runs = demo(weights, out)
