@@ -46,10 +46,11 @@ def demo(weights: Path | str | None = None, out: Path | str | None = None) -> li
         raise MedtlError(f"--out {folder}: is not empty, and the demo overwrites nothing; choose another folder")
     start = start_from(Path(weights) if weights else None)
     line.keep(f"The images are made here, by rules: they show how medtl works, and nothing about patients.\n{start.sentence}")
-    runs = []
+    images, runs = folder / "images", []
+    images.mkdir(parents=True, exist_ok=True)
     for number, (name, config) in enumerate(CONFIGS.items(), start=1):
         line.keep(f"\n{number} of {len(CONFIGS)}: {name}")
-        run = train(shipped_config(config), folder / "images", start.weights, start.overrides, folder / name)
+        run = train(shipped_config(config), images, start.weights, start.overrides, folder / name)
         evaluate(run.folder)
         runs.append(load_run(run.folder))
     print(summary(runs, folder, time.monotonic() - started))
