@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import TimeoutError
 
 pytestmark = pytest.mark.system
 
@@ -122,10 +123,14 @@ def test_with_the_keyboard_alone(tab, keep, files):
     else:
         pytest.fail(f"Tab does not reach the upload: {seen}")
     keep(page, "keyboard-focus")
-    page.wait_for_timeout(500)  # the list of models, which Tab opened on its way, closes
     page.evaluate("document.querySelector('#medtl-said .medtl-answer').dataset.old = 'yes'")
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
+    for attempt in range(3):  # a chooser that opens before Playwright listens is not seen by it
+        try:
+            with page.expect_file_chooser(timeout=5_000) as chooser:
+                page.keyboard.press("Enter")
+            break
+        except TimeoutError:
+            assert attempt < 2, "Enter on the upload opens no file chooser"
     chooser.value.set_files(str(files["png"]))
     page.wait_for_selector("#medtl-said .medtl-answer:not([data-old])")
     assert "Answer of chest" in page.inner_text("#medtl-said")
