@@ -29,7 +29,7 @@ LOG_TEMPERATURE_DEVIATION = 0.5
 INTERCEPT_DEVIATION = 0.25
 """Standard deviations of the prior on log T and on each b: within a factor 1.6, and a quarter of a log-odds, two times in three. Chosen on
 held-out thirds of validation sets of about 56 images, where maximum likelihood lost 0.01 to 0.02 AUROC over pooled folds and up to
-1.3 in log-likelihood (docs/decisions/0008-calibration-with-a-prior.md)."""
+1.3 in log-likelihood (docs/decisions/0010-calibration-with-a-prior.md)."""
 LOG_TEMPERATURE_LIMIT = 10.0
 
 
