@@ -44,8 +44,8 @@ class Case:
 def draw_cases(settings: PhantomSettings) -> list[Case]:
     """All images of the set, in the order of their names, faults included."""
     classes = _dealt(settings)
-    labels = _labels(classes, settings)
     splits = _splits(classes, settings)
+    labels = _labels(classes, splits, settings)
     cases = [
         case
         for number in range(settings.patients)
@@ -77,11 +77,14 @@ def _dealt(settings: PhantomSettings) -> list[str]:
     return [classes[position] for position in _chance(settings, "classes").permutation(settings.patients)]
 
 
-def _labels(classes: list[str], settings: PhantomSettings) -> list[str]:
-    """What the table will say of each patient."""
+def _labels(classes: list[str], splits: list[str], settings: PhantomSettings) -> list[str]:
+    """What the table will say of each patient. Shuffled within each split, so that every class stays in each."""
     labels = list(classes)
     if settings.faults.labels == "shuffled":
-        labels = [classes[position] for position in _chance(settings, "shuffled labels").permutation(len(classes))]
+        for split in (TRAIN, *SHARES):
+            own = [number for number, other in enumerate(splits) if other == split]
+            for number, position in zip(own, _chance(settings, f"shuffled labels of {split}").permutation(own), strict=True):
+                labels[number] = classes[position]
     chance = _chance(settings, "wrong labels")
     for number in chance.permutation(len(labels))[: round(settings.faults.wrong_labels * len(labels))]:
         labels[number] = chance.choice([name for name in settings.classes if name != labels[number]])

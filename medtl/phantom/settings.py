@@ -24,7 +24,7 @@ class Faults(Settings):
     marker: Annotated[float, Field(ge=0, le=1)] | None = None
     """How often a burnt-in marker (ink on skin) tells the label as given: 1 always, 0.5 never. Default: no such marker."""
     labels: Literal["true", "shuffled"] = "true"
-    """`shuffled`: labels are dealt out again among the patients; nothing can be learned from them."""
+    """`shuffled`: labels are dealt out again among the patients of each split; nothing can be learned from them."""
     wrong_labels: Fraction = 0.0
     """Share of the patients whose label is that of another class."""
     duplicates: Fraction = 0.0
