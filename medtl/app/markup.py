@@ -27,7 +27,7 @@ def answer(package: PackageFile, probabilities: Mapping[str, float], decision: s
     origin = words.operating_point(package)
     return (
         f'<section class="medtl-answer{" refused" if unanswered else ""}" aria-label="Answer">'
-        f'<p class="kicker">Answer of {escape(package.name)}</p><h2>{escape(title)}</h2>'
+        f'<p class="kicker">Answer of {escape(package.name)}{" (synthetic)" if package.synthetic else ""}</p><h2>{escape(title)}</h2>'
         f"<p>{escape(words.because(package, probabilities, decision, reason))}</p>{bars}"
         f"{f'<p class=small>{escape(origin)}</p>' if origin and not unanswered else ''}"
         f"{f'<ul class=notes>{told}</ul>' if told else ''}</section>"
@@ -57,7 +57,7 @@ def model(package: PackageFile, metrics: Metrics | None) -> str:
     task = f"Tells {names[0]} from {names[1]}" if len(names) == 2 else f"Tells {len(names)} classes apart"
     images = sum(next(iter(package.training.get("images", {}).values()), {}).values())
     made = f"{package.network.get('architecture', '?')}, {package.image.size} × {package.image.size} pixels, made {package.created[:10]}"
-    learned = f"{images:,} images" + (", all of them made (synthetic)" if package.synthetic else "") if images else "not recorded"
+    learned = f"{images:,} images" + (" (synthetic)" if package.synthetic else "") if images else "not recorded"
     return (
         f'<section class="medtl-model" aria-label="About this model"><h3>{escape(package.name)}</h3>{banner(package)}'
         f"<p>{escape(task)} on one image.</p>{judged}{together}<dl>"

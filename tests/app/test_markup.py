@@ -75,7 +75,10 @@ def test_a_figure_that_is_missing_says_why(made, figures):
 def test_synthetic_is_called_synthetic(made, figures):
     package = made()
     assert "SYNTHETIC" not in markup.model(package, figures(["test"]))
-    assert "SYNTHETIC" in markup.model(package.model_copy(update={"synthetic": True}), figures(["test"]))
+    made_up = package.model_copy(update={"synthetic": True})
+    assert "SYNTHETIC" in markup.model(made_up, figures(["test"]))
+    assert "20 images (synthetic)" in text(markup.model(made_up, figures(["test"])))
+    assert "Answer of lungs (synthetic)" in text(markup.answer(made_up, {"normal": 0.5, "ill": 0.5}, "ill", "", []))
 
 
 def test_an_ensemble_says_that_its_parts_were_judged(made, figures):

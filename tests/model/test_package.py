@@ -259,3 +259,11 @@ def test_metrics_and_card_follow_an_evaluation_and_the_model_stays(package):
     assert json.loads((folder / "metrics.json").read_text())["splits"]["test"]["n"] == 9
     assert fixed == {file.name: file.read_bytes() for file in folder.iterdir() if file.name in fixed}
     Model.load(folder, "cpu")
+
+
+def test_a_model_of_made_images_says_so(package, experiment):
+    made = type(experiment).model_validate(
+        {**experiment.model_dump(exclude={"cohorts"}), "cohorts": [{"name": "phantom", "kind": "chest"}]}
+    )
+    assert package_format.read(package(experiment=made)).synthetic
+    assert not package_format.read(package(folder="other")).synthetic
