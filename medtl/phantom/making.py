@@ -22,7 +22,7 @@ from medtl.phantom.radiograph import radiograph
 from medtl.phantom.settings import PhantomSettings
 from medtl.phantom.truth import Place
 
-VERSION = 1
+VERSION = 2
 """Of the pictures: a change of what the same settings give is a new number, and so a new folder."""
 MANIFEST = "manifest.csv"
 _README = """# Synthetic images: no patient is shown
