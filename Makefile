@@ -8,7 +8,7 @@ DATA ?= ../shared/data/breast_ultrasound
 WEIGHTS ?= ../shared/weights/mobilenetv2_100.imagenet.safetensors
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check test-system format lock bench clean
+.PHONY: help env demo test check test-slow test-system format lock bench clean
 # Without bytecode files every start would compile torch and its friends anew (seconds each).
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -32,6 +32,9 @@ check: env ## format, lint, types, layers, tests: what CI runs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+test-slow: env ## ten thousand damaged files, and what else takes minutes
+	$(BIN)/python -m pytest -m slow tests $(PYTEST_OPTIONS)
 
 test-system: env ## the page in a real browser; needs Debian's chromium
 	$(BIN)/python -m pytest -m system tests/system $(PYTEST_OPTIONS)

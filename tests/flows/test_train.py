@@ -157,7 +157,6 @@ def test_resuming_with_other_settings_is_refused(data: Path, tmp_path: Path, mon
         train(data / "tiny.yaml", overrides=["transfer.rate=0.1"], out=tmp_path / "begun", resume=True)
 
 
-@pytest.mark.slow
 def test_kill_9_at_any_moment_costs_nothing(data: Path, run: Path, tmp_path: Path) -> None:
     """Killed at random moments and resumed until it ends: the same weights and rule, byte for byte."""
     command = [sys.executable, "-m", "medtl", "train", str(data / "tiny.yaml"), "--out", str(tmp_path / "killed")]
@@ -178,7 +177,6 @@ def test_kill_9_at_any_moment_costs_nothing(data: Path, run: Path, tmp_path: Pat
     assert _rule(tmp_path / "killed") == _rule(run)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::Warning:mlflow", "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # MLflow leaves its database connection open
 def test_curves_go_to_tensorboard_and_to_mlflow_in_one_file(data: Path, tmp_path: Path) -> None:

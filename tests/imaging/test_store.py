@@ -92,7 +92,6 @@ def test_workers_end_with_the_call(pictures: pd.DataFrame, tmp_path: Path) -> No
     assert workers() == []
 
 
-@pytest.mark.slow
 def test_a_killed_nursery_is_replaced(pictures: pd.DataFrame, tmp_path: Path) -> None:
     list(decode_many(items(tmp_path, 2), SETTINGS))
     os.kill(decoding._nursery()._process.pid, signal.SIGKILL)

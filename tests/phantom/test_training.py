@@ -42,7 +42,6 @@ def auroc(done: Evaluation) -> float:
     return float(done.metrics["auroc"]["value"])
 
 
-@pytest.mark.slow
 def test_opacities_are_found_from_scratch_here_and_in_the_other_hospital(tmp_path: Path) -> None:
     run = trained(tmp_path)
     done = evaluate(run)
@@ -55,6 +54,5 @@ def test_opacities_are_found_from_scratch_here_and_in_the_other_hospital(tmp_pat
     assert 0.6 <= auroc(outside) <= auroc(done)
 
 
-@pytest.mark.slow
 def test_shuffled_labels_teach_nothing(tmp_path: Path) -> None:
     assert auroc(evaluate(trained(tmp_path, "cohorts.0.faults.labels=shuffled", "transfer.epochs=8"))) <= 0.6

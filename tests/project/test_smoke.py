@@ -30,7 +30,6 @@ def test_pictures_are_the_same_ones_every_time(pictures: Path, tmp_path: Path) -
     assert all((tmp_path / path).read_bytes() == (pictures / path).read_bytes() for path in made)
 
 
-@pytest.mark.slow
 def test_train_evaluate_predict(pictures: Path, tmp_path: Path) -> None:
     run = medtl.train(ROOT / "configs" / "smoke.yaml", data=pictures, out=tmp_path / "run")
     splits = pd.read_csv(run.folder / "records.csv")["split"].value_counts()
