@@ -10,21 +10,9 @@ import pandas as pd
 
 from medtl import records
 from medtl.contracts import Task
+from medtl.document.picture import Key, Picture
 from medtl.report.figures.learning import Log
 from medtl.report.judged import judged_splits
-
-Key = tuple[str, int]
-"""`(image, frame)`."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One image as the reader reads it, upright and whole."""
-
-    jpeg: bytes | None
-    """None where it could not be read again."""
-    reading: str
-    """How it was read (format, size, orientation, window …), or why there is no picture."""
 
 
 @dataclass(frozen=True)

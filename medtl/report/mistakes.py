@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
 from medtl.contracts import Task
+from medtl.document.picture import Key, picture_of
+from medtl.document.table import Table
 from medtl.estimates import number
 from medtl.predictions import PLAIN, classes_of, probabilities
-from medtl.report.contents import Contents, Key, Picture
-from medtl.report.table import Table
+from medtl.report.contents import Contents
 
 MOST = 12
 SURE = 0.9
@@ -63,15 +62,6 @@ def worst(predictions: pd.DataFrame, task: Task, split: str, most: int = MOST) -
 def _listed(rows: pd.DataFrame) -> list[Mistake]:
     names = ["image", "frame", "truth", "predicted", "p_predicted", "p_truth", "domain"]
     return [Mistake(*values) for values in rows[names].astype(object).to_numpy().tolist()]
-
-
-def data_uri(picture: Picture) -> str:
-    """The picture as an address that holds it; empty where there is none."""
-    return f"data:image/jpeg;base64,{base64.b64encode(picture.jpeg).decode()}" if picture.jpeg else ""
-
-
-def picture_of(pictures: Mapping[Key, Picture], key: Key) -> Picture:
-    return pictures.get(key, Picture(None, "the picture was not asked for"))
 
 
 def mistakes_table(contents: Contents) -> Table:

@@ -7,19 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-import pandas as pd
 from markupsafe import Markup
 
 from medtl.contracts import VALIDATION
-from medtl.estimates import number
-from medtl.files import write_atomically, write_text
+from medtl.document.page import environment, write_tables
+from medtl.document.table import Table
+from medtl.files import write_text
 from medtl.report import frequencies, mistakes, population, reproduction, results, summary, training
 from medtl.report.contents import Contents
 from medtl.report.figures import agreement, learning, ranking
 from medtl.report.figures.style import Plot, svg
 from medtl.report.judged import judged_splits
-from medtl.report.table import Table
 
 FILE, TABLES = "report.html", "report"
 _FULL_WIDTH = 7.1
@@ -55,10 +53,7 @@ def write_report(contents: Contents, folder: Path) -> Path:
     Returns the path of the page. Equal contents give equal bytes.
     """
     text, tables = page(contents)
-    for old in (folder / TABLES).glob("*.csv"):
-        old.unlink()
-    for table in tables:
-        write_atomically(folder / TABLES / f"{table.name}.csv", _csv(table.raw))
+    write_tables(tables, folder / TABLES)
     write_text(folder / FILE, text)
     return folder / FILE
 
@@ -77,7 +72,7 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
     fits, curves = training.trainings_table(contents), training.curves_table(contents)
     splits = list(_results(contents, parts))
     found = frequencies.frequencies(contents.entry, contents.task)
-    text = _environment().get_template("report.html.j2").render(
+    text = environment("medtl.report").get_template("report.html.j2").render(
         contents=contents, summary=summary, domains=domains, subgroups=subgroups, frequencies=found, squares=frequencies.squares(found),
         table_one=table_one, flow=flow, quarantine=quarantine, training=training, trainings=fits, curves=_curves(contents),
         splits=splits, worst=mistakes.worst(contents.predictions, contents.task, split), mistakes=mistakes,
@@ -117,16 +112,3 @@ def _curves(contents: Contents) -> Drawing | None:
 
 def _drawing(plot: Plot, name: str, label: str) -> Drawing:
     return Drawing(Markup(svg(plot, name)), min(100.0, round(100 * plot.get_figwidth() / _FULL_WIDTH, 2)), label)
-
-
-def _environment() -> jinja2.Environment:
-    """Everything that is put into the page is escaped: names come from configs, tables and file systems."""
-    made = jinja2.Environment(
-        loader=jinja2.PackageLoader("medtl.report"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    made.globals["number"] = number
-    return made
-
-
-def _csv(frame: pd.DataFrame) -> Callable[[Path], None]:
-    return lambda path: frame.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from medtl.contracts import EXCLUDED, SPLITS
+from medtl.document.table import Table, plain
 from medtl.estimates import percent
 from medtl.records import KEY
 from medtl.report.contents import Contents
-from medtl.report.table import Table, plain
 
 LEVELS = 12
 """Values of a kept column that get a row of their own, the commonest first."""

@@ -8,13 +8,13 @@ from typing import Any
 
 import pandas as pd
 
+from medtl.document.table import Table, flat
 from medtl.estimates import estimate, percent
 from medtl.evaluation.summary import summarize
 from medtl.evaluation.table import HEADLINES
 from medtl.records import KEY
 from medtl.report.contents import Contents
 from medtl.report.judged import judged
-from medtl.report.table import Table, flat
 
 FEWEST_IMAGES, FEWEST_GROUPS = 20, 10
 """A subgroup smaller than this is not judged: its interval would say nothing."""

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from medtl.document.table import Table
 from medtl.estimates import number
 from medtl.report.contents import Contents
 from medtl.report.figures.learning import MONITORS, epochs, probe_score
-from medtl.report.table import Table
 
 Fact = tuple[str, str]
 

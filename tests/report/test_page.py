@@ -14,7 +14,7 @@ import pytest
 from medtl.estimates import estimate, number
 from medtl.report import page as page_file
 from medtl.report import results
-from medtl.report.contents import Picture
+from medtl.document.picture import Picture
 from medtl.report.mistakes import worst
 from medtl.report.page import page, write_report
 
