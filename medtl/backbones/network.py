@@ -13,7 +13,7 @@ from medtl.backbones import BackboneSettings
 from medtl.backbones.description import Description, parse_description
 from medtl.backbones.families import family, library_of
 from medtl.backbones.fitting import fit, fits_entirely
-from medtl.backbones.weights import Weights, open_weights
+from medtl.backbones.weights import Weights, open_structure, open_weights
 from medtl.errors import MedtlError
 from medtl.imaging.settings import ImageSettings
 
@@ -75,13 +75,14 @@ class Network(nn.Module):
         return [[f"backbone.{name}" for name in group] for group in groups]
 
 
-def build_network(settings: BackboneSettings, image: ImageSettings, root: Path, seed: int = 0) -> Network:
+def build_network(settings: BackboneSettings, image: ImageSettings, root: Path, seed: int = 0, pretrained: bool = True) -> Network:
     """The network of the settings with its weights in it; `seed` decides what stays random (everything with `weights: none`).
 
+    Not `pretrained`: the same structure, all random, so that training from scratch differs in the weights alone.
     A relative `weights` path is below `root`. Raises MedtlError: unknown name, option or file; weights that do not fit; an
     unreachable hub; channels or a size that the network cannot take.
     """
-    given = open_weights(settings, root)
+    given = open_weights(settings, root) if pretrained else open_structure(settings, root)
     description = _describe(settings, given)
     network = _create(description, seed)
     if given.state is not None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import pickle
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,13 @@ def open_weights(settings: BackboneSettings, root: Path) -> Weights:
             "or a medtl model package"
         )
     return _file_weights(path)
+
+
+def open_structure(settings: BackboneSettings, root: Path) -> Weights:
+    """What stands beside the weights about the network (options, statistics), without the weights; the hub is not asked."""
+    if settings.weights in ("none", "imagenet"):
+        return Weights(None, {"source": "none"})
+    return replace(open_weights(settings, root), state=None, provenance={"source": "none"})
 
 
 def imagenet_weights(name: str) -> Weights:

@@ -114,10 +114,8 @@ def fit(
 def build_classifier(experiment: Experiment, root: Path) -> Classifier:
     """Network with its weights, and a small random head, both from the experiment's seed."""
     torch.manual_seed(experiment.seed)
-    settings = experiment.backbone
-    if experiment.transfer.strategy == "scratch":
-        settings = settings.model_copy(update={"weights": "none"})
-    network = build_network(settings, experiment.image, root, experiment.seed)
+    pretrained = experiment.transfer.strategy != "scratch"
+    network = build_network(experiment.backbone, experiment.image, root, experiment.seed, pretrained)
     torch.manual_seed(experiment.seed)
     classifier = Classifier(network, len(experiment.task.names), experiment.transfer.dropout, experiment.decision.flips)
     return classifier.to(device=experiment.trainer.device, memory_format=torch.channels_last)

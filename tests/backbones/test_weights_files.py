@@ -93,6 +93,18 @@ def test_a_sidecar_is_taken_over(tmp_path: Path) -> None:
         load(tmp_path, file.name)
 
 
+def test_from_scratch_the_structure_is_that_of_the_weights(tmp_path: Path) -> None:
+    file = tmp_path / "w.safetensors"
+    given = state("mobilenetv3_small_050")
+    save_file(given, file)
+    sidecar(file, architecture="mobilenetv3_small_050", options={"pad_type": "same"}, mean=[0.5] * 3)
+    settings = BackboneSettings(name="mobilenetv3_small_050", weights=file.name)
+    network = build_network(settings, IMAGE, tmp_path, pretrained=False)
+    assert network.description == build_network(settings, IMAGE, tmp_path).description
+    assert network.provenance == {"source": "none"}
+    assert not torch.equal(network.backbone.conv_stem.weight, given["conv_stem.weight"])
+
+
 def test_a_sidecars_library_wins(tmp_path: Path) -> None:
     from torchvision.models import resnet18
 
