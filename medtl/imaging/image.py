@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medtl.errors import ImageError
+from medtl.imaging.settings import NAMED, Volume
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,19 @@ class Facts:
     """Millimetres between rows, between columns."""
     spacing_from: str = ""
     """The header field: PixelSpacing, ImagerPixelSpacing (detector plane, so magnified) …"""
+    device: str = ""
+    """Maker and model of the machine."""
+
+
+def device_of(maker: object, model: object) -> str:
+    """`Maker Model` out of two header fields; letters, digits and `-_./+()` only, for the fields may hold anything.
+
+    >>> device_of("ACME Imaging ", "ACME DX-2"), device_of(None, "X1"), device_of("", None)
+    ('ACME Imaging DX-2', 'X1', '')
+    """
+    words = [re.sub(r"[^A-Za-z0-9_./+()-]+", " ", str(part or "")).split() for part in (maker, model)]
+    own = words[1][1:] if words[0] and words[1][:1] == words[0][:1] else words[1]
+    return " ".join([*words[0], *own])[:64].strip()
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,8 @@ class Receipt:
     """Every pixel was checked to be finite (an image that is not finite is refused)."""
     notes: tuple[str, ...] = ()
     facts: Facts = field(default_factory=Facts)
+    encoding: str = ""
+    """How the pixels were compressed, as far as the format tells: `JPEG 4:2:0 quality 90`, a DICOM transfer syntax … Empty = not told."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +89,7 @@ class Encoded:
     frame: int | None
     """None: the file must hold one image only."""
     largest_pixels: int
+    volume: Volume = NAMED
 
     def refused(self, code: str, reason: str) -> ImageError:
         """The error to raise about this file."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from medtl.errors import MedtlError
 from medtl.imaging.image import Image
 from medtl.imaging.reader import LARGEST_PIXELS, read_location
+from medtl.imaging.settings import NAMED, Volume
 from medtl.imaging.sources import Location, parse
 
 
@@ -24,8 +25,9 @@ class MedtlReader(ImageReader):
     would read the same file another way (transposed, not inverted), and would wrap our typed error.
     """
 
-    def __init__(self, largest_pixels: int = LARGEST_PIXELS):
+    def __init__(self, largest_pixels: int = LARGEST_PIXELS, volume: Volume = NAMED):
         super().__init__()
+        self.volume = volume
         self.largest_pixels = largest_pixels
 
     def verify_suffix(self, filename: Sequence[str | Path] | str | Path) -> bool:
@@ -45,7 +47,7 @@ class MedtlReader(ImageReader):
         Raises:
             ImageError: see :func:`medtl.imaging.reader.read_image`.
         """
-        image = read_location(img, self.largest_pixels)
+        image = read_location(img, self.largest_pixels, self.volume)
         return image.pixels, _metadata(image)
 
 

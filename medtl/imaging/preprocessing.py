@@ -97,7 +97,7 @@ class ToBytes(Transform):  # type: ignore[misc]
 @lru_cache(maxsize=8)
 def pipeline(settings: ImageSettings) -> Compose:
     """The whole preprocessing: an address (see :mod:`medtl.imaging.sources`) → uint8 (size, size, channels)."""
-    steps: list[Any] = [_loader(MedtlReader(settings.largest_pixels)), ToPlanes()]
+    steps: list[Any] = [_loader(MedtlReader(settings.largest_pixels, settings.volume)), ToPlanes()]
     if settings.channels == 1:
         steps.append(Grey())
     if settings.intensity == "percentile":

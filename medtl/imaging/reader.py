@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from medtl.errors import ImageError
 from medtl.imaging import arrays, dicom, nifti, pictures
 from medtl.imaging.image import Encoded, Image
-from medtl.imaging.settings import ImageSettings
+from medtl.imaging.settings import NAMED, ImageSettings, Volume
 from medtl.imaging.sources import Location, parse
 
 if TYPE_CHECKING:
@@ -32,13 +32,14 @@ def __getattr__(name: str) -> Any:
     return MedtlReader
 
 
-def read_image(path: str | Path, frame: int | None = None, *, largest_pixels: int = LARGEST_PIXELS) -> Image:
+def read_image(path: str | Path, frame: int | None = None, *, largest_pixels: int = LARGEST_PIXELS, volume: Volume = NAMED) -> Image:
     """Read one image: DICOM, NIfTI, PNG, JPEG, TIFF, BMP, WebP, GIF, or a row of an NPZ array.
 
     Arguments:
         path: a file or an address inside one, such as `set.npz/train_images` or `set.npz/train_images/12`.
         frame: which image of a file that holds several (frame, page, slice, row), counted from 0; None: it must hold one.
         largest_pixels: refuse files whose header claims more.
+        volume: what is shown of a volume, such as `Volume(show="mean", plane="coronal")`; by default one needs a frame.
     Returns:
         float32 (C, H, W) in [0, 1], C = 1 or 3, upright as displayed, with its receipt.
     Raises:
@@ -49,15 +50,15 @@ def read_image(path: str | Path, frame: int | None = None, *, largest_pixels: in
         if frame < 0:
             raise ImageError("NOT_FOUND", str(path), f"frame {frame} was asked for; frames are counted from 0")
         location = Location(location.file, location.member, frame)
-    return read_location(location, largest_pixels)
+    return read_location(location, largest_pixels, volume)
 
 
-def read_location(location: Location, largest_pixels: int = LARGEST_PIXELS) -> Image:
+def read_location(location: Location, largest_pixels: int = LARGEST_PIXELS, volume: Volume = NAMED) -> Image:
     """:func:`read_image` for a location."""
     if not location.file.is_file():
         raise ImageError("NOT_FOUND", str(location.file), "is a folder" if location.file.is_dir() else "does not exist")
     try:
-        image = arrays.read(location, largest_pixels) if location.is_archive else _read_file(location, largest_pixels)
+        image = arrays.read(location, largest_pixels) if location.is_archive else _read_file(location, largest_pixels, volume)
     except OSError as error:
         raise ImageError("NOT_FOUND", str(location.file), f"cannot be read from disk ({error.strerror or type(error).__name__})") from None
     except MemoryError:
@@ -65,7 +66,7 @@ def read_location(location: Location, largest_pixels: int = LARGEST_PIXELS) -> I
     return image
 
 
-def _read_file(location: Location, largest_pixels: int) -> Image:
+def _read_file(location: Location, largest_pixels: int, volume: Volume) -> Image:
     most = _BYTES_PER_PIXEL * largest_pixels + _BYTES_BESIDE
     if location.member:
         raise ImageError("NOT_FOUND", location.address, f"'{location.file.name}' is no archive with members")
@@ -75,7 +76,7 @@ def _read_file(location: Location, largest_pixels: int) -> Image:
         raise ImageError("TOO_LARGE", str(location.file), f"has more than {most} bytes, which no image of image.largest_pixels needs")
     if not data:
         raise ImageError("NOT_AN_IMAGE", str(location.file), "is empty")
-    encoded = Encoded(str(location.file), data, hashlib.sha256(data).hexdigest(), location.frame, largest_pixels)
+    encoded = Encoded(str(location.file), data, hashlib.sha256(data).hexdigest(), location.frame, largest_pixels, volume)
     return _decode(encoded)
 
 

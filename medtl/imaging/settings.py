@@ -9,6 +9,20 @@ from pydantic import Field
 from medtl.registry import Settings
 
 
+class Volume(Settings):
+    """What is shown of a volume (NIfTI) for which no slice was named: by the table's `frame`, or in the address (`scan.nii.gz/12`)."""
+
+    show: Literal["named", "middle", "mean", "maximum"] = "named"
+    """`named`: nothing, such a volume is refused; the `middle` slice; the `mean` or the `maximum` of all slices (a projection)."""
+    plane: Literal["stored", "axial", "coronal", "sagittal"] = "stored"
+    """Which slices: those of the last axis, counted as `stored`; or of an anatomical plane, which the affine tells, counted from the
+    patient's head (axial), front (coronal) or right (sagittal)."""
+
+
+NAMED = Volume()
+"""A volume without a named slice is refused."""
+
+
 class ImageSettings(Settings):
     """Everything that decides the network's input; part of the store's key and of the model package."""
 
@@ -20,6 +34,8 @@ class ImageSettings(Settings):
     """`as-read`: [0, 1] from the reader; `percentile`: the image's own 0.5 … 99.5 percentile range is stretched to [0, 1]."""
     channels: Literal[1, 3] = 3
     """1 = grey (colour becomes luminance), 3 = RGB (grey is repeated)."""
+    volume: Volume = NAMED
+    """What is shown of a volume whose slice was not named; by default it is refused."""
     largest_pixels: Annotated[int, Field(ge=1)] = 100_000_000
     """Images whose header claims more pixels (rows × columns × frames) are not decoded."""
     timeout: Annotated[float, Field(gt=0)] = 30.0

@@ -18,7 +18,7 @@ from medtl.contracts import FORMAT, Task
 from medtl.decisions.settings import Flips
 from medtl.errors import MedtlError, Mistakes
 from medtl.experiment.schema import Scope
-from medtl.imaging.settings import ImageSettings
+from medtl.imaging.settings import NAMED, ImageSettings
 from medtl.registry import Settings
 
 FILE = "model.json"
@@ -90,8 +90,10 @@ class PackageFile(Settings):
     def computed_fingerprint(self) -> str:
         """What `fingerprint` must be."""
         decides = self.model_dump(mode="json", include=_DECIDES)
-        if self.flips == "none":  # packages older than this field keep their fingerprint
+        if self.flips == "none":  # packages older than a field keep their fingerprint
             del decides["flips"]
+        if self.image.volume == NAMED:
+            del decides["image"]["volume"]
         return fingerprint([member.sha256 for member in self.weights], decides)
 
 
