@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from medtl.datamodule import Part, StoredImages
 from medtl.experiment.schema import Experiment
 from medtl.imaging.store import Store
-from medtl.module.classifier import Classifier, as_input
+from medtl.module.classifier import VIEWS, Classifier, as_input
 from medtl.training.fit import Balance, balance, build_classifier
 
 STEPS = 3
@@ -72,7 +72,7 @@ def rehearse(experiment: Experiment, store: Store, train: Part, root: Path) -> R
 def cost(experiment: Experiment, rehearsed: Rehearsal, train: int, validation: int, images: int) -> Cost:
     """From `train` and `validation` images (of one fold) and all `images` to minutes and bytes of the whole training."""
     transfer, folds = experiment.transfer, experiment.split.folds or 1
-    judging = validation * rehearsed.forward_seconds
+    judging = validation * len(VIEWS[experiment.decision.flips]) * rehearsed.forward_seconds
     probe = (train + validation) * rehearsed.forward_seconds if transfer.strategy in ("linear-probe", "lp-ft") else 0.0
     steps = max(1, train // min(transfer.batch, train))
     epoch = 0.0 if transfer.strategy == "linear-probe" else steps * rehearsed.step_seconds + judging

@@ -108,6 +108,8 @@ def test_the_cost_adds_up() -> None:
     assert spent.minutes == pytest.approx((10 * 10 + 2) / 60)
     assert spent.probe_minutes == 0
     assert spent.run_bytes == 8 * 1000
+    mirrored = load_experiment(CONFIG, ["transfer.epochs=10", "decision.flips=horizontal"])
+    assert cost(mirrored, rehearsed, train=64, validation=20, images=100).epoch_seconds == pytest.approx(12.0)
 
 
 def test_a_sheet_keeps_colours_and_takes_grey(tmp_path: Path) -> None:
