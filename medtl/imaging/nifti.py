@@ -1,10 +1,9 @@
-"""NIfTI files that hold a picture: (H, W), (H, W, 1), colour, or one slice of a volume; upright as the affine declares.
+"""NIfTI files that hold a picture: (H, W), (H, W, 1), colour, or a slice or projection of a volume; upright as the affine declares.
 
-Convention: the picture is shown as radiologists see it. Of the three anatomical directions Left, Posterior, Inferior the two in the plane
-are taken in this order: the first grows along columns (to the right), the second along rows (down). So axial pictures have the patient's
-left on the right and the back at the bottom, coronal ones (a frontal radiograph) the left on the right and the feet at the bottom,
-sagittal ones the back on the right. Where a file declares no orientation (sform and qform code 0), NIfTI's method 1 holds as nibabel
-has it (first axis to the left, second to the front), and the receipt says so.
+Which way up, and which part of a volume, stands in :mod:`medtl.imaging.nifti_views`. Where a file declares no orientation (sform and
+qform code 0), NIfTI's method 1 holds as nibabel has it (first axis to the left, second to the front), and the receipt says so.
+What is 0 and 1: the display range that the header declares (cal_min, cal_max); else, for 8 bits, the range of the stored type; else
+minimum … maximum of what is shown. Slope and intercept are applied before; a slope of 0 or NaN means none, as the standard has it.
 """
 
 from __future__ import annotations
@@ -16,17 +15,20 @@ from typing import Any
 
 import nibabel
 import numpy as np
-from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
+from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
 
 from medtl.errors import ImageError
 from medtl.imaging.image import Encoded, Facts, Image, Receipt
+from medtl.imaging.nifti_views import Shape, View, choose_view, shown, spacing, upright
 
 _GZIP = b"\x1f\x8b"
 _HEADERS = {b"n+1\0": (344, 348, "Nifti1"), b"n+2\0": (4, 540, "Nifti2")}
 _PAIRS = {b"ni1\0": 344, b"ni2\0": 4}
 _LARGEST_OFFSET = 64 << 20
-_DISPLAY = "LPI"
+_MILLIMETRES = {1: 1000.0, 3: 0.001}
+"""Of the header's spatial unit: metre, micron; everything else is taken as millimetres."""
+_RGB_VECTOR = 2003
 _BROKEN = (EOFError, OSError, zlib.error, ValueError)
 
 
@@ -39,32 +41,29 @@ def begins_like(data: bytes) -> bool:
 
 
 def read(encoded: Encoded) -> Image:
-    """Decode one slice.
+    """Decode one picture: the only one, the slice asked for, or what `encoded.volume` says of a volume.
 
     Raises:
         ImageError: BAD_HEADER, TOO_LARGE (by the header), MULTI_FRAME, UNSUPPORTED, NOT_FINITE, DECODE_FAILED.
     """
     header = _header(encoded)
-    shape, colour = _shape(header, encoded)
-    encoded.check_size(shape[0], shape[1], shape[2])
-    frame = _choose_slice(shape, encoded)
-    stored, notes = _load(encoded, header), []
-    if colour:
-        stored = stored.view(np.uint8).reshape(*shape, 3) if stored.dtype.fields else stored.reshape(*shape, 3)
-    else:
-        stored = stored.reshape(shape)
-    picture = _upright(stored, header.affine, frame)
+    shape, samples, notes = _shape(header, encoded)
+    encoded.check_size(*shape)
+    view = choose_view(shape, header.affine, encoded)
+    notes += [view.note] if view.note else []
     if int(header.header["sform_code"]) == 0 and int(header.header["qform_code"]) == 0:
         notes.append("the file declares no orientation: taken as NIfTI's method 1")
-    values, intensity = _intensities(picture, header, encoded)
-    pixels = np.ascontiguousarray(values.transpose(2, 0, 1) if colour else values[None], dtype=np.float32)
+    stored = _load(encoded, header)
+    bits = 8 if samples > 1 else 8 * stored.dtype.itemsize
+    pixels, intensity = _pixels(stored, (*shape, samples), view, header, encoded, notes)
     codes = "".join(code or "?" for code in nibabel.aff2axcodes(header.affine))
+    unit = _MILLIMETRES.get(int(header.header["xyzt_units"]) & 7, 1.0)
     receipt = Receipt(
-        format="NIfTI", sha256=encoded.sha256, bytes=len(encoded.data), frame=frame, orientation=f"affine {codes}", intensity=intensity,
-        bits=8 if colour else 8 * stored.dtype.itemsize, photometric="RGB" if colour else "L", notes=tuple(notes),
-        facts=Facts(spacing=_spacing(header.affine, _through(shape)), spacing_from="affine"),
+        format="NIfTI", sha256=encoded.sha256, bytes=len(encoded.data), frame=view.frame, orientation=f"affine {codes}",
+        intensity=intensity, bits=bits, photometric={1: "L", 3: "RGB", 4: "RGBA"}[samples], notes=tuple(notes),
+        facts=Facts(spacing=spacing(header.affine, view.axis, unit), spacing_from="affine"),
     )  # fmt: skip
-    return Image(pixels, receipt)
+    return Image(np.ascontiguousarray(pixels, dtype=np.float32), receipt)
 
 
 def _expanded(data: bytes, most: int) -> bytes:
@@ -100,43 +99,31 @@ def _header(encoded: Encoded) -> Any:
     return image
 
 
-def _shape(image: Any, encoded: Encoded) -> tuple[tuple[int, int, int], bool]:
-    """(I, J, K) and whether the voxels are colours; K is the number of slices."""
+def _shape(image: Any, encoded: Encoded) -> tuple[Shape, int, list[str]]:
+    """(I, J, K), the samples of a voxel (1 grey, 3 RGB, 4 RGBA), notes."""
     shape = [int(side) for side in image.shape]
     dtype = image.get_data_dtype()
-    if dtype.kind == "c" or dtype.kind not in "uifV":
-        raise encoded.refused("UNSUPPORTED", f"holds {dtype}, which is no picture")
-    colour = dtype.kind == "V"
-    if colour and dtype.names != ("R", "G", "B"):
-        raise encoded.refused("UNSUPPORTED", "holds structured voxels that are not RGB")
-    if not colour and dtype == np.uint8 and shape[-1:] == [3] and len([side for side in shape[:-1] if side > 1]) <= 2:
-        colour, shape = True, shape[:-1]
+    samples, notes = 1, []
+    if dtype.kind == "V":
+        samples = {("R", "G", "B"): 3, ("R", "G", "B", "A"): 4}.get(dtype.names or (), 0)
+    if dtype.kind == "c" or dtype.kind not in "uifV" or not samples:
+        raise encoded.refused("UNSUPPORTED", "holds complex or structured voxels, which are no picture; save numbers or RGB")
+    if dtype == np.uint8 and len(shape) > 2 and shape[-1] == 3 and sum(side > 1 for side in shape[:-1]) <= 2:
+        samples, shape = 3, shape[:-1]
+        if int(image.header["intent_code"]) != _RGB_VECTOR:
+            notes.append("its three 8-bit planes were taken as red, green and blue")
     while len(shape) > 3 and shape[-1] == 1:
         shape.pop()
     if len(shape) > 3 or len(shape) < 2:
-        raise encoded.refused("MULTI_FRAME", f"has {len(shape)} dimensions; a picture or a volume is read")
-    rows, columns, slices = (*shape, 1)[:3]
-    return (rows, columns, slices), colour
-
-
-def _through(shape: tuple[int, ...]) -> int:
-    """The stored axis that the picture is perpendicular to: the one of a single voxel, in a volume the last."""
-    return next((axis for axis in (2, 0, 1) if shape[axis] == 1), 2)
-
-
-def _choose_slice(shape: tuple[int, int, int], encoded: Encoded) -> int:
-    slices = shape[_through(shape)]
-    if encoded.frame is None and slices > 1:
-        raise encoded.refused("MULTI_FRAME", f"is a volume of {slices} slices and none was chosen")
-    if encoded.frame is not None and encoded.frame >= slices:
-        raise encoded.refused("MULTI_FRAME", f"slice {encoded.frame} was asked for, but there are {slices} (counted from 0)")
-    return encoded.frame or 0
+        raise encoded.refused("MULTI_FRAME", f"has {len(shape)} dimensions; a picture or one volume is read, so save the wanted one alone")
+    first, second, third = (*shape, 1)[:3]
+    return (first, second, third), samples, notes
 
 
 def _load(encoded: Encoded, image: Any) -> NDArray[Any]:
-    """Voxels with slope and intercept applied; a gzip stream is read to its end, where its checksum stands."""
+    """Voxels as stored; a gzip stream is read to its end, where its checksum stands."""
     try:
-        stored: NDArray[Any] = np.asanyarray(image.dataobj)
+        stored: NDArray[Any] = np.asanyarray(image.dataobj.get_unscaled())
         if isinstance(image.stream, gzip.GzipFile):
             while image.stream.read(1 << 20):
                 if image.stream.tell() > 16 * encoded.largest_pixels + _LARGEST_OFFSET:
@@ -148,35 +135,34 @@ def _load(encoded: Encoded, image: Any) -> NDArray[Any]:
     return stored
 
 
-def _upright(stored: NDArray[Any], affine: NDArray[np.float64], frame: int) -> NDArray[Any]:
-    """One slice as displayed: (H, W) or (H, W, 3)."""
-    through = _through(stored.shape)
-    stored = np.take(stored, [frame], axis=through)
-    declared = io_orientation(affine)
-    turned = apply_orientation(stored, ornt_transform(declared, axcodes2ornt(_DISPLAY, (("L", "R"), ("P", "A"), ("I", "S")))))
-    picture: NDArray[Any] = np.squeeze(turned, axis=int(declared[through, 0])).swapaxes(0, 1)
-    return picture
-
-
-def _intensities(picture: NDArray[Any], image: Any, encoded: Encoded) -> tuple[NDArray[np.float32], str]:
-    """8-bit pictures: the range of their type; else the header's display range (cal_min, cal_max), else minimum … maximum."""
-    if picture.dtype == np.uint8:
-        return np.divide(picture, np.float32(255), dtype=np.float32), "range of 8 bits"
-    values = picture.astype(np.float64)
+def _pixels(
+    stored: NDArray[Any], shape: tuple[int, ...], view: View, image: Any, encoded: Encoded, notes: list[str]
+) -> tuple[NDArray[np.floating[Any]], str]:
+    """(C, H, W) in [0, 1] and what decided 0 and 1."""
+    if shape[-1] > 1:
+        colours = stored.view(np.uint8).reshape(shape) if stored.dtype.fields else stored.reshape(shape)
+        picture = upright(shown(colours, view), image.affine, view.axis) / 255
+        if shape[-1] == 4:
+            picture, transparent = picture[..., :3] * picture[..., 3:], bool((picture[..., 3] < 1).any())
+            notes += ["transparent parts became black"] if transparent else []
+        return picture.transpose(2, 0, 1), "range of 8 bits"
+    slope, intercept = float(image.dataobj.slope), float(image.dataobj.inter)
+    picture = upright(shown(stored.reshape(shape[:-1]), view, falling=slope < 0), image.affine, view.axis)
+    values = slope * picture.astype(np.float64) + intercept
     if not np.isfinite(values).all():
         raise encoded.refused("NOT_FINITE", "holds NaN or infinite voxels")
-    low, high = float(image.header["cal_min"]), float(image.header["cal_max"])
-    intensity = "display range of the header (cal_min, cal_max)"
-    if not (np.isfinite([low, high]).all() and high > low):
-        low, high, intensity = float(values.min()), float(values.max()), "minimum … maximum"
+    low, high, intensity = _range(values, stored.dtype, slope, intercept, image.header)
     if not high > low:
-        return np.zeros(values.shape, np.float32), intensity
-    return np.clip((values - low) / (high - low), 0, 1).astype(np.float32), intensity
+        return np.zeros((1, *values.shape), np.float32), intensity
+    return np.clip((values - low) / (high - low), 0, 1)[None], intensity
 
 
-def _spacing(affine: NDArray[np.float64], through: int) -> tuple[float, float]:
-    """Millimetres between displayed rows and columns."""
-    lengths = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    direction = io_orientation(affine)[:, 0]
-    column, row = sorted((axis for axis in range(3) if axis != through), key=lambda axis: direction[axis])
-    return float(lengths[row]), float(lengths[column])
+def _range(values: NDArray[np.float64], dtype: np.dtype[Any], slope: float, intercept: float, header: Any) -> tuple[float, float, str]:
+    """The values shown as 0 and as 1, and where they come from."""
+    low, high = float(header["cal_min"]), float(header["cal_max"])
+    if np.isfinite([low, high]).all() and high > low:
+        return low, high, "display range of the header (cal_min, cal_max)"
+    if dtype.kind in "ui" and dtype.itemsize == 1:
+        ends = sorted(slope * float(end) + intercept for end in (np.iinfo(dtype).min, np.iinfo(dtype).max))
+        return ends[0], ends[1], "range of 8 bits"
+    return float(values.min()), float(values.max()), "minimum … maximum"
