@@ -8,7 +8,14 @@ Columns (`(image, frame)` joins it with records; empty = unknown or unread):
 - `height`, `width` in pixels, upright; `bytes` of the file (of the slice for NPZ).
 - `brightness`: mean, `contrast`: standard deviation, `border`: mean of the outermost ring, all of the luminance in [0, 1];
   `padding_share`: share of the area in uniform bands at the edges, in [0, 1].
-- header facts that are no patient data: `modality`, `body_part`, `view`, `laterality`, `spacing` (mm, "row column"), `bits`, `photometric`.
+- `corner_top_left` …: mean luminance of each corner square (a fifth of the shorter side); `corner_top_left_marks` …: the share of it
+  that small structures cover which stand out of their surroundings (side markers, ink, text, hairs); `letters`: how many bright spots
+  of the whole picture stand in rows as burnt-in characters do.
+- `saturated_share`, `black_share`: share of the pixels at the top and at the bottom of the range; `blank_share`: share of the area
+  without any detail; `sharpness`: mean absolute difference of neighbouring pixels. All in [0, 1].
+- header facts that are no patient data: `modality`, `body_part`, `view`, `laterality`, `spacing` (mm, "row column"), `spacing_from` (the
+  header field that gave it), `device` (maker and model), `bits`, `photometric`. Age, sex, site and date enter records by `keep` only.
+- `encoding`: how the bytes were compressed, as far as the format tells: `JPEG 4:2:0 quality 90`, a DICOM transfer syntax …
 - `receipt`: JSON, how the pixels were read.
 - `quarantine`: a code of :class:`medtl.errors.ImageError`, empty for usable images; `reason`: in words.
 """
@@ -24,10 +31,14 @@ import pandas as pd
 from medtl.errors import Mistakes, listed
 
 KEY = ["image", "frame"]
-NUMBERS = ["height", "width", "bytes", "brightness", "contrast", "border", "padding_share"]
+CORNERS = ["corner_top_left", "corner_top_right", "corner_bottom_left", "corner_bottom_right"]
+CORNER_MARKS = [f"{corner}_marks" for corner in CORNERS]
+_LATER_NUMBERS = [*CORNERS, *CORNER_MARKS, "saturated_share", "black_share", "blank_share", "sharpness", "letters"]
+NUMBERS = ["height", "width", "bytes", "brightness", "contrast", "border", "padding_share", *_LATER_NUMBERS]
+_LATER_TEXT = ["spacing_from", "device", "encoding"]
+FACTS = ["modality", "body_part", "view", "laterality", "spacing", "spacing_from", "device"]
 COLUMNS = [
-    *KEY, "sha256", "pixel_hash", "phash", *NUMBERS, "format",
-    "modality", "body_part", "view", "laterality", "spacing", "bits", "photometric",
+    *KEY, "sha256", "pixel_hash", "phash", *NUMBERS, "format", "encoding", *FACTS, "bits", "photometric",
     "receipt", "quarantine", "reason",
 ]  # fmt: skip
 
@@ -48,8 +59,12 @@ def table(rows: list[dict[str, object]]) -> pd.DataFrame:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read a table as written by :func:`write`: numbers float64 (NaN = unknown), `frame` int, everything else strings."""
+    """Read a table as written by :func:`write`: numbers float64 (NaN = unknown), `frame` int, everything else strings.
+
+    In a table of an earlier version, what was not measured then is unknown.
+    """
     frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    frame = frame.assign(**{column: "" for column in (*_LATER_NUMBERS, *_LATER_TEXT) if column not in frame.columns})
     check(frame, str(path))
     frame["frame"] = frame["frame"].astype(np.int64)
     for column in NUMBERS:

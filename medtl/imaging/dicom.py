@@ -26,7 +26,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, 
 
 from medtl.errors import ImageError
 from medtl.imaging.grey_levels import to_grey_levels
-from medtl.imaging.image import Encoded, Facts, Image, Receipt
+from medtl.imaging.image import Encoded, Facts, Image, Receipt, device_of
 
 _REQUIRED = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "SamplesPerPixel", "PhotometricInterpretation")
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -66,7 +66,7 @@ def read(encoded: Encoded) -> Image:
     receipt = Receipt(
         format="DICOM", sha256=encoded.sha256, bytes=len(encoded.data), frame=frame, orientation="as stored", intensity=intensity,
         bits=int(dataset.BitsStored), photometric=str(dataset.PhotometricInterpretation), inverted=inverted, notes=tuple(notes),
-        facts=facts,
+        facts=facts, encoding=dataset.file_meta.TransferSyntaxUID.name,
     )  # fmt: skip
     return Image(np.ascontiguousarray(pixels, dtype=np.float32), receipt)
 
@@ -227,7 +227,7 @@ def _facts(dataset: Dataset) -> Facts:
     return Facts(
         modality=_code(dataset, "Modality"), body_part=_code(dataset, "BodyPartExamined"), view=_code(dataset, "ViewPosition"),
         laterality=_code(dataset, "ImageLaterality") or _code(dataset, "FrameLaterality") or _code(dataset, "Laterality"),
-        spacing=spacing, spacing_from=source,
+        spacing=spacing, spacing_from=source, device=device_of(dataset.get("Manufacturer"), dataset.get("ManufacturerModelName")),
     )  # fmt: skip
 
 

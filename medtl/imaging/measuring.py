@@ -11,12 +11,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from medtl.measurements import row
+from medtl.imaging.burnt_in import bright_marks, corners, dark_marks, letters, reduced
+from medtl.measurements import CORNER_MARKS, CORNERS, row
 
 _RING = 32
 """The border is the outermost 1/32 of each side."""
 _UNIFORM = 2 / 255
-"""A line whose pixels differ by less is uniform."""
+"""A line or a tile whose pixels differ by less is uniform."""
+_TILES = 16
+"""Per side."""
+_HALF_STEP = 0.5 / 255
 
 
 def measure(planes: NDArray[np.float32], receipt: Mapping[str, Any]) -> dict[str, object]:
@@ -27,21 +31,32 @@ def measure(planes: NDArray[np.float32], receipt: Mapping[str, Any]) -> dict[str
         receipt: the receipt as plain values (`dataclasses.asdict`).
     """
     grey = luminance(planes)
+    small = reduced(grey)
     facts = receipt["facts"]
     mean, deviation = cv2.meanStdDev(grey)
-    kept = {key: value for key, value in receipt.items() if key not in ("facts", "sha256", "bytes", "format")}
+    kept = {key: value for key, value in receipt.items() if key not in ("facts", "sha256", "bytes", "format", "encoding")}
     return row(
         {
             "sha256": receipt["sha256"], "bytes": receipt["bytes"], "format": receipt["format"],
-            "pixel_hash": pixel_hash(planes), "phash": perceptual_hash(grey), "height": grey.shape[0], "width": grey.shape[1],
+            "pixel_hash": pixel_hash(planes), "phash": perceptual_hash(small), "height": grey.shape[0], "width": grey.shape[1],
             "brightness": float(mean[0, 0]), "contrast": float(deviation[0, 0]),
             "border": border(grey), "padding_share": padding_share(grey),
-            **{name: facts[name] for name in ("modality", "body_part", "view", "laterality")},
-            "spacing": "" if facts["spacing"] is None else "{:g} {:g}".format(*facts["spacing"]),
+            "black_share": share(grey <= _HALF_STEP), "saturated_share": share(grey >= 1 - _HALF_STEP),
+            "blank_share": blank_share(small), "sharpness": sharpness(grey), **_burnt_in(small),
+            **{name: facts[name] for name in ("modality", "body_part", "view", "laterality", "spacing_from", "device")},
+            "encoding": receipt["encoding"], "spacing": "" if facts["spacing"] is None else "{:g} {:g}".format(*facts["spacing"]),
             "bits": str(receipt["bits"]), "photometric": receipt["photometric"],
-            "receipt": json.dumps({**kept, "spacing_from": facts["spacing_from"]}, separators=(",", ":")),
+            "receipt": json.dumps(kept, separators=(",", ":")),
         }
     )  # fmt: skip
+
+
+def _burnt_in(small: NDArray[np.float32]) -> dict[str, float]:
+    eight = np.asarray(cv2.convertScaleAbs(small, alpha=255), dtype=np.uint8)
+    bright, dark = bright_marks(eight), dark_marks(eight)
+    means = {name: float(corner.mean(dtype=np.float64)) for name, corner in zip(CORNERS, corners(small), strict=True)}
+    marks = {name: share(corner) for name, corner in zip(CORNER_MARKS, corners(bright | dark), strict=True)}
+    return {**means, **marks, "letters": float(letters(bright))}
 
 
 def luminance(planes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -67,6 +82,25 @@ def perceptual_hash(grey: NDArray[np.float32]) -> str:
     thumbnail = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA)
     lowest = np.asarray(cv2.dct(thumbnail))[:8, :8].ravel()
     return np.packbits(lowest > np.median(lowest[1:])).tobytes().hex()
+
+
+def share(chosen: NDArray[np.bool_]) -> float:
+    """Of the pixels that are chosen."""
+    return int(np.count_nonzero(chosen)) / chosen.size
+
+
+def sharpness(grey: NDArray[np.float32]) -> float:
+    """Mean absolute difference of horizontal neighbours, of 512 rows at least (all, where there are fewer)."""
+    rows = grey[:: max(1, grey.shape[0] // 512)]
+    return float(np.abs(np.diff(rows, axis=1)).mean(dtype=np.float64)) if grey.shape[1] > 1 else 0.0
+
+
+def blank_share(small: NDArray[np.float32]) -> float:
+    """Share of 16 x 16 tiles that are uniform; 1 for a constant image. With fewer pixels a side, each is a tile with its neighbours."""
+    high, wide = (max(1, side // _TILES) for side in small.shape)
+    square = np.ones((high + 1, wide + 1), np.uint8)
+    spread = cv2.dilate(small, square)[::high, ::wide] - cv2.erode(small, square)[::high, ::wide]
+    return share(spread < _UNIFORM)
 
 
 def border(grey: NDArray[np.float32]) -> float:

@@ -10,6 +10,7 @@ import PIL.Image
 from numpy.typing import NDArray
 from PIL import ImageOps
 
+from medtl.imaging.encodings import encoding_of
 from medtl.imaging.image import Encoded, Image, Receipt
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000", "PPM")
@@ -30,6 +31,7 @@ def read(encoded: Encoded) -> Image:
         picture = _open(encoded)
         frame = _choose_frame(picture, encoded)
         stored_format = "JPEG" if picture.format == "MPO" else str(picture.format)
+        encoding = encoding_of(picture)
         orientation = _make_upright(picture, encoded)
         mode = picture.mode
         values, bits, notes = _values(picture, stored_format, encoded)
@@ -37,7 +39,7 @@ def read(encoded: Encoded) -> Image:
     intensity = "as stored, floating point in 0 … 1" if mode == "F" else f"range of {bits} bits"
     receipt = Receipt(
         format=stored_format, sha256=encoded.sha256, bytes=len(encoded.data), frame=frame, orientation=orientation,
-        intensity=intensity, bits=bits, photometric=mode, notes=tuple(notes),
+        intensity=intensity, bits=bits, photometric=mode, notes=tuple(notes), encoding=encoding,
     )  # fmt: skip
     return Image(pixels, receipt)
 

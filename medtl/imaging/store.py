@@ -1,11 +1,12 @@
 """Preprocessed images on disk, memory-mapped, so that every image is decoded once for all runs with the same image settings.
 
-`cache/store/<key>/` holds shards: `<id>.npy`, uint8 (n, size, size, channels), and `<id>.csv`, the measurements of its n rows. A shard is
-written under another name, flushed, then renamed, and never changed: kill -9 costs at most the shard in hand, and concurrent runs cost
-at worst work done twice. Rows are found by SHA-256 and frame, not by path, so moving or renaming a data set costs nothing.
+`cache/store/<key>/` holds shards (:mod:`medtl.imaging.shards`). They are written under another name, flushed, then renamed, and never
+changed: a kill costs at most the last minute, and concurrent runs cost at worst work done twice. Rows are found by SHA-256 and frame, not
+by path, so moving or renaming a data set costs nothing. Every asked row is verified when the store is opened; what is damaged is decoded
+again, never served. The cache is pruned to its size after each opening (:func:`medtl.imaging.cache.prune`).
 
-What can never be read (no image, no pixels, a broken header, constant …) is remembered under its SHA-256 too, in `<id>.csv` without
-pixels. What may succeed another day (a crash, a time-out, a missing decoder, too large for the settings) is tried again by every run.
+What can never be read (no image, no pixels, a broken header, constant …) is remembered under its SHA-256 too, without pixels. What may
+succeed another day (a crash, a time-out, a missing decoder, too large for the settings) is tried again by every run.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medtl import measurements
-from medtl.errors import ImageError
+from medtl.errors import ImageError, MedtlError
+from medtl.imaging.cache import prune
 from medtl.imaging.decoding import decode_many
 from medtl.imaging.fingerprints import Key, fingerprints
 from medtl.imaging.settings import ImageSettings
 from medtl.imaging.shards import Shelf
 
-VERSION = 1
+VERSION = 2
 """Part of the key: raised whenever reading or preprocessing gives other pixels, so that old shards are left alone."""
 
 Progress = Callable[[int, int], None]
@@ -39,7 +41,7 @@ _SAME_PIXELS = ("largest_pixels", "timeout", "quarantine_share")
 class Store:
     """The images of one table, by position in it."""
 
-    def __init__(self, table: pd.DataFrame, files: Sequence[Path], places: NDArray[np.int64], settings: ImageSettings, decoded: int):
+    def __init__(self, table: pd.DataFrame, shelf: Shelf, places: NDArray[np.int64], settings: ImageSettings, decoded: int):
         self.measurements = table
         """One row per asked (image, frame), in the asked order; see :mod:`medtl.measurements`."""
         self.usable: NDArray[np.bool_] = (table["quarantine"] == "").to_numpy()
@@ -49,9 +51,9 @@ class Store:
         self.decoded = decoded
         """How many images this opening had to decode (or try to)."""
         self.shape = (settings.size, settings.size, settings.channels)
-        self._files = list(files)
         self._places = places
-        self._maps: dict[int, NDArray[np.uint8]] = {}
+        self._files = shelf.files
+        self._maps = shelf.maps
 
     def __len__(self) -> int:
         return len(self._places)
@@ -75,17 +77,20 @@ class Store:
         places = self._places[wanted]
         for shard in np.unique(places[:, 0]):
             here = np.flatnonzero(places[:, 0] == shard)
-            images[here] = self._map(int(shard))[places[here, 1]]
+            images[here] = self._maps[shard][places[here, 1]]
         return images
 
-    def _map(self, shard: int) -> NDArray[np.uint8]:
-        if shard not in self._maps:
-            self._maps[shard] = np.load(self._files[shard], mmap_mode="r", allow_pickle=False)
-        return self._maps[shard]
-
     def __getstate__(self) -> dict[str, object]:
-        """Travels to other processes without its maps; they are opened there anew."""
-        return {**self.__dict__, "_maps": {}}
+        """Travels to other processes without its maps."""
+        return {**self.__dict__, "_maps": []}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Opens the maps anew."""
+        self.__dict__.update(state)
+        try:
+            self._maps = [np.load(file, mmap_mode="r", allow_pickle=False) for file in self._files]
+        except OSError:
+            raise MedtlError("preprocessed images were removed from the cache while they were handed on; run again") from None
 
 
 def open_store(images: pd.DataFrame, root: Path, settings: ImageSettings, cache: Path, progress: Progress | None = None) -> Store:
@@ -98,13 +103,23 @@ def open_store(images: pd.DataFrame, root: Path, settings: ImageSettings, cache:
         cache: folder for all stores, see :func:`medtl.imaging.cache.cache_dir`.
         progress: called with (done, total) while decoding.
     Raises:
-        OSError: the cache cannot be written. Images never raise: they are quarantined.
+        MedtlError: the cache cannot be written. Images never raise: they are quarantined.
     """
-    folder = cache / "store" / _key(settings)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return _open(images, root, settings, cache, progress)
+    except OSError as error:
+        raise MedtlError(
+            f"the cache {cache} cannot be written ({error.strerror or type(error).__name__}): make room there, "
+            "or name another folder in MEDTL_CACHE"
+        ) from error
+
+
+def _open(images: pd.DataFrame, root: Path, settings: ImageSettings, cache: Path, progress: Progress | None) -> Store:
+    key = _key(settings)
     names = list(zip(images["image"], images["frame"].astype(int), strict=True))
     prints = list(fingerprints(names, root, settings.largest_pixels))
-    shelf = Shelf(folder, settings)
+    shelf = Shelf(cache / "store" / key, key, (settings.size, settings.size, settings.channels))
+    shelf.find({found.key for found in prints if found.sha256})
     missing = {found.key: number for number, found in enumerate(prints) if found.sha256 and shelf.get(found.key) is None}
     failed = _decode({key: names[number] for key, number in missing.items()}, root, settings, shelf, progress)
     rows, places = [], np.full((len(names), 2), -1, np.int64)
@@ -112,14 +127,17 @@ def open_store(images: pd.DataFrame, root: Path, settings: ImageSettings, cache:
         held = shelf.get(found.key)
         if held is not None:
             values, places[number] = held
+        elif found.sha256:
+            values = failed[found.key]
         else:
-            values = failed.get(found.key) or measurements.row({"quarantine": found.code, "reason": found.reason})
+            values = measurements.row({"quarantine": found.code, "reason": found.reason})
         rows.append({**values, "sha256": found.sha256, "bytes": found.bytes, "image": image, "frame": frame})
-    return Store(measurements.table(rows), shelf.files, places, settings, decoded=len(missing))
+    prune(cache, shelf.files)
+    return Store(measurements.table(rows), shelf, places, settings, decoded=len(missing))
 
 
 def _key(settings: ImageSettings) -> str:
-    decisive = {"version": VERSION, **settings.model_dump(exclude=set(_SAME_PIXELS))}
+    decisive = {"version": VERSION, "measured": measurements.COLUMNS, **settings.model_dump(exclude=set(_SAME_PIXELS))}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -135,13 +153,18 @@ def _decode(
     failed: dict[Key, dict[str, object]] = {}
     if progress and order:
         progress(0, len(order))
-    for done, (position, pixels, measurement) in enumerate(decode_many(items, settings), start=1):
-        key = order[position]
-        if pixels is not None and measurement["sha256"] != key[0]:
-            pixels, measurement = None, measurements.row({"quarantine": "DECODE_FAILED", "reason": "the file changed while it was read"})
-        if not shelf.add(key, pixels, measurement):
-            failed[key] = measurement
-        if progress:
-            progress(done, len(order))
-    shelf.close()
+    try:
+        for done, (position, pixels, measurement) in enumerate(decode_many(items, settings), start=1):
+            key = order[position]
+            if pixels is not None and measurement["sha256"] != key[0]:
+                pixels, measurement = (
+                    None,
+                    measurements.row({"quarantine": "DECODE_FAILED", "reason": "the file changed while it was read"}),
+                )
+            if not shelf.add(key, pixels, measurement):
+                failed[key] = measurement
+            if progress:
+                progress(done, len(order))
+    finally:
+        shelf.close()  # what an interrupted run has decoded stays as well
     return failed
