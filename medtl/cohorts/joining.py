@@ -14,6 +14,8 @@ import pandas as pd
 
 from medtl import measurements, records
 from medtl.cohorts import CohortSettings, IdSource
+from medtl.cohorts.corrections import COLUMNS as CORRECTIONS
+from medtl.cohorts.corrections import corrected
 from medtl.cohorts.ids import installation_key, keyed_hash, unit_of
 from medtl.cohorts.settings import SplitSettings
 from medtl.cohorts.source_table import COLUMNS, ID_KINDS, SourceTable, counted, rows_listed
@@ -26,7 +28,16 @@ UNITS = [f"{kind}_unit" for kind in ID_KINDS]
 """Transient columns: the ids hashed without the installation's key, so that a split is the same everywhere. Never written."""
 MEASURED = ("modality", "body_part", "view", "laterality", "spacing", "bits", "photometric")
 """Header facts that reading the images gives, if no cohort has them as a column."""
-RESERVED = {*COLUMNS, *UNITS, *records.COLUMNS, "issuer", "given_split", "component", *(set(measurements.COLUMNS) - set(MEASURED))}
+RESERVED = {
+    *COLUMNS,
+    *UNITS,
+    *CORRECTIONS,
+    *records.COLUMNS,
+    "issuer",
+    "given_split",
+    "component",
+    *(set(measurements.COLUMNS) - set(MEASURED)),
+}
 _GIVEN = {
     **dict.fromkeys((TRAIN, "training"), TRAIN),
     **dict.fromkeys((VALIDATION, "val", "valid", "dev"), VALIDATION),
@@ -53,7 +64,7 @@ class Plan(Protocol):
 @dataclass
 class Source:
     """`table`: image, frame, label (class name; empty = unknown), patient_id, lesion_id, study_id (keyed hashes), domain, given_split,
-    then the kept columns and the transient :data:`UNITS`. `notes`: counted remarks, each beginning with its domain."""
+    then the kept columns and the transient :data:`UNITS` and those of `corrections`. `notes`: counted remarks, each beginning with its domain."""
 
     table: pd.DataFrame
     notes: list[str]
@@ -83,7 +94,8 @@ def read_cohorts(experiment: Plan, root: Path, every_class: bool = True) -> Sour
         mistakes += _absent_classes(tables, experiment.task) if every_class else []
     if mistakes:
         raise Mistakes("the cohorts cannot be used as they are:", mistakes)
-    return Source(_disguised(pd.concat(tables, ignore_index=True), experiment.keep), notes)
+    table, corrections = corrected(_disguised(pd.concat(tables, ignore_index=True), experiment.keep), experiment.split, root)
+    return Source(table, [*notes, *corrections])
 
 
 def _refused_columns(experiment: Plan) -> list[str]:

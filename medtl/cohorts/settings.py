@@ -63,6 +63,10 @@ class SplitSettings(Settings):
     """A group that stands in two splits given by `column`: refuse, or exclude its rows from training (then from validation)."""
     from_run: str | None = Field(default=None, alias="from")
     """A run folder whose split is taken over, row by row and group by group; new groups fall by the hash."""
+    exclude: str | None = None
+    """A table (`image`, perhaps `frame`) of images that are left out, such as the audit's `exclude.csv`; relative to the data root."""
+    groups: str | None = None
+    """A table (`image`, perhaps `frame`, `group`) of images that stay together, such as the audit's `groups.csv`."""
 
     model_config = ConfigDict(populate_by_name=True)
 

@@ -36,13 +36,13 @@ def draw(seed: int, unit: str) -> float:
 def make_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Plan, root: Path) -> pd.DataFrame:
     """The records table of a run, sorted by (image, frame).
 
-    `table`: of :func:`medtl.cohorts.joining.read_cohorts`. `measurements`: a row for every (image, frame) of it. Images in quarantine or
-    without a label stay, in the split `excluded`. With `folds`, `fold` is set and `split` is empty until :func:`fold_records`.
+    `table`: of :func:`medtl.cohorts.joining.read_cohorts`. `measurements`: a row for every (image, frame) of it. Images in quarantine, without a label,
+    or named by `split.exclude` stay, in the split `excluded`. With `folds`, `fold` is set and `split` is empty until :func:`fold_records`.
     Raises :class:`Mistakes` where a group stands in two given splits or a class is absent from a split.
     """
     settings = experiment.split
     grouped = _with_groups(table, measurements, settings.by)
-    usable = (grouped["quarantine"] == "") & (grouped["label"] != "")
+    usable = _usable(grouped)
     chance = grouped["group_unit"].map(lambda unit: draw(settings.seed, unit))
     grouped["fold"], grouped["split"] = "", EXCLUDED
     if settings.folds is not None:
@@ -61,7 +61,7 @@ def make_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Pl
 def external_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Plan) -> pd.DataFrame:
     """Records of outside data: everything usable is `external`, nothing is split."""
     grouped = _with_groups(table, measurements, experiment.split.by)
-    usable = (grouped["quarantine"] == "") & (grouped["label"] != "")
+    usable = _usable(grouped)
     grouped["fold"], grouped["split"] = "", EXCLUDED
     grouped.loc[usable, "split"] = EXTERNAL
     return _finished(grouped, experiment)
@@ -90,6 +90,12 @@ def _with_groups(table: pd.DataFrame, measurements: pd.DataFrame, by: str) -> pd
     if len(unmeasured):
         raise MedtlError(f"{len(unmeasured):,} images have not been measured: {listed(unmeasured['image'])}")
     return add_groups(joined, by)
+
+
+def _usable(grouped: pd.DataFrame) -> pd.Series[bool]:
+    """(N,) readable, labelled and not left out by `split.exclude`."""
+    usable = (grouped["quarantine"] == "") & (grouped["label"] != "")
+    return usable & ~grouped["left_out"].astype(bool) if "left_out" in grouped.columns else usable
 
 
 def _splits(rows: pd.DataFrame, chance: pd.Series[float], settings: SplitSettings, root: Path) -> pd.Series[str]:
@@ -135,7 +141,7 @@ def split_notes(made: pd.DataFrame, task: Task) -> list[str]:
     """What a reader of the split should know: groups that several ids share, and classes whose share in a split is far from overall."""
     ids = made[made["patient_id"] != ""].groupby("group_id")["patient_id"].nunique()
     tied = int((ids > 1).sum())
-    notes = [f"{tied:,} groups hold several patient ids, tied together by identical pixels or a shared id"] if tied else []
+    notes = [f"{tied:,} groups hold several patient ids, tied together by identical pixels, a shared id or split.groups"] if tied else []
     return [*notes, *_balance_notes(made, task)]
 
 

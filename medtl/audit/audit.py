@@ -1,0 +1,40 @@
+"""Every check on one cohort, the grave findings first."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from medtl.audit.confounders import confounders
+from medtl.audit.duplicates import duplicates
+from medtl.audit.findings import SEVERITIES, Finding
+from medtl.audit.image_health import image_health
+from medtl.audit.label_health import label_health
+from medtl.audit.leaks import leaks
+from medtl.audit.shortcuts import shortcuts
+from medtl.contracts import Task
+
+
+def audit(
+    records: pd.DataFrame,
+    measurements: pd.DataFrame,
+    task: Task,
+    features: NDArray[np.float32] | None = None,
+    predictions: pd.DataFrame | None = None,
+) -> list[Finding]:
+    """All findings, grave before notable before note, and within these in the order of the checks.
+
+    records: a records table, further columns (`keep`) included. measurements: of the same images, in any order.
+    features: (N, D) of a frozen network, row for row as `records`, NaN rows where an image could not be read; None = not computed.
+    predictions: answers for images that their model had not seen (out of fold, validation); None = none.
+    """
+    found = [
+        *leaks(records),
+        *duplicates(records, measurements, features),
+        *shortcuts(records, measurements),
+        *confounders(records, measurements),
+        *label_health(records, task, predictions),
+        *image_health(records, measurements, features),
+    ]
+    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
