@@ -115,9 +115,15 @@ def _finding(content: Mapping[str, Any], folder: Path) -> Finding:
         title=content["title"],
         advice=content["advice"],
         table=table,
-        **{part: [(first, second) for first, second in map(_keys, content[part])] for part in _PAIRED},
-        **{part: _keys(content[part]) for part in _SINGLE},
+        pairs=_pairs(content["pairs"]),
+        images=_keys(content["images"]),
+        exclude=_keys(content["exclude"]),
+        join=_pairs(content["join"]),
     )
+
+
+def _pairs(values: Iterable[Sequence[Sequence[Any]]]) -> list[tuple[Key, Key]]:
+    return [(first, second) for first, second in map(_keys, values)]
 
 
 def _keys(values: Iterable[Sequence[Any]]) -> list[Key]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -150,4 +151,4 @@ def _cell(value: object) -> str:
         return str(value or "")
     if isinstance(value, float):
         return "" if value != value else f"{value:,.0f}" if value.is_integer() else number(value) if abs(value) < 10 else f"{value:,.1f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, Integral) else str(value)

@@ -1,7 +1,7 @@
 """Corrections of a split as tables: images to leave out (`split.exclude`), images that belong together (`split.groups`).
 
-The audit writes them (`exclude.csv`, `groups.csv`); they may as well be written by hand. `image` is relative to the data root, as in records;
-`frame` may be left out where every file holds one image.
+The audit writes them (`exclude.csv`, `groups.csv`); they may as well be written by hand. `image` is relative to the data root, as in
+records; `frame` may be left out where every file holds one image.
 """
 
 from __future__ import annotations
@@ -35,9 +35,7 @@ def corrected(table: pd.DataFrame, settings: SplitSettings, root: Path) -> tuple
         ties = rows.set_index(KEY)["group"]
         if ties.index.has_duplicates:
             repeated = rows.loc[rows.duplicated(KEY), "image"]
-            raise MedtlError(
-                f"split.groups: '{settings.groups}' puts {counted(len(repeated), 'image')} into two groups: {listed(repeated)}"
-            )
+            raise MedtlError(f"split.groups: '{settings.groups}' names {counted(len(repeated), 'image')} twice: {listed(repeated)}")
         table["tied_unit"] = ties.reindex(pd.MultiIndex.from_frame(table[KEY])).fillna("").to_numpy()
         tied = table.loc[table["tied_unit"] != "", "tied_unit"]
         notes.append(f"split.groups ties {counted(len(tied), 'image')} into {counted(tied.nunique(), 'group')}{unknown}")
@@ -60,7 +58,7 @@ def _rows(setting: str, file: str, root: Path, table: pd.DataFrame, needed: list
     known = pd.MultiIndex.from_frame(rows[KEY]).isin(pd.MultiIndex.from_frame(table[KEY]))
     if not known.any():
         raise MedtlError(
-            f"split.{setting}: none of the {counted(len(rows), 'row')} of '{file}' names an image of the cohorts ({listed(rows['image'], 3)}); "
-            "images are named as in records.csv, relative to the data root"
+            f"split.{setting}: none of the {counted(len(rows), 'row')} of '{file}' names an image of the cohorts "
+            f"({listed(rows['image'], 3)}); images are named as in records.csv, relative to the data root"
         )
     return rows[known], f" ({counted(int((~known).sum()), 'row')} of '{file}' name no image of the cohorts)" if not known.all() else ""

@@ -1,7 +1,7 @@
 """Groups: the images that must stay on one side of a split, and that count as one case in every interval.
 
-A group is a connected component: rows that share a patient (study, lesion) id, the same pixels or a group of `split.groups` hang together, and so do the
-rows that hang on those. Its kind is the widest id that any of its rows has; without ids, every distinct image is a group.
+A group is a connected component: rows that share a patient (study, lesion) id, the same pixels or a group of `split.groups` hang
+together, and so do the rows that hang on those. Its kind is the widest id that any of its rows has; without ids, every distinct image is a group.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ def add_groups(table: pd.DataFrame, by: str) -> pd.DataFrame:
     """A copy with `group_id`, `group_kind` and the transient `group_unit`, which decides the split.
 
     `table` needs `pixel_hash` (empty where the image could not be read), `image`, `frame`, and for the ids `<kind>_id` and
-    `<kind>_unit`; `tied_unit`, where it is there, ties as an id does. The smallest unit of the widest kind stands for its group, so a group keeps its name and its place in the
-    split when rows come or go, as long as that id stays; when new rows tie two groups together, one of them takes the other's.
+    `<kind>_unit`; `tied_unit`, where it is there, ties as an id does. The smallest unit of the widest kind stands for its group, so a
+    group keeps its name and its place in the split when rows come or go, as long as that id stays; when new rows tie two groups
+    together, one of them takes the other's.
     """
     table = table.copy()
     own = "unread " + table["image"] + "#" + table["frame"].astype(str)

@@ -28,16 +28,8 @@ UNITS = [f"{kind}_unit" for kind in ID_KINDS]
 """Transient columns: the ids hashed without the installation's key, so that a split is the same everywhere. Never written."""
 MEASURED = ("modality", "body_part", "view", "laterality", "spacing", "bits", "photometric")
 """Header facts that reading the images gives, if no cohort has them as a column."""
-RESERVED = {
-    *COLUMNS,
-    *UNITS,
-    *CORRECTIONS,
-    *records.COLUMNS,
-    "issuer",
-    "given_split",
-    "component",
-    *(set(measurements.COLUMNS) - set(MEASURED)),
-}
+_TRANSIENT = {*UNITS, *CORRECTIONS, "issuer", "given_split", "component"}
+RESERVED = {*COLUMNS, *_TRANSIENT, *records.COLUMNS, *(set(measurements.COLUMNS) - set(MEASURED))}
 _GIVEN = {
     **dict.fromkeys((TRAIN, "training"), TRAIN),
     **dict.fromkeys((VALIDATION, "val", "valid", "dev"), VALIDATION),
@@ -64,7 +56,7 @@ class Plan(Protocol):
 @dataclass
 class Source:
     """`table`: image, frame, label (class name; empty = unknown), patient_id, lesion_id, study_id (keyed hashes), domain, given_split,
-    then the kept columns and the transient :data:`UNITS` and those of `corrections`. `notes`: counted remarks, each beginning with its domain."""
+    then the kept columns, the transient :data:`UNITS` and those of `corrections`. `notes`: counted remarks, with their domain."""
 
     table: pd.DataFrame
     notes: list[str]

@@ -36,8 +36,8 @@ def draw(seed: int, unit: str) -> float:
 def make_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Plan, root: Path) -> pd.DataFrame:
     """The records table of a run, sorted by (image, frame).
 
-    `table`: of :func:`medtl.cohorts.joining.read_cohorts`. `measurements`: a row for every (image, frame) of it. Images in quarantine, without a label,
-    or named by `split.exclude` stay, in the split `excluded`. With `folds`, `fold` is set and `split` is empty until :func:`fold_records`.
+    `table`: of :func:`medtl.cohorts.joining.read_cohorts`. `measurements`: a row for every (image, frame) of it. Images in
+    quarantine, without a label, or named by `split.exclude` stay, in the split `excluded`. With `folds`, `fold` is set and `split` is empty until :func:`fold_records`.
     Raises :class:`Mistakes` where a group stands in two given splits or a class is absent from a split.
     """
     settings = experiment.split
