@@ -183,7 +183,7 @@ def test_a_killed_run_loses_the_shard_in_hand_and_needs_no_main_guard(pictures: 
     script.write_text(f"""
 import os, signal, pathlib, pandas
 from medtl.imaging import shards, store, settings
-shards.SHARD_ROWS = 8
+shards.SHARD_BYTES = 8 * 32 * 32
 table = pandas.DataFrame({{"image": [f"{{number:02d}}.png" for number in range(40)], "frame": 0}})
 folder = pathlib.Path({str(tmp_path)!r})
 kill = lambda done, total: done == 30 and os.kill(os.getpid(), signal.SIGKILL)
