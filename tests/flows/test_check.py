@@ -108,7 +108,7 @@ def test_the_cost_adds_up() -> None:
     assert spent.minutes == pytest.approx((10 * 10 + 2) / 60)
     assert spent.probe_minutes == 0
     assert spent.run_bytes == 8 * 1000
-    mirrored = load_experiment(CONFIG, ["transfer.epochs=10", "decision.flips=horizontal"])
+    mirrored = load_experiment(CONFIG, ["transfer.epochs=10", "decision.flips=horizontal", "augmentation.flip=horizontal"])
     assert cost(mirrored, rehearsed, train=64, validation=20, images=100).epoch_seconds == pytest.approx(12.0)
 
 
