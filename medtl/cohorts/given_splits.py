@@ -15,21 +15,21 @@ _LATER_WINS = (EXCLUDED, TRAIN, VALIDATION)
 """With `overlap: exclude`, rows leave these splits where their group also stands in a later one."""
 
 
-def take_column(rows: pd.DataFrame, chance: pd.Series[float], settings: SplitSettings) -> pd.Series[str]:
+def take_column(rows: pd.DataFrame, chance: pd.Series[float], settings: SplitSettings, as_given: bool = False) -> pd.Series[str]:
     """(N,) splits as `given_split` says; no row given means excluded; without validation rows, a share of train's groups becomes them.
 
     `chance`: (N,) uniform draws, equal within a group. Raises :class:`Mistakes` where a group stands in two splits and
-    `overlap` is `refuse`.
+    `overlap` is `refuse`; `as_given`, it is left standing there.
     """
     split = rows["given_split"].replace("", EXCLUDED).copy()
     torn = _in_two_splits(rows, split)
-    if len(torn) and settings.overlap == "refuse":
+    if len(torn) and settings.overlap == "refuse" and not as_given:
         raise Mistakes(
             f"split.column '{settings.column}': groups stand in two splits (one {settings.by}, or the same pixels); "
             "mend the table, or say `overlap: exclude` to take them out of training:",
             _described(torn, split),
         )
-    for earlier in _LATER_WINS[1:]:
+    for earlier in _LATER_WINS[1:] if settings.overlap == "exclude" else ():
         later = split.index[~split.isin(_LATER_WINS[: _LATER_WINS.index(earlier) + 1])]
         split[(split == earlier) & rows["component"].isin(rows.loc[later, "component"])] = EXCLUDED
     if not (split == VALIDATION).any():

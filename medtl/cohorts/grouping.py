@@ -1,7 +1,8 @@
 """Groups: the images that must stay on one side of a split, and that count as one case in every interval.
 
 A group is a connected component: rows that share a patient (study, lesion) id, the same pixels or a group of `split.groups` hang
-together, and so do the rows that hang on those. Its kind is the widest id that any of its rows has; without ids, every distinct image is a group.
+together, and so do the rows that hang on those. Its kind is the widest id that any of its rows has; without ids, every distinct
+image is a group.
 """
 
 from __future__ import annotations

@@ -33,12 +33,13 @@ def draw(seed: int, unit: str) -> float:
     return int.from_bytes(hashlib.sha256(f"{seed}:{unit}".encode()).digest()[:8], "big") / 2**64
 
 
-def make_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Plan, root: Path) -> pd.DataFrame:
+def make_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Plan, root: Path, as_given: bool = False) -> pd.DataFrame:
     """The records table of a run, sorted by (image, frame).
 
     `table`: of :func:`medtl.cohorts.joining.read_cohorts`. `measurements`: a row for every (image, frame) of it. Images in
-    quarantine, without a label, or named by `split.exclude` stay, in the split `excluded`. With `folds`, `fold` is set and `split` is empty until :func:`fold_records`.
-    Raises :class:`Mistakes` where a group stands in two given splits or a class is absent from a split.
+    quarantine, without a label, or named by `split.exclude` stay, in the split `excluded`. With `folds`, `fold` is set and `split`
+    is empty until :func:`fold_records`. Raises :class:`Mistakes` where a group stands in two given splits or a class is absent from
+    a split; `as_given`, for audits, lets both be.
     """
     settings = experiment.split
     grouped = _with_groups(table, measurements, settings.by)
@@ -49,8 +50,10 @@ def make_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Pl
         grouped.loc[usable, "split"] = ""
         grouped.loc[usable, "fold"] = (chance[usable] * settings.folds).astype(int).astype(str)
     else:
-        grouped.loc[usable, "split"] = _splits(grouped[usable], chance[usable], settings, root)
+        grouped.loc[usable, "split"] = _splits(grouped[usable], chance[usable], settings, root, as_given)
     made = _finished(grouped, experiment)
+    if as_given:
+        return made
     if settings.folds is None:
         check_classes(made, experiment.task, settings)
     for fold in range(settings.folds or 0):
@@ -98,10 +101,10 @@ def _usable(grouped: pd.DataFrame) -> pd.Series[bool]:
     return usable & ~grouped["left_out"].astype(bool) if "left_out" in grouped.columns else usable
 
 
-def _splits(rows: pd.DataFrame, chance: pd.Series[float], settings: SplitSettings, root: Path) -> pd.Series[str]:
+def _splits(rows: pd.DataFrame, chance: pd.Series[float], settings: SplitSettings, root: Path, as_given: bool) -> pd.Series[str]:
     """(N,) the split of each usable row."""
     if settings.column is not None:
-        return take_column(rows, chance, settings)
+        return take_column(rows, chance, settings, as_given)
     fallen = pd.Series(TRAIN, index=rows.index)
     fallen[chance < settings.test + settings.validation] = VALIDATION
     fallen[chance < settings.test] = TEST
