@@ -29,12 +29,12 @@ class Facts:
 
 
 def device_of(maker: object, model: object) -> str:
-    """`Maker Model` out of two header fields; letters, digits and `-_./+()` only, for the fields may hold anything.
+    """`Maker Model` out of two header fields; letters, digits and `_./+()-` only, for the fields may hold anything.
 
     >>> device_of("ACME Imaging ", "ACME DX-2"), device_of(None, "X1"), device_of("", None)
     ('ACME Imaging DX-2', 'X1', '')
     """
-    words = [re.sub(r"[^A-Za-z0-9_./+()-]+", " ", str(part or "")).split() for part in (maker, model)]
+    words = [re.sub(r"[^\w./+()-]+", " ", str(part or "")).split() for part in (maker, model)]
     own = words[1][1:] if words[0] and words[1][:1] == words[0][:1] else words[1]
     return " ".join([*words[0], *own])[:64].strip()
 
@@ -71,6 +71,13 @@ class Image:
     pixels: NDArray[np.float32]
     """(C, H, W) in [0, 1], C = 1 (grey, 0 is black) or 3 (RGB)."""
     receipt: Receipt
+
+    def without_empty_colour(self) -> Image:
+        """With one channel where the three are equal, so that a grey picture is the same however it was stored."""
+        first, *others = self.pixels
+        if others and all(np.array_equal(first, other) for other in others):
+            return Image(np.ascontiguousarray(first[None]), self.receipt)
+        return self
 
     @property
     def size(self) -> tuple[int, int]:

@@ -33,7 +33,7 @@ def __getattr__(name: str) -> Any:
 
 
 def read_image(path: str | Path, frame: int | None = None, *, largest_pixels: int = LARGEST_PIXELS, volume: Volume = NAMED) -> Image:
-    """Read one image: DICOM, NIfTI, PNG, JPEG, TIFF, BMP, WebP, GIF, or a row of an NPZ array.
+    """Read one image: DICOM, NIfTI, PNG, JPEG, TIFF, BMP, WebP, HEIC, GIF, or a row of an NPZ array.
 
     Arguments:
         path: a file or an address inside one, such as `set.npz/train_images` or `set.npz/train_images/12`.
@@ -41,7 +41,7 @@ def read_image(path: str | Path, frame: int | None = None, *, largest_pixels: in
         largest_pixels: refuse files whose header claims more.
         volume: what is shown of a volume, such as `Volume(show="mean", plane="coronal")`; by default one needs a frame.
     Returns:
-        float32 (C, H, W) in [0, 1], C = 1 or 3, upright as displayed, with its receipt.
+        float32 (C, H, W) in [0, 1], upright as displayed, with its receipt; C = 3, or 1 where there is no colour, however it is stored.
     Raises:
         ImageError: with one of the codes listed there.
     """
@@ -63,7 +63,7 @@ def read_location(location: Location, largest_pixels: int = LARGEST_PIXELS, volu
         raise ImageError("NOT_FOUND", str(location.file), f"cannot be read from disk ({error.strerror or type(error).__name__})") from None
     except MemoryError:
         raise ImageError("TOO_LARGE", str(location.file), "decoding it needs more memory than one image may take") from None
-    return image
+    return image.without_empty_colour()
 
 
 def _read_file(location: Location, largest_pixels: int, volume: Volume) -> Image:
