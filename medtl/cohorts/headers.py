@@ -6,47 +6,67 @@
 
 from __future__ import annotations
 
-import re
 import warnings
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
 import pydicom
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-FACTS = {
+from medtl.imaging.dicom import begins_like
+from medtl.imaging.dicom_facts import TAGS, circumstances_of, facts_of
+
+_IDS = {
     "sop_instance_uid": "SOPInstanceUID",
     "accession_number": "AccessionNumber",
     "study_instance_uid": "StudyInstanceUID",
     "patient_id": "PatientID",
     "issuer": "IssuerOfPatientID",
-    "age": "PatientAge",
-    "sex": "PatientSex",
-    "view": "ViewPosition",
-    "modality": "Modality",
-    "body_part": "BodyPartExamined",
-    "laterality": "Laterality",
 }
-"""Our name → DICOM's keyword. Only these are read."""
-KEPT = ("age", "sex", "view", "modality", "body_part", "laterality")
-"""The facts that `keep` may take into records."""
+"""Our name → DICOM's keyword."""
+KEPT = ("age", "sex", "view", "modality", "body_part", "laterality", "spacing", "spacing_from", "device", "site", "date")
+"""The facts that `keep` may take into records, and `only` may choose by."""
 
 
 def read_facts(path: Path) -> dict[str, str] | None:
-    """The header's facts as strings (empty where absent, age in years), None where the file has no readable DICOM header."""
+    """The header's ids and facts as strings (empty where absent), None where the file has no readable DICOM header.
+
+    Age in years, date ISO, spacing in mm, "row column"; see :mod:`medtl.imaging.dicom_facts`.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns of every value that breaks its VR, and quotes it
         try:
             header = _header(path)
-            facts = {name: _text(header.get(keyword)) for name, keyword in FACTS.items()}
+            ids = {name: _text(header.get(keyword)) for name, keyword in _IDS.items()}
+            picture = asdict(facts_of(header))
+            spacing = picture.pop("spacing")
+            facts = {**ids, **picture, **circumstances_of(header), "spacing": "" if spacing is None else "{:g} {:g}".format(*spacing)}
         except Exception:  # a broken header raises any of a dozen types; the image itself is judged when it is decoded
             return None
-    facts["age"] = years(facts["age"])
     return facts if facts["sop_instance_uid"] or facts["modality"] else None
 
 
+def facts_of_files(root: Path, images: Iterable[str]) -> pd.DataFrame | None:
+    """(N, :data:`KEPT`) facts of the images at these paths below `root`, empty where a file is no DICOM; None where none is one."""
+    read = [read_facts(path) if _begins_like_dicom(path := root / image) else None for image in images]
+    if not any(read):
+        return None
+    return pd.DataFrame([facts or {} for facts in read], columns=list(KEPT)).fillna("")
+
+
+def _begins_like_dicom(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return begins_like(file.read(132))
+    except OSError:  # gone, or an address inside an archive
+        return False
+
+
 def _header(path: Path) -> pydicom.Dataset:
-    tags = list(FACTS.values())
+    tags = [*_IDS.values(), "SOPClassUID", *TAGS]
     try:
         meta = pydicom.filereader.read_file_meta_info(path)
     except InvalidDicomError:  # no preamble: older files begin with the first tag
@@ -61,16 +81,3 @@ def _header(path: Path) -> pydicom.Dataset:
 
 def _text(value: object) -> str:
     return "" if value is None else str(value).strip().strip("\0")
-
-
-def years(age: str) -> str:
-    """DICOM's age string, or a plain number of years, in years; empty where it is neither.
-
-    >>> years("037Y"), years("018M"), years("62"), years("unknown")
-    ('37', '1.5', '62', '')
-    """
-    match = re.fullmatch(r"(\d{1,3}(?:\.\d+)?)([DWMY]?)", age.strip().upper())
-    if not match:
-        return ""
-    in_years = float(match[1]) / {"D": 365.25, "W": 52.18, "M": 12, "Y": 1, "": 1}[match[2]]
-    return f"{in_years:.2f}".rstrip("0").rstrip(".")

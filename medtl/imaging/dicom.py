@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import re
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -25,14 +24,13 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGExtended12Bit
 
 from medtl.errors import ImageError
+from medtl.imaging.dicom_facts import facts_of, no_picture
 from medtl.imaging.grey_levels import to_grey_levels
-from medtl.imaging.image import Encoded, Facts, Image, Receipt, device_of
+from medtl.imaging.image import Encoded, Image, Receipt
 
 _REQUIRED = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "SamplesPerPixel", "PhotometricInterpretation")
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 _FUNCTIONAL_GROUPS = ("PixelValueTransformationSequence", "FrameVOILUTSequence", "PixelMeasuresSequence", "FrameAnatomySequence")
-_CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
 _PREAMBLE = 132
 
 
@@ -58,7 +56,7 @@ def read(encoded: Encoded) -> Image:
         else:
             pixels, intensity = _colour(stored, photometric, dataset, encoded)
             inverted = False
-        facts = _facts(dataset)
+        facts = facts_of(dataset)
         if dataset.get("PresentationIntentType") == "FOR PROCESSING":
             notes.append("raw image (FOR PROCESSING), not meant for display")
         if dataset.get("BurnedInAnnotation") == "YES":
@@ -130,8 +128,10 @@ def _check(dataset: Dataset, encoded: Encoded) -> int:
     try:
         kind = getattr(dataset.get("SOPClassUID"), "name", "")
         if not any(keyword in dataset for keyword in _PIXELS):
-            named = kind if kind and not kind[0].isdigit() else "it has no pixel data"
+            named = no_picture(dataset) or (f"{kind} without pixel data" if kind and not kind[0].isdigit() else "it has no pixel data")
             raise encoded.refused("NO_PIXELS", f"DICOM without an image: {named}")
+        if other := no_picture(dataset):
+            raise encoded.refused("NOT_AN_IMAGE", f"is {other}, no image")
         missing = [keyword for keyword in _REQUIRED if dataset.get(keyword) in (None, "")]
         if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
             dataset.BitsStored = dataset.get("BitsAllocated")
@@ -212,26 +212,3 @@ def _colour(stored: NDArray[Any], photometric: str, dataset: Dataset, encoded: E
         raise encoded.refused("UNSUPPORTED", "its photometric interpretation is none that medtl reads (MONOCHROME, RGB, YBR, palette)")
     scaled = np.divide(stored[..., :3], np.float32(largest), dtype=np.float32)
     return np.clip(scaled, 0, 1).transpose(2, 0, 1), intensity
-
-
-def _facts(dataset: Dataset) -> Facts:
-    spacing, source = None, ""
-    for keyword in _SPACINGS:
-        try:
-            values = [float(value) for value in dataset.get(keyword) or ()]
-        except (TypeError, ValueError):
-            continue
-        if len(values) == 2 and all(np.isfinite(values)) and min(values) > 0:
-            spacing, source = (values[0], values[1]), keyword
-            break
-    return Facts(
-        modality=_code(dataset, "Modality"), body_part=_code(dataset, "BodyPartExamined"), view=_code(dataset, "ViewPosition"),
-        laterality=_code(dataset, "ImageLaterality") or _code(dataset, "FrameLaterality") or _code(dataset, "Laterality"),
-        spacing=spacing, spacing_from=source, device=device_of(dataset.get("Manufacturer"), dataset.get("ManufacturerModelName")),
-    )  # fmt: skip
-
-
-def _code(dataset: Dataset, keyword: str) -> str:
-    """A code string such as CR or CHEST; what is no code (and might be anything) is left out."""
-    value = str(dataset.get(keyword) or "").strip().upper()
-    return value if _CODE.fullmatch(value) else ""

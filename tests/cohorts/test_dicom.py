@@ -13,9 +13,10 @@ import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
-from medtl.cohorts.headers import read_facts, years
+from medtl.cohorts.headers import read_facts
 from medtl.cohorts.joining import read_cohorts
 from medtl.errors import Mistakes
+from medtl.imaging.dicom_facts import years
 
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
 
