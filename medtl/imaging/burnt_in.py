@@ -21,14 +21,14 @@ _MOST_SPOTS = 2000
 """More spots than any caption has are noise or texture."""
 
 
-def reduced(grey: NDArray[np.float32], longest: int = 512) -> NDArray[np.float32]:
+def reduced(grey: NDArray[np.uint16], longest: int = 512) -> NDArray[np.uint16]:
     """Reduced by a whole step, by area, so that the longer side has `longest` … 2 x `longest` pixels; smaller ones as they are."""
     step = max(grey.shape) // longest
     if step < 2 or min(grey.shape) < step:
         return grey
     height, width = grey.shape[0] // step, grey.shape[1] // step
     whole = np.ascontiguousarray(grey[: height * step, : width * step])
-    return np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), dtype=np.float32)
+    return np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint16)
 
 
 def corners(picture: NDArray[np.generic]) -> list[NDArray[np.generic]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -65,16 +67,44 @@ class Receipt:
 
 
 @dataclass(frozen=True, eq=False)
+class LookUp:
+    """Grey pixels as they are stored, and what each stored value shows: float pixels of a large image cost more than all the rest."""
+
+    stored: NDArray[np.uint8] | NDArray[np.uint16]
+    """(H, W): positions in the table; signed values as their bits."""
+    table: NDArray[np.float32]
+    """(256,) or (65536,) in [0, 1]."""
+
+
 class Image:
     """Upright pixels and their receipt."""
 
-    pixels: NDArray[np.float32]
-    """(C, H, W) in [0, 1], C = 1 (grey, 0 is black) or 3 (RGB)."""
     receipt: Receipt
+
+    def __init__(self, pixels: NDArray[np.float32] | LookUp, receipt: Receipt):
+        self.receipt = receipt
+        self._given = pixels
+
+    @cached_property
+    def pixels(self) -> NDArray[np.float32]:
+        """(C, H, W) in [0, 1], C = 1 (grey, 0 is black) or 3 (RGB)."""
+        if isinstance(self._given, LookUp):
+            return np.asarray(cv2.LUT(self._given.stored, self._given.table))[None]
+        return self._given
+
+    @cached_property
+    def sixteen_bits(self) -> NDArray[np.uint16]:
+        """(H, W) or (H, W, 3), [0, 1] rounded to 0 … 65535; exact for pixels that were stored with 8 or 16 bits."""
+        if isinstance(self._given, LookUp):
+            return np.asarray(cv2.LUT(self._given.stored, sixteen_bits(self._given.table)))
+        planes = sixteen_bits(self._given)
+        return planes[0] if len(planes) == 1 else np.ascontiguousarray(planes.transpose(1, 2, 0))
 
     def without_empty_colour(self) -> Image:
         """With one channel where the three are equal, so that a grey picture is the same however it was stored."""
-        first, *others = self.pixels
+        if isinstance(self._given, LookUp):
+            return self
+        first, *others = self._given
         if others and all(np.array_equal(first, other) for other in others):
             return Image(np.ascontiguousarray(first[None]), self.receipt)
         return self
@@ -82,7 +112,14 @@ class Image:
     @property
     def size(self) -> tuple[int, int]:
         """Height, width."""
-        return self.pixels.shape[1], self.pixels.shape[2]
+        height, width = (self._given.stored if isinstance(self._given, LookUp) else self._given[0]).shape
+        return height, width
+
+
+def sixteen_bits(pixels: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """[0, 1] rounded to 0 … 65535, in the same shape."""
+    flat = np.ascontiguousarray(pixels).reshape(1, -1)
+    return np.asarray(cv2.addWeighted(flat, 65535, flat, 0, 0, dtype=cv2.CV_16U), dtype=np.uint16).reshape(pixels.shape)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Deterministic; what is random belongs to augmentation. Importing this imports MO
 from __future__ import annotations
 
 import warnings
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,25 +17,25 @@ from monai.transforms import Compose, LoadImage, Transform
 from numpy.typing import NDArray
 
 from medtl.errors import ImageError
-from medtl.imaging.measuring import luminance, measure, sixteen_bits
+from medtl.imaging.image import sixteen_bits
+from medtl.imaging.measuring import histogram, luminance, measure
 from medtl.imaging.monai_reader import MedtlReader
+from medtl.imaging.reader import read_location
 from medtl.imaging.settings import ImageSettings
 from medtl.imaging.sources import at
 
-Planes = NDArray[np.float32]
-"""(H, W) or (H, W, 3) in [0, 1]; grey stays a single plane until the end."""
+Planes = NDArray[np.uint16]
+"""(H, W) or (H, W, 3), 65535 is white; grey stays a single plane until the end. Half of what float32 takes, and finer than needed."""
 
 PERCENTILES = (0.5, 99.5)
 
 
 class ToPlanes(Transform):  # type: ignore[misc]
-    """(C, H, W) tensor or array → planes, channel last; three equal channels become one plane."""
+    """(C, H, W) in [0, 1], tensor or array → planes."""
 
     def __call__(self, image: Any) -> Planes:
-        pixels = np.asarray(image, dtype=np.float32)
-        if len(pixels) == 1 or (np.array_equal(pixels[0], pixels[1]) and np.array_equal(pixels[0], pixels[2])):
-            return np.ascontiguousarray(pixels[0])
-        return np.ascontiguousarray(pixels.transpose(1, 2, 0))
+        planes = sixteen_bits(np.asarray(image, dtype=np.float32))
+        return planes[0] if len(planes) == 1 else np.ascontiguousarray(planes.transpose(1, 2, 0))
 
 
 class Grey(Transform):  # type: ignore[misc]
@@ -48,11 +49,12 @@ class StretchPercentiles(Transform):  # type: ignore[misc]
     """The 0.5 … 99.5 percentile range (to 1/65535) becomes [0, 1], all channels alike; where the two coincide, minimum … maximum."""
 
     def __call__(self, planes: Planes) -> Planes:
-        counts = np.bincount(sixteen_bits(planes).ravel(), minlength=65536).cumsum()
-        low, high = (int(np.searchsorted(counts, share / 100 * counts[-1])) / 65535 for share in PERCENTILES)
+        counts = histogram(planes).cumsum()
+        low, high = (int(np.searchsorted(counts, share / 100 * counts[-1])) for share in PERCENTILES)
         if high <= low:
-            low, high = float(planes.min()), float(planes.max())
-        return np.clip((planes - np.float32(low)) / np.float32(high - low), 0, 1, dtype=np.float32)
+            low, high = int(planes.min()), int(planes.max())
+        stretched = np.clip((np.arange(65536) - low) / (high - low), 0, 1) * 65535
+        return np.asarray(cv2.LUT(planes, np.rint(stretched).astype(np.uint16)), dtype=np.uint16)
 
 
 class FitSquare(Transform):  # type: ignore[misc]
@@ -75,34 +77,38 @@ class FitSquare(Transform):  # type: ignore[misc]
             return _resize(planes, self.size, self.size)
         scale = self.size / max(height, width)
         small = _resize(planes, max(1, round(height * scale)), max(1, round(width * scale)))
-        square = np.zeros((self.size, self.size, *planes.shape[2:]), np.float32)
+        square = np.zeros((self.size, self.size, *planes.shape[2:]), planes.dtype)
         top, left = (self.size - small.shape[0]) // 2, (self.size - small.shape[1]) // 2
         square[top : top + small.shape[0], left : left + small.shape[1]] = small
         return square
 
 
 class ToBytes(Transform):  # type: ignore[misc]
-    """[0, 1] → uint8 (H, W, channels), rounded, contiguous; grey is repeated where three channels are wanted."""
+    """Planes → uint8 (H, W, channels), rounded, contiguous; grey is repeated where three channels are wanted."""
 
     def __init__(self, channels: int):
         self.channels = channels
 
     def __call__(self, planes: Planes) -> NDArray[np.uint8]:
-        values = (np.clip(planes, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+        values = ((planes.astype(np.uint32) + 128) // 257).astype(np.uint8)
         if values.ndim == 3:
             return values
         return values[..., None] if self.channels == 1 else np.asarray(cv2.cvtColor(values, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
 
 
 @lru_cache(maxsize=8)
-def pipeline(settings: ImageSettings) -> Compose:
-    """The whole preprocessing: an address (see :mod:`medtl.imaging.sources`) → uint8 (size, size, channels)."""
-    steps: list[Any] = [_loader(MedtlReader(settings.largest_pixels, settings.volume)), ToPlanes()]
-    if settings.channels == 1:
-        steps.append(Grey())
+def steps(settings: ImageSettings) -> Compose:
+    """From planes to the network's input, uint8 (size, size, channels)."""
+    own: list[Any] = [Grey()] if settings.channels == 1 else []
     if settings.intensity == "percentile":
-        steps.append(StretchPercentiles())
-    return Compose([*steps, FitSquare(settings.size, settings.fit), ToBytes(settings.channels)])
+        own.append(StretchPercentiles())
+    return Compose([*own, FitSquare(settings.size, settings.fit), ToBytes(settings.channels)])
+
+
+def pipeline(settings: ImageSettings) -> Compose:
+    """The whole preprocessing as MONAI has it: an address (see :mod:`medtl.imaging.sources`) → uint8 (size, size, channels)."""
+    reader = MedtlReader(settings.largest_pixels, settings.volume)
+    return Compose([_loader(reader), ToPlanes(), *steps(settings).transforms])
 
 
 def preprocess(path: Path, frame: int, settings: ImageSettings) -> tuple[NDArray[np.uint8], dict[str, object]]:
@@ -116,18 +122,11 @@ def preprocess(path: Path, frame: int, settings: ImageSettings) -> tuple[NDArray
     Raises:
         ImageError: the image cannot be used (broken, unsupported, constant …).
     """
-    steps = pipeline(settings)
-    try:
-        loaded = steps(at(path, frame).address, end=1)
-    except RuntimeError as error:  # Compose wraps whatever a step raises
-        if isinstance(error.__cause__, ImageError | MemoryError):
-            raise error.__cause__ from None
-        raise
-    planes = ToPlanes()(loaded)
+    image = read_location(at(path, frame), settings.largest_pixels, settings.volume)
+    planes = image.sixteen_bits
     if planes.min() == planes.max():
         raise ImageError("CONSTANT", str(path), "all its pixels have one value")
-    measurement = measure(planes, loaded.meta["receipt"])
-    return steps(loaded, start=1), measurement
+    return steps(settings)(planes), measure(planes, asdict(image.receipt))
 
 
 def _loader(reader: MedtlReader) -> LoadImage:
@@ -144,7 +143,7 @@ def _resize(planes: Planes, height: int, width: int) -> Planes:
     if step >= 2:
         high, wide = planes.shape[0] // step, planes.shape[1] // step
         planes = cv2.resize(_centre(planes, high * step, wide * step), (wide, high), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(planes, (width, height), interpolation=cv2.INTER_AREA if down else cv2.INTER_LINEAR), dtype=np.float32)
+    return np.asarray(cv2.resize(planes, (width, height), interpolation=cv2.INTER_AREA if down else cv2.INTER_LINEAR))
 
 
 def _centre(planes: Planes, height: int, width: int) -> Planes:

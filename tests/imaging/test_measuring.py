@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from medtl import measurements
 from medtl.errors import Mistakes
-from medtl.imaging.measuring import border, luminance, padding_share, perceptual_hash, pixel_hash, sixteen_bits
+from medtl.imaging.image import Receipt, sixteen_bits
+from medtl.imaging.measuring import border, histogram, luminance, measure, padding_share, perceptual_hash, pixel_hash
 
 
 @given(st.integers(0, 255), st.integers(0, 65535))
@@ -22,11 +24,11 @@ def test_stored_values_come_back_from_sixteen_bits(eight: int, sixteen: int) -> 
 
 
 def test_pixel_hash_is_of_shape_and_pixels(marker: np.ndarray) -> None:
-    grey = (marker / 255).astype(np.float32)
-    expected = hashlib.sha256(b"(40, 60)" + (marker.astype(np.uint16) * 257).tobytes()).hexdigest()
+    grey = marker.astype(np.uint16) * 257
+    expected = hashlib.sha256(b"(40, 60)" + grey.tobytes()).hexdigest()
     assert pixel_hash(grey) == expected
     assert pixel_hash(grey.reshape(60, 40)) != expected
-    assert pixel_hash(grey + np.float32(1 / 255) * (np.arange(2400).reshape(40, 60) == 7)) != expected
+    assert pixel_hash(grey + (np.arange(2400) == 7).astype(np.uint16).reshape(40, 60)) != expected
 
 
 def test_near_pictures_have_near_hashes(marker: np.ndarray) -> None:
@@ -44,15 +46,35 @@ def test_near_pictures_have_near_hashes(marker: np.ndarray) -> None:
 
 
 def test_edges() -> None:
-    picture = np.zeros((64, 96), np.float32)
-    picture[8:56, 16:80] = np.random.default_rng(0).random((48, 64))
+    picture = np.zeros((64, 96), np.uint16)
+    picture[8:56, 16:80] = np.random.default_rng(0).integers(0, 65536, (48, 64))
     assert padding_share(picture) == pytest.approx(1 - 48 * 64 / (64 * 96))
     assert border(picture) == 0
-    assert padding_share(np.ones((9, 9), np.float32)) == 1
-    framed = np.zeros((64, 64), np.float32)
-    framed[:2] = framed[-2:] = framed[:, :2] = framed[:, -2:] = 0.5
-    assert border(framed) == pytest.approx(0.5)
-    assert luminance(np.dstack([framed] * 3)) == pytest.approx(framed, abs=1e-6)
+    assert padding_share(np.full((9, 9), 65535, np.uint16)) == 1
+    framed = np.zeros((64, 64), np.uint16)
+    framed[:2] = framed[-2:] = framed[:, :2] = framed[:, -2:] = 13107
+    assert border(framed) == pytest.approx(0.2)
+    assert border(np.full((1, 5), 13107, np.uint16)) == pytest.approx(0.2)
+    assert luminance(np.dstack([framed] * 3)) == pytest.approx(framed)
+
+
+@pytest.mark.parametrize("shape", [(41, 57), (50, 30, 3)])
+def test_measurements_by_their_definition(shape: tuple[int, ...]) -> None:
+    """Against numpy on floating-point pixels."""
+    pixels = np.random.default_rng(0).integers(0, 65536, shape).astype(np.uint16)
+    pixels[:9], pixels[9:12] = 0, 65535
+    receipt = Receipt("PNG", "ab", 7, 0, "as stored", "range of 16 bits", 16, "L")
+    measured = measure(pixels, asdict(receipt))
+    grey = pixels / 65535 if len(shape) == 2 else (pixels / 65535) @ [0.299, 0.587, 0.114]
+    ring = np.ones(grey.shape, bool)
+    ring[1:-1, 1:-1] = False
+    expected = {
+        "brightness": grey.mean(), "contrast": grey.std(), "black_share": np.mean(grey <= 0.5 / 255), "border": grey[ring].mean(),
+        "saturated_share": np.mean(grey >= 1 - 0.5 / 255), "sharpness": np.abs(np.diff(grey, axis=1)).mean(),
+    }  # fmt: skip
+    for name, value in expected.items():
+        assert measured[name] == pytest.approx(value, abs=2e-5), name
+    assert histogram(pixels).tolist() == np.bincount(pixels.ravel(), minlength=65536).tolist()
 
 
 def test_the_table_comes_back_from_disk(tmp_path: Path) -> None:
