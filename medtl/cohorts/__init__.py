@@ -3,17 +3,19 @@
 Contract of a cohort file (`sources/folders.py`, `csv.py`, `medmnist.py`, `dicom.py`, `phantom.py`): `Settings` (a subclass of
 `CohortSettings` with a literal `name`) and `build(settings, root, wanted) -> SourceTable` (see `source_table`), where `wanted`
 are the further columns that the experiment asks for. What is wrong with the source comes back in `SourceTable.mistakes`, so that
-all cohorts' mistakes are told at once.
+all cohorts' mistakes are told at once. `joining` then does what is the same for all: facts of DICOM headers, `only`, `rows`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from medtl.registry import Settings, parse_choice
+from medtl.registry import Mistake, Settings, parse_choice, refuse
 
 
 class IdSource(Settings):
@@ -48,6 +50,37 @@ def _id_source(value: Any) -> Any:
     return {"column": value} if isinstance(value, str) else value
 
 
+RANGES = ("age", "date")
+"""Columns of `only` that are chosen by two bounds, both included; every other one by spellings."""
+
+
+def _only(value: Any) -> Any:
+    """`{view: PA}` is `{view: [PA]}`; nothing (`null`) is the empty cell, as in a table."""
+    if not isinstance(value, dict):
+        raise ValueError("is no choice of images; allowed: columns with what is taken, such as {view: [PA, AP], age: [18, 90]}")
+    chosen = {str(column): given if isinstance(given, list | tuple) else [given] for column, given in value.items()}
+    return {column: tuple("" if item is None else str(item) for item in given) for column, given in chosen.items()}
+
+
+def _only_at_fault(only: dict[str, tuple[str, ...]]) -> Iterator[Mistake]:
+    kinds: dict[str, tuple[Callable[[str], Any], str]] = {
+        "age": (float, "[youngest, oldest] in years"),
+        "date": (date.fromisoformat, "[first, last] as YYYY-MM-DD"),
+    }
+    for column, allowed in only.items():
+        if not allowed:
+            yield Mistake((column,), list(allowed), "is empty, so it would take nothing; give the spellings to take, or leave it out")
+        if column in kinds:
+            read, form = kinds[column]
+            try:
+                low, high = (read(bound) for bound in allowed)
+                ordered = low <= high
+            except ValueError:
+                ordered = False
+            if not ordered:
+                yield Mistake((column,), list(allowed), f"is no range; allowed: {form}, both included")
+
+
 class CohortSettings(Settings):
     """What every cohort has: images of one institution or population."""
 
@@ -56,11 +89,20 @@ class CohortSettings(Settings):
     """Which institution, device or population these images stand for."""
     folder: str = "."
     """Relative to the data root."""
+    only: Annotated[dict[str, tuple[str, ...]], BeforeValidator(_only)] = Field(default_factory=dict)
+    """Which images are taken, by columns of the table, else by facts of the DICOM header (view, modality, body_part, laterality, age, sex,
+    device, site, date): `{view: [PA, AP], modality: [CR, DX], age: [18, 90]}`. Age and date are ranges; "" stands for unknown."""
     issuer: str = ""
     """Who gave the patient ids. Cohorts with the same issuer share patients: equal ids are one person (the safe reading)."""
     patient: Annotated[IdSource | None, BeforeValidator(_id_source)] = None
     lesion: Annotated[IdSource | None, BeforeValidator(_id_source)] = None
     study: Annotated[IdSource | None, BeforeValidator(_id_source)] = None
+
+    @field_validator("only")
+    @classmethod
+    def _choosable(cls, only: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        refuse([*_only_at_fault(only)])
+        return only
 
 
 def parse_cohort(value: Any) -> Any:

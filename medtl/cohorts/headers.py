@@ -51,10 +51,11 @@ def read_facts(path: Path) -> dict[str, str] | None:
 
 def facts_of_files(root: Path, images: Iterable[str]) -> pd.DataFrame | None:
     """(N, :data:`KEPT`) facts of the images at these paths below `root`, empty where a file is no DICOM; None where none is one."""
-    read = [read_facts(path) if _begins_like_dicom(path := root / image) else None for image in images]
-    if not any(read):
+    named = list(images)
+    read = {image: read_facts(root / image) if _begins_like_dicom(root / image) else None for image in dict.fromkeys(named)}
+    if not any(read.values()):
         return None
-    return pd.DataFrame([facts or {} for facts in read], columns=list(KEPT)).fillna("")
+    return pd.DataFrame([read[image] or {} for image in named], columns=list(KEPT)).fillna("")
 
 
 def _begins_like_dicom(path: Path) -> bool:

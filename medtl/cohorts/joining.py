@@ -17,7 +17,9 @@ from medtl.cohorts import CohortSettings, IdSource
 from medtl.cohorts.corrections import COLUMNS as CORRECTIONS
 from medtl.cohorts.corrections import corrected
 from medtl.cohorts.ids import installation_key, keyed_hash, unit_of
-from medtl.cohorts.settings import SplitSettings
+from medtl.cohorts.label_rows import settle_rows, view_needed
+from medtl.cohorts.only import add_header_facts, keep_only
+from medtl.cohorts.settings import SplitSettings, TableSettings
 from medtl.cohorts.source_table import COLUMNS, ID_KINDS, SourceTable, counted, rows_listed
 from medtl.contracts import EXCLUDED, EXTERNAL, SPLITS, TEST, TRAIN, VALIDATION, Task
 from medtl.errors import MedtlError, Mistakes, did_you_mean, listed
@@ -26,7 +28,7 @@ from medtl.registry import component
 
 UNITS = [f"{kind}_unit" for kind in ID_KINDS]
 """Transient columns: the ids hashed without the installation's key, so that a split is the same everywhere. Never written."""
-MEASURED = ("modality", "body_part", "view", "laterality", "spacing", "bits", "photometric")
+MEASURED = (*measurements.FACTS, "bits", "photometric", "encoding")
 """Header facts that reading the images gives, if no cohort has them as a column."""
 _TRANSIENT = {*UNITS, *CORRECTIONS, "issuer", "given_split", "component"}
 RESERVED = {*COLUMNS, *_TRANSIENT, *records.COLUMNS, *(set(measurements.COLUMNS) - set(MEASURED))}
@@ -104,10 +106,17 @@ def _refused_columns(experiment: Plan) -> list[str]:
 
 
 def _read(settings: CohortSettings, root: Path, wanted: Sequence[str]) -> SourceTable:
+    """One cohort as found, with the header facts that are asked for, and of its rows those that its settings choose."""
+    asked = list(dict.fromkeys([*wanted, *settings.only, *view_needed(settings)]))
     try:
-        source: SourceTable = component("cohorts.sources", settings.name).build(settings, root, wanted)
+        source: SourceTable = component("cohorts.sources", settings.name).build(settings, root, asked)
     except MedtlError as refusal:
         return SourceTable(pd.DataFrame(columns=COLUMNS), mistakes=[str(refusal)])
+    add_header_facts(source, asked, root)
+    keep_only(source, settings.only)
+    if isinstance(settings, TableSettings):
+        settle_rows(source, settings)
+    source.table = source.table.reset_index(drop=True)
     return source
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from medtl.cohorts import CohortSettings
 from medtl.cohorts.files import inside_root
 from medtl.cohorts.ids import no_column
 from medtl.cohorts.settings import TableSettings
@@ -36,19 +37,23 @@ def without_uncertain(spelling: pd.Series[str], uncertain: Iterable[str]) -> pd.
     return spelling.mask(spelling.isin(list(uncertain)) | plain.isin(list(uncertain)), "")
 
 
-def settle_rows(source: SourceTable, settings: TableSettings, view: pd.Series[str] | None) -> None:
+def view_needed(settings: CohortSettings) -> list[str]:
+    """The column that `rows: frontal` goes by: the one that `view` names, else the header's."""
+    return [settings.view or "view"] if isinstance(settings, TableSettings) and settings.rows == "frontal" else []
+
+
+def settle_rows(source: SourceTable, settings: TableSettings) -> None:
     """Apply `rows`: one image in several rows, several images of one study.
 
     Rows of one image must agree in all that is taken from them (label, ids, given split, kept columns); they count once. A study
-    with several images is refused, keeps its frontal images, or keeps all. `view`: aligned with `source.table`, None where there
-    is no view to go by.
+    with several images is refused, keeps its frontal images, or keeps all.
     """
     table = source.table
-    if settings.rows == "frontal":
-        if view is None:
-            source.mistakes.append("rows: frontal needs the column of the view (`view:`)")
+    for view in view_needed(settings):
+        if view not in table.columns:
+            source.mistakes.append("rows: frontal needs the column of the view (`view:`), for no image has a header that says it")
             return
-        frontal = view.str.strip().str.upper().isin([name.upper() for name in settings.frontal])
+        frontal = table[view].str.strip().str.upper().isin([name.upper() for name in settings.frontal])
         source.notes.append(f"{counted(int((~frontal).sum()), 'image')} that are not frontal left out")
         table = table[frontal]
     repeated = table.duplicated("image", keep=False)

@@ -15,7 +15,7 @@ from pydantic import model_validator
 
 from medtl.cohorts.files import by_name, inside_root, list_images
 from medtl.cohorts.ids import find_ids
-from medtl.cohorts.label_rows import missing_columns, open_table, settle_rows, without_uncertain
+from medtl.cohorts.label_rows import missing_columns, open_table, without_uncertain
 from medtl.cohorts.settings import TableSettings
 from medtl.cohorts.source_table import COLUMNS, SourceTable, counted, rows_listed, unusable
 from medtl.errors import MedtlError, listed
@@ -66,10 +66,7 @@ def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
     for column in wanted:
         if column in cells.columns and column not in COLUMNS:
             source.table[column] = cells[column]
-    view = cells[settings.view] if settings.view else None
     _check_files(source, settings, root)
-    settle_rows(source, settings, view.loc[source.table.index] if view is not None else None)
-    source.table = source.table.reset_index(drop=True)
     return source
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from medtl.cohorts.files import inside_root, list_images, without_suffix
 from medtl.cohorts.headers import KEPT, read_facts
 from medtl.cohorts.ids import find_ids, header_id
-from medtl.cohorts.label_rows import missing_columns, open_table, settle_rows, without_uncertain
+from medtl.cohorts.label_rows import missing_columns, open_table, without_uncertain
 from medtl.cohorts.settings import TableSettings
 from medtl.cohorts.source_table import COLUMNS, SourceTable, counted, unusable
 from medtl.cohorts.tables import LabelTable
@@ -57,8 +57,6 @@ def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
             table[column] = cells[column]
         elif column in KEPT:
             table[column] = matched[column]
-    settle_rows(source, settings, cells[settings.view] if settings.view else matched["view"])
-    source.table = source.table.reset_index(drop=True)
     return source
 
 
