@@ -1,6 +1,7 @@
-"""DICOM files: what they claim is checked, decoded by pydicom, and handed on as upright pixels in [0, 1].
+"""DICOM files: what they claim is checked, decoded, and handed on as upright pixels in [0, 1].
 
-The grey chain (modality, window, inversion) stands in :mod:`medtl.imaging.grey_levels`. Embedded overlay planes are not burnt in.
+Decoding stands in :mod:`medtl.imaging.dicom_frames`, the grey chain (modality, window, inversion) in :mod:`medtl.imaging.grey_levels`.
+Overlay planes, embedded or not, are not burnt in.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import logging
 import warnings
 import zlib
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +19,14 @@ from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_dataset
-from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGExtended12Bit
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from medtl.errors import ImageError
 from medtl.imaging.dicom_facts import facts_of, no_picture
-from medtl.imaging.grey_levels import to_grey_levels
-from medtl.imaging.image import Encoded, Image, Receipt
+from medtl.imaging.dicom_frames import Stored, read_frame
+from medtl.imaging.grey_levels import declares_its_range, to_grey_levels
+from medtl.imaging.image import Encoded, Image, LookUp, Receipt
 
 _REQUIRED = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "SamplesPerPixel", "PhotometricInterpretation")
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -49,12 +49,14 @@ def read(encoded: Encoded) -> Image:
         dataset = _open(encoded)
         frame = _check(dataset, encoded)
         notes = _complete(dataset, frame)
-        stored, photometric = _decode(dataset, frame, encoded)
-        if stored.ndim == 2 and photometric.startswith("MONOCHROME"):
+        stored = read_frame(dataset, frame, encoded, _halvings(dataset, encoded))
+        pixels: LookUp | NDArray[np.float32]
+        if stored.words.ndim == 2 and stored.photometric.startswith("MONOCHROME"):
             levels = to_grey_levels(stored, dataset, encoded)
-            pixels, intensity, inverted, notes = levels.values[None], levels.intensity, levels.inverted, [*notes, *levels.notes]
+            pixels = levels.shown if isinstance(levels.shown, LookUp) else levels.shown[None]
+            intensity, inverted, notes = levels.intensity, levels.inverted, [*notes, *levels.notes]
         else:
-            pixels, intensity = _colour(stored, photometric, dataset, encoded)
+            pixels, intensity = _colour(stored, dataset, encoded)
             inverted = False
         facts = facts_of(dataset)
         if dataset.get("PresentationIntentType") == "FOR PROCESSING":
@@ -66,7 +68,7 @@ def read(encoded: Encoded) -> Image:
         bits=int(dataset.BitsStored), photometric=str(dataset.PhotometricInterpretation), inverted=inverted, notes=tuple(notes),
         facts=facts, encoding=dataset.file_meta.TransferSyntaxUID.name,
     )  # fmt: skip
-    return Image(np.ascontiguousarray(pixels, dtype=np.float32), receipt)
+    return Image(pixels, receipt)
 
 
 @contextlib.contextmanager
@@ -171,44 +173,27 @@ def _complete(dataset: Dataset, frame: int) -> list[str]:
     return notes
 
 
-def _decode(dataset: Dataset, frame: int, encoded: Encoded) -> tuple[NDArray[Any], str]:
-    """Stored values of one frame (high bits masked, sign extended, YBR turned to RGB), and their photometric interpretation."""
-    syntax = dataset.file_meta.TransferSyntaxUID
-    try:
-        decoder = get_decoder(syntax)
-    except NotImplementedError:
-        raise encoded.refused("UNSUPPORTED", f"no decoder is known for its transfer syntax, {syntax.name}") from None
-    if not decoder.is_available:
-        raise encoded.refused("UNSUPPORTED", f"{syntax.name} needs a decoder that is not installed")
-    try:
-        values, properties = decoder.as_array(dataset, index=frame)
-    except MemoryError:
-        raise
-    except Exception as error:
-        if syntax == JPEGExtended12Bit and int(dataset.BitsStored) > 8:
-            raise encoded.refused("UNSUPPORTED", "JPEG of 12 bits needs a decoder that is not installed") from None
-        raise encoded.refused("DECODE_FAILED", f"the pixel data ({syntax.name}) are broken ({type(error).__name__})") from None
-    except BaseException as error:  # decoders written in Rust panic with an exception that is no Exception
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise
-        raise encoded.refused("DECODE_FAILED", f"the decoder of {syntax.name} panicked") from None
-    return np.asarray(values, dtype=values.dtype.newbyteorder("=")), str(properties["photometric_interpretation"])
+def _halvings(dataset: Dataset, encoded: Encoded) -> int:
+    """How often both sides may be halved; never where the image's own extremes decide what is black and white."""
+    if encoded.at_least is None or not declares_its_range(dataset):
+        return 0
+    return max(0, (min(int(dataset.Rows), int(dataset.Columns)) // max(1, encoded.at_least)).bit_length() - 1)
 
 
-def _colour(stored: NDArray[Any], photometric: str, dataset: Dataset, encoded: Encoded) -> tuple[NDArray[np.float32], str]:
+def _colour(stored: Stored, dataset: Dataset, encoded: Encoded) -> tuple[NDArray[np.float32], str]:
     """RGB, YBR (already turned to RGB) or palette indices → (3, H, W) in [0, 1]."""
-    if photometric == "PALETTE COLOR":
+    if stored.photometric == "PALETTE COLOR":
         try:
-            stored = apply_color_lut(stored, dataset)
+            colours = apply_color_lut(stored.values(), dataset)
         except Exception as error:
             raise encoded.refused("BAD_HEADER", f"its colour palette cannot be applied ({type(error).__name__})") from None
-        if stored.dtype == np.uint16 and not (stored & 0xFF).any():
-            stored = (stored >> 8).astype(np.uint8)  # 8-bit colours written into the high bytes, as the standard has it
-        largest, intensity = np.iinfo(stored.dtype).max, "colour palette"
-    elif photometric == "RGB" and stored.ndim == 3:
-        bits = int(dataset.BitsStored)
+        if colours.dtype == np.uint16 and not (colours & 0xFF).any():
+            colours = (colours >> 8).astype(np.uint8)  # 8-bit colours written into the high bytes, as the standard has it
+        largest, intensity = np.iinfo(colours.dtype).max, "colour palette"
+    elif stored.photometric == "RGB" and stored.words.ndim == 3:
+        colours, bits = stored.values(), int(dataset.BitsStored)
         largest, intensity = 2**bits - 1, f"range of {bits} bits"
     else:
         raise encoded.refused("UNSUPPORTED", "its photometric interpretation is none that medtl reads (MONOCHROME, RGB, YBR, palette)")
-    scaled = np.divide(stored[..., :3], np.float32(largest), dtype=np.float32)
-    return np.clip(scaled, 0, 1).transpose(2, 0, 1), intensity
+    scaled = np.divide(colours[..., :3], np.float32(largest), dtype=np.float32)
+    return np.ascontiguousarray(np.clip(scaled, 0, 1).transpose(2, 0, 1)), intensity

@@ -2,8 +2,8 @@
 
 modality LUT sequence or rescale → VOI LUT sequence or window (LINEAR, LINEAR_EXACT, SIGMOID; the first of several) → without either
 minimum … maximum, padding left out → inverted once if MONOCHROME1 or PresentationLUTShape INVERSE. The order is the standard's
-(PS3.4 annex N): inversion comes last. For stored types of at most 16 bits the chain runs over all possible values, once, and one table
-look-up does the image.
+(PS3.4 annex N): inversion comes last. For words of at most 16 bits the chain runs over all possible words, once, and one table look-up
+does the image.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.multival import MultiValue
 from pydicom.pixels.processing import apply_modality_lut, apply_voi
 
-from medtl.imaging.image import Encoded
+from medtl.imaging.dicom_frames import Stored
+from medtl.imaging.image import Encoded, LookUp
 
 Floats = NDArray[np.float64]
 
@@ -28,30 +30,30 @@ Floats = NDArray[np.float64]
 class GreyLevels:
     """Grey pixels and how they came about."""
 
-    values: NDArray[np.float32]
+    shown: LookUp | NDArray[np.float32]
     """(H, W) in [0, 1]."""
     intensity: str
     inverted: bool
     notes: tuple[str, ...]
 
 
-def to_grey_levels(stored: NDArray[Any], dataset: Dataset, encoded: Encoded) -> GreyLevels:
+def to_grey_levels(stored: Stored, dataset: Dataset, encoded: Encoded) -> GreyLevels:
     """The whole chain for one frame.
 
     Arguments:
-        stored: (H, W) stored values as pydicom decodes them (high bits masked, sign extended); integers or floating point.
+        stored: (H, W) integers or floating point.
         dataset: the header.
     Raises:
         ImageError: BAD_HEADER for a rescale or table that makes no sense, NOT_FINITE for floating-point pixels that are not.
     """
-    if stored.dtype.kind == "f" and not np.isfinite(stored).all():
+    if stored.words.dtype.kind == "f" and not np.isfinite(stored.words).all():
         raise encoded.refused("NOT_FINITE", "holds NaN or infinite pixels")
     _check_rescale(dataset, encoded)
-    table, index = _all_values(stored)
-    present = _present(stored, table, index)
-    counted = _without_padding(table, present, dataset)
+    values = stored.words if stored.meaning is None else stored.meaning
+    present = _present(stored)
+    counted = _without_padding(values, present, dataset)
     try:
-        rescaled = np.asarray(apply_modality_lut(table, dataset), dtype=np.float64)
+        rescaled = np.asarray(apply_modality_lut(values, dataset), dtype=np.float64)
         shown, intensity, notes = _values_of_interest(rescaled, present, counted, dataset)
     except Exception as error:
         raise encoded.refused("BAD_HEADER", f"its look-up tables cannot be applied ({type(error).__name__})") from None
@@ -59,7 +61,13 @@ def to_grey_levels(stored: NDArray[Any], dataset: Dataset, encoded: Encoded) -> 
         raise encoded.refused("BAD_HEADER", "its rescale or window gives values that are not finite")
     inverted = dataset.PhotometricInterpretation == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE"
     final = np.clip(1 - shown if inverted else shown, 0, 1).astype(np.float32)
-    return GreyLevels(final if index is None else np.take(final, index), intensity, inverted, tuple(notes))
+    return GreyLevels(final if stored.meaning is None else LookUp(stored.words, final), intensity, inverted, tuple(notes))
+
+
+def declares_its_range(dataset: Dataset) -> bool:
+    """Whether a window or table says what is black and white; else the image's own minimum and maximum do, and every pixel is needed."""
+    centre, width = _first(dataset, "WindowCenter"), _first(dataset, "WindowWidth")
+    return bool(dataset.get("VOILUTSequence")) or (centre is not None and width is not None)
 
 
 def window_function(name: str, center: float, width: float) -> Callable[[Floats], Floats] | None:
@@ -75,19 +83,12 @@ def window_function(name: str, center: float, width: float) -> Callable[[Floats]
     return lambda values: np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
 
 
-def _all_values(stored: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Every value that the stored type can hold, with the image as positions in it; for wider types the image itself and None."""
-    if stored.dtype.kind == "f" or stored.dtype.itemsize > 2:
-        return stored, None
-    unsigned = np.dtype(f"u{stored.dtype.itemsize}")
-    return np.arange(2 ** (8 * unsigned.itemsize), dtype=unsigned).view(stored.dtype), stored.view(unsigned)
-
-
-def _present(stored: NDArray[Any], table: NDArray[Any], index: NDArray[Any] | None) -> NDArray[np.bool_]:
-    """Which entries of the table the image holds."""
-    if index is None:
-        return np.ones(stored.shape, dtype=bool)
-    return np.bincount(index.ravel(), minlength=len(table)) > 0
+def _present(stored: Stored) -> NDArray[np.bool_]:
+    """Which entries of the table the image holds; without a table all values are there."""
+    if stored.meaning is None:
+        return np.ones(stored.words.shape, dtype=bool)
+    count = len(stored.meaning)
+    return np.asarray(cv2.calcHist([stored.words], [0], None, [count], [0, count])).ravel() > 0
 
 
 def _without_padding(table: NDArray[Any], present: NDArray[np.bool_], dataset: Dataset) -> NDArray[np.bool_]:

@@ -62,6 +62,8 @@ class Receipt:
     """Every pixel was checked to be finite (an image that is not finite is refused)."""
     notes: tuple[str, ...] = ()
     facts: Facts = field(default_factory=Facts)
+    full_size: tuple[int, int] | None = None
+    """Height and width in the file, where fewer pixels were decoded than it holds (`Encoded.at_least`)."""
     encoding: str = ""
     """How the pixels were compressed, as far as the format tells: `JPEG 4:2:0 quality 90`, a DICOM transfer syntax … Empty = not told."""
 
@@ -134,6 +136,8 @@ class Encoded:
     """None: the file must hold one image only."""
     largest_pixels: int
     volume: Volume = NAMED
+    at_least: int | None = None
+    """The decoder may leave out detail as long as both sides keep this many pixels; None: every pixel is wanted."""
 
     def refused(self, code: str, reason: str) -> ImageError:
         """The error to raise about this file."""

@@ -1,0 +1,124 @@
+"""One frame of a DICOM data set as stored, be it compressed or not.
+
+Grey and palette frames of 8 or 16 bits stay as they lie in the file: masking of unused bits and signs are a table's business (see
+:mod:`medtl.imaging.grey_levels`), so that a large radiograph is not copied. Everything else is decoded by pydicom, with our decoders.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.encaps import get_frame
+from pydicom.pixels.decoders.base import Decoder, get_decoder
+from pydicom.uid import UID, JPEGBaseline8Bit, JPEGExtended12Bit
+
+from medtl.imaging.codestreams import BrokenStream
+from medtl.imaging.decoders import SYNTAXES, Header, Samples, decode
+from medtl.imaging.image import Encoded
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One frame as the file holds it."""
+
+    words: NDArray[Any]
+    """(H, W) or (H, W, 3). With `meaning` uint8 or uint16, else values."""
+    meaning: NDArray[np.int32] | None
+    """The value of every possible word: unused bits masked, sign extended."""
+    photometric: str
+    """After decoding: YBR has become RGB."""
+    halvings: int = 0
+    """How often both sides were halved while decoding."""
+
+    def values(self) -> NDArray[Any]:
+        """What the words mean."""
+        return self.words if self.meaning is None else self.meaning[self.words]
+
+
+def read_frame(dataset: Dataset, number: int, encoded: Encoded, halvings: int = 0) -> Stored:
+    """Decode frame `number`, counted from 0.
+
+    Arguments:
+        halvings: how often both sides may be halved where decoding allows it (see :func:`medtl.imaging.decoders.decode`).
+    Raises:
+        ImageError: UNSUPPORTED, DECODE_FAILED.
+    """
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax not in SYNTAXES and (syntax.is_encapsulated or not syntax.is_transfer_syntax):
+        raise encoded.refused("UNSUPPORTED", f"no decoder is known for its transfer syntax{_named(syntax)}")
+    try:
+        if _stays_as_it_lies(dataset):
+            samples = _compressed(dataset, number, syntax, halvings) if syntax.is_encapsulated else _plain(dataset, number, syntax)
+            meaning = _meaning(samples, int(dataset.PixelRepresentation), syntax)
+            return Stored(samples.words, meaning, str(dataset.PhotometricInterpretation), samples.halvings)
+        values, properties = _decoder(syntax).as_array(dataset, index=number)
+    except MemoryError:
+        raise
+    except BrokenStream as broken:
+        raise encoded.refused("DECODE_FAILED", str(broken)) from None
+    except Exception as error:
+        raise encoded.refused("DECODE_FAILED", f"the pixel data ({syntax.name}) are broken ({type(error).__name__})") from None
+    return Stored(np.asarray(values, values.dtype.newbyteorder("=")), None, str(properties["photometric_interpretation"]))
+
+
+def _named(syntax: UID) -> str:
+    """Only registered names are repeated: anything may stand in the element."""
+    return f", {syntax.name}" if syntax.is_transfer_syntax and not syntax.is_private else ""
+
+
+def _stays_as_it_lies(dataset: Dataset) -> bool:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if "PixelData" not in dataset or dataset.SamplesPerPixel != 1 or dataset.BitsAllocated not in (8, 16):
+        return False
+    return bool(syntax.is_little_endian or dataset.BitsAllocated == 16)  # big-endian bytes may lie in swapped pairs
+
+
+def _plain(dataset: Dataset, number: int, syntax: UID) -> Samples:
+    """A view of the file's own bytes."""
+    dtype = np.dtype(f"{'<' if syntax.is_little_endian else '>'}u{dataset.BitsAllocated // 8}")
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    length = rows * columns * dtype.itemsize
+    data = dataset.PixelData
+    if len(data) < length * int(dataset.get("NumberOfFrames") or 1):
+        raise BrokenStream("the pixel data end early")
+    words = np.frombuffer(data, dtype, rows * columns, number * length).reshape(rows, columns)
+    return Samples(words.astype(dtype.newbyteorder("="), copy=False), int(dataset.BitsStored))
+
+
+def _compressed(dataset: Dataset, number: int, syntax: UID, halvings: int) -> Samples:
+    offsets = None
+    if "ExtendedOffsetTable" in dataset and "ExtendedOffsetTableLengths" in dataset:
+        offsets = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    stream = get_frame(dataset.PixelData, number, number_of_frames=frames, extended_offsets=offsets)
+    header = Header(int(dataset.Rows), int(dataset.Columns), 1, int(dataset.BitsAllocated), int(dataset.BitsStored))
+    samples = decode(stream, syntax, header, halvings)
+    if samples.words.dtype not in (np.uint8, np.uint16):
+        raise BrokenStream("the compressed image has more bits than the header says")
+    return samples
+
+
+def _meaning(samples: Samples, signed: int, syntax: UID) -> NDArray[np.int32]:
+    """The value of every word. Lossy JPEG overshoots the stored range a little: where pydicom would mask (white turns black), we clip."""
+    width = 8 * samples.words.dtype.itemsize
+    if not 1 <= samples.bits <= width or signed not in (0, 1):
+        raise BrokenStream("the header's bits stored and pixel representation contradict the pixel data")
+    words, largest = np.arange(1 << width, dtype=np.int32), (1 << samples.bits) - 1
+    if signed:
+        return ((words & largest) ^ (1 << (samples.bits - 1))) - np.int32(1 << (samples.bits - 1))
+    return np.minimum(words, largest) if syntax in (JPEGBaseline8Bit, JPEGExtended12Bit) else words & largest
+
+
+@lru_cache
+def _decoder(syntax: UID) -> Decoder:
+    """pydicom's own for uncompressed data; else one of ours, which changes nothing for other users of pydicom in this process."""
+    if not syntax.is_encapsulated:
+        return get_decoder(syntax)
+    decoder = Decoder(syntax)
+    decoder.add_plugin("medtl", ("medtl.imaging.decoders", "decode_for_pydicom"))
+    return decoder
