@@ -40,21 +40,26 @@ class AugmentationSettings(Settings):
         return self.flip == "none" and not (self.rotate or self.scale or self.translate or self.brightness or self.contrast)
 
 
-def draw(settings: AugmentationSettings, seed: int, epoch: int, position: int, size: int) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    """The change of one image: a (2, 3) affine matrix from source to target pixels, and a (256,) intensity table."""
-    chance = np.random.Generator(np.random.Philox(key=[seed, (epoch << 32) | position])).uniform(-1, 1, size=8)
-    angle, zoom = np.deg2rad(settings.rotate * chance[0]), (1 + settings.scale) ** chance[1]
-    linear = zoom * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    if settings.flip != "none" and chance[2] < 0:
-        linear[:, 0] *= -1
-    if settings.flip == "both" and chance[3] < 0:
-        linear[:, 1] *= -1
-    centre = np.full(2, (size - 1) / 2)
-    shift = settings.translate * size * chance[4:6]
-    matrix = np.column_stack([linear, centre + shift - linear @ centre])
-    contrast, brightness = 1 + settings.contrast * chance[6], settings.brightness * chance[7]
-    table = (np.arange(256) / 255 - 0.5) * contrast + 0.5 + brightness
-    return matrix, np.clip(np.rint(table * 255), 0, 255).astype(np.uint8)
+def draw(
+    settings: AugmentationSettings, seed: int, epoch: int, positions: NDArray[np.int64], size: int
+) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """The changes of B images: (B, 2, 3) affine matrices from source to target pixels, and (B, 256) intensity tables."""
+    keys = np.column_stack([np.full(len(positions), seed, np.uint64), np.uint64(epoch << 32) | positions.astype(np.uint64)])
+    chance = np.array([np.random.Generator(np.random.Philox(key=key)).random(8) for key in keys]) * 2 - 1
+    angle, zoom = np.deg2rad(settings.rotate * chance[:, 0]), (1 + settings.scale) ** chance[:, 1]
+    matrix = np.empty((len(positions), 2, 3))
+    matrix[:, 0, 0] = matrix[:, 1, 1] = zoom * np.cos(angle)
+    matrix[:, 0, 1] = zoom * np.sin(angle)
+    matrix[:, 1, 0] = -matrix[:, 0, 1]
+    if settings.flip != "none":
+        matrix[:, :, 0] *= np.where(chance[:, 2] < 0, -1, 1)[:, None]
+    if settings.flip == "both":
+        matrix[:, :, 1] *= np.where(chance[:, 3] < 0, -1, 1)[:, None]
+    centre = (size - 1) / 2
+    matrix[:, :, 2] = centre + settings.translate * size * chance[:, 4:6] - centre * matrix[:, :, :2].sum(axis=2)
+    contrast, brightness = 1 + settings.contrast * chance[:, 6:7], settings.brightness * chance[:, 7:8]
+    tables = (np.arange(256) / 255 - 0.5) * contrast + 0.5 + brightness
+    return matrix, np.clip(np.rint(tables * 255), 0, 255).astype(np.uint8)
 
 
 def augment(
@@ -67,8 +72,8 @@ def augment(
     size = images.shape[1]
     border = cv2.BORDER_CONSTANT if settings.fill == "black" else cv2.BORDER_REFLECT_101
     out = np.empty_like(images)
-    for source, target, position in zip(images, out, positions, strict=True):
-        matrix, table = draw(settings, seed, epoch, int(position), size)
-        warped = cv2.warpAffine(source, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border)
-        target[...] = cv2.LUT(warped, table).reshape(target.shape)
+    for source, target, matrix, table in zip(images, out, *draw(settings, seed, epoch, positions, size), strict=True):
+        cv2.warpAffine(source, matrix, (size, size), dst=target, flags=cv2.INTER_LINEAR, borderMode=border)
+        if settings.brightness or settings.contrast:
+            cv2.LUT(target, table, dst=target)
     return out
