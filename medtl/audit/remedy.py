@@ -43,14 +43,14 @@ def groups(findings: Sequence[Finding]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*KEY, "group"])
 
 
-def write(findings: Sequence[Finding], folder: Path) -> list[str]:
+def write(findings: Sequence[Finding], folder: Path) -> list[tuple[str, Path]]:
     """Write what there is to mend into `folder`; returns the settings that take it, such as `split.exclude`, with their files."""
     written = []
     for file, table, setting in ((EXCLUDE, exclusions(findings), "split.exclude"), (GROUPS, groups(findings), "split.groups")):
         (folder / file).unlink(missing_ok=True)
         if len(table):
             write_csv(table, folder / file)
-            written.append(f"{setting}={folder / file}")
+            written.append((setting, folder / file))
     return written
 
 

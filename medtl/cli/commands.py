@@ -29,6 +29,12 @@ Set = Annotated[
 ]
 
 
+Column = Annotated[
+    list[str] | None, typer.Option("--column", metavar="NAME=COLUMN", help="What a column is called there: --column label=dx.")
+]
+Map = Annotated[list[str] | None, typer.Option("--map", metavar="LABEL=CLASS", help="What a label means here: --map PNA=pneumonia.")]
+
+
 @app.command()
 @answers
 def init(
@@ -64,6 +70,32 @@ def check(
 
 @app.command()
 @answers
+def audit(
+    target: Annotated[Path, typer.Argument(metavar="CONFIG_OR_MANIFEST", help="A config (.yaml), or a table with `image` and `label`.")],
+    data: Data = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Pretrained weights for the features that images are compared by.")
+    ] = None,
+    set_: Set = None,
+    column: Column = None,
+    map_: Map = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="A further column of a manifest to look at: --keep ward.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the page goes; else audits/<name>/<time>.")] = None,
+) -> None:
+    """Look for what makes results unbelievable, before training.
+
+    Leaks, duplicates, shortcuts, confounders, wrong labels, broken images: a page, audit.json, and tables that mend the split."""
+    from medtl.flows.audit import CONFIGS, audit
+
+    if target.suffix.lower() in CONFIGS:
+        _refuse_mistakes_early(target, set_)
+    audit(target, data, weights, set_ or (), _pairs("--column", column), _pairs("--map", map_), keep or (), out)
+
+
+@app.command()
+@answers
 def train(
     config: Config,
     data: Data = None,
@@ -89,12 +121,8 @@ def train(
 def evaluate(
     target: Annotated[Path, typer.Argument(metavar="RUN_OR_MODEL", help="A run's folder, or a model package.")],
     manifest: Annotated[Path | None, typer.Argument(metavar="MANIFEST.csv", help="Outside data: a table with `image` and `label`.")] = None,
-    column: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=COLUMN", help="What a column is called there: --column label=dx.")
-    ] = None,
-    map_: Annotated[
-        list[str] | None, typer.Option("--map", metavar="LABEL=CLASS", help="What a label means here: --map PNA=pneumonia.")
-    ] = None,
+    column: Column = None,
+    map_: Map = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the results go.")] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where a run's images are now, if they were moved.")] = None,
     allow_seen: Annotated[bool, typer.Option("--allow-seen", help="Judge on images that the model has learned from all the same.")] = False,

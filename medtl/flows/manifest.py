@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
+from pydantic import ValidationError
 
 from medtl.cohorts import CohortSettings
 from medtl.cohorts.files import inside_root
@@ -19,6 +20,10 @@ from medtl.errors import MedtlError, did_you_mean, listed
 from medtl.registry import parse_choice
 
 COLUMNS = ("image", "label", "patient_id", "lesion_id", "study_id", "domain")
+USUAL = (
+    "age", "sex", "view", "laterality", "modality", "body_part", "site", "hospital", "device", "scanner", "localization", "dx_type", "date",
+)  # fmt: skip
+"""Columns that an audit takes along where a manifest has them."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,46 @@ class Manifest:
 
 def read_manifest(file: Path, task: Task, column: Mapping[str, str], spellings: Mapping[str, str]) -> Manifest:
     """Read and check a manifest. Raises MedtlError for unknown columns or labels, missing images, repeated rows (listed)."""
+    return _read(_opened(file, column), with_spellings(task, spellings))
+
+
+def read_unjudged(file: Path, column: Mapping[str, str], spellings: Mapping[str, str], keep: Sequence[str]) -> Manifest:
+    """A manifest by itself, for an audit: its labels are the classes, its column `split` (if there) says who is trained on.
+
+    keep: its further columns that are taken along, besides :data:`USUAL`. Raises MedtlError as :func:`read_manifest`.
+    """
+    opened = _opened(file, column)
+    missing = [name for name in keep if name not in opened.cells.columns]
+    if missing:
+        raise MedtlError(f"--keep {missing[0]}: '{opened.file.name}' has no such column; its columns: {listed(opened.cells.columns)}")
+    labels = sorted({label for label in opened.cells[opened.column("label")] if label and spellings.get(label) != "ignore"})
+    classes = dict.fromkeys(spellings.get(label, label) for label in labels)
+    if len(classes) < 2:
+        raise MedtlError(f"'{opened.file.name}' has one class only ({listed(classes) or 'no label at all'}); an audit compares classes")
+    try:
+        task = Task(classes={name: (name,) for name in classes})
+    except ValidationError as refused:
+        wrong = listed(error["input"] for error in refused.errors())
+        raise MedtlError(f"'{opened.file.name}': no class name: {wrong} (no '|', no ','); say --map LABEL=CLASS for them") from None
+    taken = {opened.column(name) for name in COLUMNS}
+    kept = tuple(dict.fromkeys(name for name in (*USUAL, *keep) if name in opened.cells.columns and name not in taken))
+    split = SplitSettings(column="split") if "split" in opened.cells.columns else SplitSettings()
+    return _read(opened, with_spellings(task, spellings), kept, split)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    file: Path
+    cells: pd.DataFrame
+    columns: Mapping[str, str]
+    root: Path
+
+    def column(self, name: str) -> str:
+        """What a manifest's column is called there."""
+        return self.columns.get(name, name)
+
+
+def _opened(file: Path, column: Mapping[str, str]) -> _Opened:
     unknown = [name for name in column if name not in COLUMNS]
     if unknown:
         raise MedtlError(
@@ -59,12 +104,15 @@ def read_manifest(file: Path, task: Task, column: Mapping[str, str], spellings: 
         raise MedtlError(
             f"'{file.name}' has no column {listed(needed)}; say what they are called there: {told}; its columns: {listed(cells.columns)}"
         )
-    images = cells[column.get("image", "image")]
-    root = _common_root(file.parent, images)
-    plan = Outside(with_spellings(task, spellings), (_cohort(file, root, column, cells),))
+    return _Opened(file, cells, column, _common_root(file.parent, cells[column.get("image", "image")]))
+
+
+def _read(opened: _Opened, task: Task, keep: tuple[str, ...] = (), split: SplitSettings | None = None) -> Manifest:
+    file, root, cells = opened.file, opened.root, opened.cells
+    plan = Outside(task, (_cohort(file, root, opened.columns, cells),), keep, split or SplitSettings())
     source = read_cohorts(plan, root, every_class=False)
-    table = source.table.assign(domain=_domains(source.table, cells, images, column.get("domain", "domain"), file, root))
-    return Manifest(table, root, plan, source.notes)
+    domains = _domains(source.table, cells, cells[opened.column("image")], opened.column("domain"), file, root)
+    return Manifest(source.table.assign(domain=domains), root, plan, source.notes)
 
 
 def with_spellings(task: Task, spellings: Mapping[str, str]) -> Task:
