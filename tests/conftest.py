@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -46,3 +46,20 @@ def shared() -> Callable[[str], Path]:
         return path
 
     return part
+
+
+@pytest.fixture(scope="session")
+def misbehaving() -> Iterator[Callable[[Path, str], Path]]:
+    """`misbehaving(path, "abort")` writes a file whose decoding aborts (see tests/imaging/hostile_nursery.py), others are read as ever.
+
+    From its first use to the end, since starting the processes that decode costs seconds.
+    """
+    from medtl.imaging import decoding
+
+    place = str(Path(__file__).parent / "imaging")
+    program = f"import sys; sys.path[:] = [{place!r}, *{{path!r}}]; from hostile_nursery import main; main({{descriptor}})"
+    decoding.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "_PROGRAM", program)
+        yield lambda path, deed: (path.write_bytes(f"MISBEHAVE {deed} for ZZCANARY^ANN".encode()), path)[1]
+        decoding.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import math
 import os
 import signal
 import socket
@@ -33,6 +34,9 @@ Decoded = tuple[int, NDArray[np.uint8] | None, dict[str, object]]
 _AT_ONCE = 16
 """Images sent to a worker before it has answered the earlier ones, so that it never waits."""
 _START_SECONDS = 300.0
+_LONGEST_ANSWER = 1 << 20
+"""Bytes of one measurement; a worker whose memory a decoder has overwritten may claim anything."""
+_PROGRAM = "import sys; sys.path[:] = {path!r}; from medtl.imaging.nursery import main; main({descriptor})"
 
 
 def processors() -> int:
@@ -101,9 +105,9 @@ class _Worker:
 
     def __post_init__(self) -> None:
         try:
-            self.process, self.connection = _nursery().bring_up()
+            self.process, self.connection = _nursery().bring_up(self.settings.timeout)
         except OSError:  # it had just ended (idle for long, or killed): once more with a new one
-            self.process, self.connection = _nursery(fresh=True).bring_up()
+            self.process, self.connection = _nursery(fresh=True).bring_up(self.settings.timeout)
 
     def top_up(self, waiting: deque[tuple[int, str, int]], fair: int) -> None:
         """Send more once half of what was sent is answered."""
@@ -121,15 +125,15 @@ class _Worker:
     def receive(self, settings: ImageSettings) -> Decoded | None:
         """The next answer; None where the worker died instead."""
         try:
-            number, values = json.loads(self.connection.recv_bytes())
+            number, values = json.loads(self.connection.recv_bytes(_LONGEST_ANSWER))
             measurement = row({key: value for key, value in values.items() if value is not None})
             pixels = None
             if not measurement["quarantine"]:
                 shape = (settings.size, settings.size, settings.channels)
-                pixels = np.frombuffer(self.connection.recv_bytes(), np.uint8).reshape(shape)
+                pixels = np.frombuffer(self.connection.recv_bytes(math.prod(shape)), np.uint8).reshape(shape)
             if number != self.asked[0][0]:
                 raise ValueError("an answer out of turn")
-        except (EOFError, OSError, ValueError):
+        except Exception:  # it died, or a decoder overwrote its memory and it talks nonsense
             self.broken = True
             return None
         self.asked.popleft()
@@ -160,7 +164,7 @@ class _Nursery:
         self.owner = os.getpid()
         self._lock = threading.Lock()
         self._control, theirs = socket.socketpair()
-        program = f"import sys; sys.path[:] = {sys.path!r}; from medtl.imaging.nursery import main; main({theirs.fileno()})"
+        program = _PROGRAM.format(path=sys.path, descriptor=theirs.fileno())
         threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
         self._process = subprocess.Popen(
             [sys.executable, "-c", program], pass_fds=[theirs.fileno()], start_new_session=True, env={**os.environ, **threads},
@@ -181,9 +185,13 @@ class _Nursery:
         self.close()
         raise MedtlError(f"the processes that decode images cannot be started: {said.splitlines()[-1] if said else 'they ended at once'}")
 
-    def bring_up(self) -> tuple[int, Connection]:
-        """A new worker: its process id and the connection to it. Raises OSError where the nursery is gone."""
+    def bring_up(self, patience: float) -> tuple[int, Connection]:
+        """A new worker: its process id and the connection to it; an answer that stops half-way for `patience` seconds is an OSError.
+
+        Raises OSError where the nursery is gone.
+        """
         ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", math.ceil(patience), 0))
         with self._lock, ours, theirs:
             socket.send_fds(self._control, [b"w"], [theirs.fileno()])
             answer = self._control.recv(8)

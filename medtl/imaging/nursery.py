@@ -6,6 +6,7 @@ It is started as a program of its own (`python -c`, see :mod:`medtl.imaging.deco
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -75,10 +76,19 @@ def _become_worker(control: socket.socket, descriptor: int) -> None:
     status = 1
     try:
         control.close()
+        _give_way()
         work(Connection(descriptor))
         status = 0
     finally:
         os._exit(status)
+
+
+def _give_way() -> None:
+    """Leave no picture behind in a core file, and be the one that is killed where the machine runs out of memory."""
+    with contextlib.suppress(OSError, ValueError):  # the limit is lower already
+        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))  # not 0: Linux would still hand a core to a program (kernel, coredump.c)
+    with contextlib.suppress(OSError):  # not Linux
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def work(connection: Connection) -> None:
