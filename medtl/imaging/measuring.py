@@ -36,12 +36,12 @@ def measure(planes: NDArray[np.uint16], receipt: Mapping[str, Any]) -> dict[str,
     """
     grey = luminance(planes)
     small = reduced(grey) / np.float32(_WHITE)
-    facts = receipt["facts"]
+    facts, (height, width) = receipt["facts"], receipt["full_size"] or grey.shape
     kept = {key: value for key, value in receipt.items() if key not in ("facts", "sha256", "bytes", "format", "encoding")}
     return row(
         {
             "sha256": receipt["sha256"], "bytes": receipt["bytes"], "format": receipt["format"],
-            "pixel_hash": pixel_hash(planes), "phash": perceptual_hash(small), "height": grey.shape[0], "width": grey.shape[1],
+            "pixel_hash": pixel_hash(planes), "phash": perceptual_hash(small), "height": height, "width": width,
             **_levels(grey), "border": border(grey), "padding_share": padding_share(grey),
             "blank_share": blank_share(small), "sharpness": sharpness(grey), **_burnt_in(small),
             **{name: facts[name] for name in ("modality", "body_part", "view", "laterality", "spacing_from", "device")},

@@ -25,8 +25,9 @@ class MedtlReader(ImageReader):
     would read the same file another way (transposed, not inverted), and would wrap our typed error.
     """
 
-    def __init__(self, largest_pixels: int = LARGEST_PIXELS, volume: Volume = NAMED):
+    def __init__(self, largest_pixels: int = LARGEST_PIXELS, volume: Volume = NAMED, at_least: int | None = None):
         super().__init__()
+        self.at_least = at_least
         self.volume = volume
         self.largest_pixels = largest_pixels
 
@@ -47,7 +48,7 @@ class MedtlReader(ImageReader):
         Raises:
             ImageError: see :func:`medtl.imaging.reader.read_image`.
         """
-        image = read_location(img, self.largest_pixels, self.volume)
+        image = read_location(img, self.largest_pixels, self.volume, self.at_least)
         return image.pixels, _metadata(image)
 
 

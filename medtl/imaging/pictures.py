@@ -44,6 +44,7 @@ def read(encoded: Encoded) -> Image:
         frame = _choose_frame(picture, encoded)
         stored_format = "JPEG" if picture.format == "MPO" else str(picture.format)
         encoding = encoding_of(picture)
+        full_size = _reduce(picture, encoded)
         deep = is_deep_colour(picture, encoded)
         orientation, notes = _make_upright(picture, encoded)
         mode = f"{picture.mode};16" if deep else picture.mode
@@ -58,6 +59,7 @@ def read(encoded: Encoded) -> Image:
         orientation=f"EXIF {orientation}" if orientation > 1 else "as stored",
         intensity="as stored, floating point in 0 … 1" if mode == "F" else f"range of {bits} bits",
         bits=bits, photometric=mode, inverted=_tag(picture, _PHOTOMETRIC) == _WHITE_IS_ZERO, notes=tuple(notes), encoding=encoding,
+        full_size=full_size[::-1] if full_size and orientation >= 5 else full_size,
     )  # fmt: skip
     return Image(pixels, receipt)
 
@@ -108,6 +110,15 @@ def _choose_frame(picture: PIL.Image.Image, encoded: Encoded) -> int:
         picture.seek(frame)
         encoded.check_size(picture.height, picture.width)
     return frame or 0
+
+
+def _reduce(picture: PIL.Image.Image, encoded: Encoded) -> tuple[int, int] | None:
+    """Have a JPEG decoded at a half, a quarter or an eighth where that is enough; its full size, None where nothing is left out."""
+    full = picture.height, picture.width
+    if encoded.at_least is None or picture.format != "JPEG":
+        return None
+    picture.draft(picture.mode, (encoded.at_least, encoded.at_least))
+    return None if full == (picture.height, picture.width) else full
 
 
 def _make_upright(picture: PIL.Image.Image, encoded: Encoded) -> tuple[int, list[str]]:

@@ -107,7 +107,7 @@ def steps(settings: ImageSettings) -> Compose:
 
 def pipeline(settings: ImageSettings) -> Compose:
     """The whole preprocessing as MONAI has it: an address (see :mod:`medtl.imaging.sources`) → uint8 (size, size, channels)."""
-    reader = MedtlReader(settings.largest_pixels, settings.volume)
+    reader = MedtlReader(settings.largest_pixels, settings.volume, settings.at_least)
     return Compose([_loader(reader), ToPlanes(), *steps(settings).transforms])
 
 
@@ -122,7 +122,7 @@ def preprocess(path: Path, frame: int, settings: ImageSettings) -> tuple[NDArray
     Raises:
         ImageError: the image cannot be used (broken, unsupported, constant …).
     """
-    image = read_location(at(path, frame), settings.largest_pixels, settings.volume)
+    image = read_location(at(path, frame), settings.largest_pixels, settings.volume, settings.at_least)
     planes = image.sixteen_bits
     if planes.min() == planes.max():
         raise ImageError("CONSTANT", str(path), "all its pixels have one value")

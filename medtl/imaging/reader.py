@@ -32,7 +32,14 @@ def __getattr__(name: str) -> Any:
     return MedtlReader
 
 
-def read_image(path: str | Path, frame: int | None = None, *, largest_pixels: int = LARGEST_PIXELS, volume: Volume = NAMED) -> Image:
+def read_image(
+    path: str | Path,
+    frame: int | None = None,
+    *,
+    largest_pixels: int = LARGEST_PIXELS,
+    volume: Volume = NAMED,
+    at_least: int | None = None,
+) -> Image:
     """Read one image: DICOM, NIfTI, PNG, JPEG, TIFF, BMP, WebP, HEIC, GIF, or a row of an NPZ array.
 
     Arguments:
@@ -40,6 +47,7 @@ def read_image(path: str | Path, frame: int | None = None, *, largest_pixels: in
         frame: which image of a file that holds several (frame, page, slice, row), counted from 0; None: it must hold one.
         largest_pixels: refuse files whose header claims more.
         volume: what is shown of a volume, such as `Volume(show="mean", plane="coronal")`; by default one needs a frame.
+        at_least: JPEG 2000 and JPEG may be decoded without their finest detail, as long as both sides keep so many pixels.
     Returns:
         float32 (C, H, W) in [0, 1], upright as displayed, with its receipt; C = 3, or 1 where there is no colour, however it is stored.
     Raises:
@@ -50,23 +58,24 @@ def read_image(path: str | Path, frame: int | None = None, *, largest_pixels: in
         if frame < 0:
             raise ImageError("NOT_FOUND", str(path), f"frame {frame} was asked for; frames are counted from 0")
         location = Location(location.file, location.member, frame)
-    return read_location(location, largest_pixels, volume)
+    return read_location(location, largest_pixels, volume, at_least)
 
 
-def read_location(location: Location, largest_pixels: int = LARGEST_PIXELS, volume: Volume = NAMED) -> Image:
+def read_location(location: Location, largest_pixels: int = LARGEST_PIXELS, volume: Volume = NAMED, at_least: int | None = None) -> Image:
     """:func:`read_image` for a location."""
     if not location.file.is_file():
         raise ImageError("NOT_FOUND", str(location.file), "is a folder" if location.file.is_dir() else "does not exist")
     try:
-        image = arrays.read(location, largest_pixels) if location.is_archive else _read_file(location, largest_pixels, volume)
+        if location.is_archive:
+            return arrays.read(location, largest_pixels).without_empty_colour()
+        return _read_file(location, largest_pixels, volume, at_least).without_empty_colour()
     except OSError as error:
         raise ImageError("NOT_FOUND", str(location.file), f"cannot be read from disk ({error.strerror or type(error).__name__})") from None
     except MemoryError:
         raise ImageError("TOO_LARGE", str(location.file), "decoding it needs more memory than one image may take") from None
-    return image.without_empty_colour()
 
 
-def _read_file(location: Location, largest_pixels: int, volume: Volume) -> Image:
+def _read_file(location: Location, largest_pixels: int, volume: Volume, at_least: int | None) -> Image:
     most = _BYTES_PER_PIXEL * largest_pixels + _BYTES_BESIDE
     if location.member:
         raise ImageError("NOT_FOUND", location.address, f"'{location.file.name}' is no archive with members")
@@ -76,7 +85,7 @@ def _read_file(location: Location, largest_pixels: int, volume: Volume) -> Image
         raise ImageError("TOO_LARGE", str(location.file), f"has more than {most} bytes, which no image of image.largest_pixels needs")
     if not data:
         raise ImageError("NOT_AN_IMAGE", str(location.file), "is empty")
-    encoded = Encoded(str(location.file), data, hashlib.sha256(data).hexdigest(), location.frame, largest_pixels, volume)
+    encoded = Encoded(str(location.file), data, hashlib.sha256(data).hexdigest(), location.frame, largest_pixels, volume, at_least)
     return _decode(encoded)
 
 
