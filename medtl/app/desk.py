@@ -92,7 +92,7 @@ class Desk:
         model = self.model(label)
         reading = read(file, number, model.image)
         keys = pd.DataFrame({"image": [""], "frame": [0]})
-        row = model.answer(keys, model.predict_arrays(np.stack([reading.pixels]))).iloc[0]
+        row = model.answer(keys, model.predict_arrays(np.stack([reading.pixels])), [model.refusal(reading.measurement)]).iloc[0]
         probabilities = {name: float(row[f"p_{name}"]) for name in model.task.names}
         answered = not row["reason"]
         maps = _maps(model, reading) if answered else {}

@@ -97,7 +97,7 @@ def _answered(desk: Desk, label: str, name: str, answer: Answer) -> list[Any]:
     reading, package = answer.reading, answer.package
     first = _first_map(answer)
     caption = f"{name} · {words.how_read(reading.measurement, reading.number, reading.count)}"
-    notes = words.out_of_scope(reading.measurement, package.scope)
+    notes = [] if answer.reason else words.out_of_scope(reading.measurement, package.scope)
     classes = list(answer.maps)
     chosen = gr.Number(
         label=f"Image in the file, 1 to {reading.count:,} (then choose the file again)", value=reading.number, visible=reading.count > 1

@@ -26,6 +26,7 @@ from medtl.flows.contact_sheet import write_contact_sheet
 from medtl.flows.rehearsal import GIGABYTE, Cost, Rehearsal, cost, rehearse
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store, open_store
+from medtl.model.scope import set_aside
 from medtl.terminal import Line
 from medtl.training import machine
 from medtl.training.fit import parts_of
@@ -114,6 +115,7 @@ def _look(source: Source, experiment: Experiment, root: Path, line: Line) -> _Lo
     exact = store.decoded == 0 or left <= PATIENCE
     if exact:
         store, left = open_store(keys, root, experiment.image, cache_dir(), line.progress("images")), 0.0
+    set_aside(store, experiment.scope)
     measured = store.measurements
     unread = keys.merge(measured[records.KEY], how="left", indicator=True).query("_merge == 'left_only'")[records.KEY]
     assumed = measurements.table([_taken_for_usable(image, int(frame)) for image, frame in unread.to_numpy()])

@@ -40,7 +40,7 @@ class Evaluation:
 
 
 def judge(model: Model, rows: pd.DataFrame, store: Store, positions: NDArray[np.intp], progress: Progress | None = None) -> pd.DataFrame:
-    """Predictions for records `rows`, whose images stand at `positions` of the store; those that were not read get no answer."""
+    """Predictions for records `rows`, whose images stand at `positions` of the store; some get no answer, with the reason."""
     logits = np.full((len(model.members), len(rows), len(model.task.names)), np.nan, np.float32)
     usable = np.flatnonzero(np.asarray(store.usable)[positions])
     for start in range(0, len(usable), _AT_ONCE):
@@ -48,8 +48,8 @@ def judge(model: Model, rows: pd.DataFrame, store: Store, positions: NDArray[np.
         logits[:, part] = model.predict_arrays(store.read(positions[part]))
         if progress is not None:
             progress(start + len(part), len(usable))
-    broken = store.measurements.iloc[positions]
-    reasons = [f"{reason} [{code}]" if code else "" for code, reason in zip(broken["quarantine"], broken["reason"], strict=True)]
+    measured = store.measurements.iloc[positions][["quarantine", "reason", "modality"]].to_dict("records")
+    reasons = [model.refusal({str(name): value for name, value in row.items()}) for row in measured]
     return model.answer(answered_rows(rows), logits, reasons)
 
 

@@ -31,6 +31,7 @@ from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store, open_store
 from medtl.model import package
 from medtl.model.answers import answer_table
+from medtl.model.scope import set_aside
 from medtl.terminal import Line
 from medtl.training import machine
 from medtl.training.environment import describe
@@ -128,6 +129,7 @@ def _images(experiment: Experiment, folder: Path, root: Path, line: Line, log: L
     if file.exists():
         rows = records.read(file)
         store = open_store(rows[records.KEY], root, experiment.image, cache_dir(), line.progress("images"))
+        set_aside(store, experiment.scope)
         if not (store.measurements["sha256"].to_numpy() == rows["sha256"].to_numpy()).all():
             raise MedtlError(
                 f"--resume: the image files in {root} are not those of {file}; give the same --data as at the start, or start a new run"
@@ -136,6 +138,7 @@ def _images(experiment: Experiment, folder: Path, root: Path, line: Line, log: L
     source = read_cohorts(experiment, root)
     source.table = source.table.sort_values(records.KEY, ignore_index=True)
     store = open_store(source.table[records.KEY], root, experiment.image, cache_dir(), line.progress("images"))
+    set_aside(store, experiment.scope)
     _refuse_broken(source.table, store, experiment)
     rows = make_records(source.table, store.measurements, experiment, root)
     rows = rows.sort_values(records.KEY, ignore_index=True)

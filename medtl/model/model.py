@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +99,15 @@ class Model:
                     logits[m, start : start + BATCH] = member(batch).float().cpu().numpy()
         return logits
 
+    def refusal(self, measurement: Mapping[str, Any]) -> str:
+        """Why there is no answer for an image with this measurements row: not read, or of a kind that the model is not for; else empty."""
+        from medtl.model.scope import OUT_OF_SCOPE, other_kind
+
+        if measurement["quarantine"]:
+            return f"{measurement['reason']} [{measurement['quarantine']}]"
+        reason = other_kind(measurement, self.scope)
+        return f"{reason} [{OUT_OF_SCOPE}]" if reason else ""
+
     def answer(self, keys: pd.DataFrame, logits: NDArray[Any], reasons: Sequence[str] | None = None) -> pd.DataFrame:
         """Raw logits (M, N, K) → predictions table, a row per row of `keys`; a non-empty reason means that the image was not read."""
         given = list(reasons) if reasons is not None else [""] * len(keys)
@@ -138,9 +147,8 @@ class Model:
         waiting: list[tuple[int, NDArray[np.uint8]]] = []
         items = [(inputs[position].path, inputs[position].frame) for position in there]
         for done, (number, pixels, measurement) in enumerate(decode_many(items, self.image), start=1):
-            if pixels is None:
-                reasons[there[number]] = f"{measurement['reason']} [{measurement['quarantine']}]"
-            else:
+            reasons[there[number]] = self.refusal(measurement)
+            if pixels is not None and not reasons[there[number]]:
                 waiting.append((there[number], pixels))
             if waiting and (len(waiting) == BATCH or done == len(items)):
                 logits[:, [position for position, _ in waiting]] = self.predict_arrays(np.stack([each for _, each in waiting]))

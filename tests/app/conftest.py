@@ -109,7 +109,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, marker: np.ndarray) -> dict[
     volume[..., 0] = 7  # a blank first slice
     made = {kind: place / f"{NAME} {kind}{suffix}" for kind, suffix in
             {"png": ".png", "jpeg": ".jpg", "tiff": ".tif", "several": ".tif", "npz": ".npz", "nifti": ".nii.gz", "picture": ".nii",
-             "dicom": ".dcm", "frames": "", "empty": ".dcm", "cut": ".png", "text": ".txt"}.items()}  # fmt: skip
+             "dicom": ".dcm", "ct": ".dcm", "frames": "", "empty": ".dcm", "cut": ".png", "text": ".txt"}.items()}  # fmt: skip
     cv2.imwrite(str(made["png"]), marker)
     Image.fromarray(np.stack([marker] * 3, axis=2)).save(made["jpeg"], quality=100, subsampling=0)
     Image.fromarray(marker).save(made["tiff"])
@@ -118,6 +118,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, marker: np.ndarray) -> dict[
     nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), made["nifti"])
     nibabel.save(nibabel.Nifti1Image(volume[..., 2], np.eye(4)), made["picture"])
     _dicom(made["dicom"], 255 - marker, PhotometricInterpretation="MONOCHROME1")
+    _dicom(made["ct"], marker, Modality="CT")
     _dicom(made["frames"], stack, NumberOfFrames=3)
     made["empty"].write_bytes(b"")
     made["cut"].write_bytes(made["png"].read_bytes()[:200])
@@ -127,7 +128,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, marker: np.ndarray) -> dict[
 
 def _dicom(path: Path, stored: np.ndarray, **elements: Any) -> None:
     dataset = Dataset()
-    dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.Modality = CTImageStorage, generate_uid(), "CT"
+    dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.Modality = CTImageStorage, generate_uid(), "CR"
     dataset.PatientName, dataset.PatientID = f"{NAME}^Ann", NAME
     dataset.Rows, dataset.Columns = stored.shape[-2:]
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"

@@ -19,6 +19,17 @@ def test_the_page_and_predict_give_the_same_answer(package, files, tmp_path):
     assert answer.reason == ""
 
 
+def test_a_ct_slice_is_shown_but_not_answered_for(package, files, tmp_path):
+    folder = package(tmp_path / "model")
+    answer = Desk([folder]).answer("lungs", files["ct"])
+    row = Model.load(folder).predict(files["ct"]).iloc[0]
+    sentence = "its header says that it is a CT image, and the model is for DX [OUT_OF_SCOPE]"
+    assert (answer.decision, answer.reason) == (row["decision"], row["reason"]) == ("no answer", sentence)
+    assert answer.maps == {}
+    assert all(np.isnan(each) for each in answer.probabilities.values())
+    assert answer.reading.picture.size
+
+
 def test_two_classes_have_the_map_of_the_positive_one_and_several_each_theirs(package, files, tmp_path):
     desk = Desk([package(tmp_path / "two"), package(tmp_path / "three", ("a", "b", "c"), name="skin")])
     assert list(desk.answer("lungs", files["png"]).maps) == ["ill"]

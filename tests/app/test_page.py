@@ -65,7 +65,10 @@ def test_a_file_that_is_no_image_gets_one_sentence(page, files, kind, sentence):
 
 
 def test_the_header_is_held_against_the_scope(page, files):
-    assert "The file's modality is CT; the model is meant for DX." in ask(page, files["dicom"])[1]
+    assert "The file's modality is CR; the model is meant for DX." in ask(page, files["dicom"])[1]
+    said = plain(ask(page, files["ct"])[1])
+    assert "No answer, because its header says that it is a CT image, and the model is for DX." in said
+    assert "Do not rely" not in said
 
 
 def test_another_image_of_the_file(page, files):
