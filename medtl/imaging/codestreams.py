@@ -8,12 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from pydicom.uid import (
-    UID,
-    JPEG2000TransferSyntaxes,
-    JPEGLSTransferSyntaxes,
-    JPEGTransferSyntaxes,
-)
+from pydicom.uid import UID, JPEG2000TransferSyntaxes
 
 _START_OF_WAVELETS = b"\xff\x4f\xff\x51"
 _END = b"\xff\xd9"
@@ -44,19 +39,17 @@ class Claim:
 def claim_of(stream: bytes, syntax: UID) -> Claim:
     """Read a codestream's header.
 
+    Arguments:
+        stream: one frame; JPEG 2000 from :func:`wavelets_of`.
     Raises:
         BrokenStream: there is none, or the stream ends early.
     """
     if _END not in stream[-_TAIL:]:
         raise BrokenStream("the compressed data end early")
     try:
-        if syntax in JPEG2000TransferSyntaxes:
-            return _of_wavelets(stream)
-        if syntax in JPEGTransferSyntaxes or syntax in JPEGLSTransferSyntaxes:
-            return _of_jpeg(stream)
+        return _of_wavelets(stream) if syntax in JPEG2000TransferSyntaxes else _of_jpeg(stream)
     except (struct.error, IndexError):
         raise BrokenStream("the compressed data's header is cut") from None
-    raise NotImplementedError(syntax)
 
 
 def wavelets_of(stream: bytes) -> bytes:
@@ -68,7 +61,6 @@ def wavelets_of(stream: bytes) -> bytes:
 
 
 def _of_wavelets(stream: bytes) -> Claim:
-    stream = wavelets_of(stream)
     length, _, right, bottom, left, top = struct.unpack(">HHIIII", stream[4:24])
     samples, depth = struct.unpack(">HB", stream[40:43])
     levels, at = 0, 4 + length

@@ -6,7 +6,7 @@ data with exceptions, and it alone reads JPEG Lossless and 12-bit JPEG under a f
 
 from __future__ import annotations
 
-import io
+import contextlib
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +29,7 @@ from pydicom.uid import (
 )
 
 from medtl.imaging.codestreams import BrokenStream, Claim, claim_of, wavelets_of
+from medtl.imaging.shrinking import settled_wavelets, shrunk_jpeg, shrunk_wavelets
 
 SYNTAXES = frozenset((*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes, RLELossless))
 """What :func:`decode` reads."""
@@ -76,16 +77,20 @@ def decode(stream: bytes, syntax: UID, header: Header, halvings: int = 0) -> Sam
     """
     if syntax == RLELossless:
         return Samples(_run_lengths(stream, header), header.bits_stored)
+    stream = wavelets_of(stream) if syntax in JPEG2000TransferSyntaxes else stream
     claim = claim_of(stream, syntax)
     if (claim.rows, claim.columns, claim.samples) != (header.rows, header.columns, header.samples):
         raise BrokenStream("the compressed image has another size, or other samples per pixel, than the header says")
     halvings = min(halvings, _halvings(syntax, claim))
+    if halvings and syntax not in _HIGH_THROUGHPUT:
+        shrink = shrunk_wavelets if syntax in JPEG2000TransferSyntaxes else shrunk_jpeg
+        with contextlib.suppress(Exception):  # rare forms of JPEG 2000 that Pillow does not read: whole, then
+            return Samples(shrink(stream, claim, halvings), claim.bits, halvings)
+        halvings = 0
     if syntax in JPEG2000TransferSyntaxes:
-        words = _wavelets(wavelets_of(stream), syntax, claim, halvings)
-        return Samples(words, claim.bits, halvings)
-    words = _shrunk_jpeg(stream, claim, halvings) if halvings else _jpeg(stream, syntax, claim)
+        return Samples(_wavelets(stream, syntax, claim, halvings), claim.bits, halvings)
     bits = claim.bits if syntax in JPEGLSTransferSyntaxes else header.bits_stored
-    return Samples(words, bits, halvings, claim.adobe)
+    return Samples(_jpeg(stream, syntax, claim), bits, adobe=claim.adobe)
 
 
 def _halvings(syntax: UID, claim: Claim) -> int:
@@ -98,26 +103,14 @@ def _halvings(syntax: UID, claim: Claim) -> int:
 
 
 def _wavelets(stream: bytes, syntax: UID, claim: Claim, halvings: int) -> NDArray[Any]:
-    if halvings and syntax not in _HIGH_THROUGHPUT:
-        return _shrunk_wavelets(stream, claim, halvings)
     import imagecodecs
 
-    if syntax in _HIGH_THROUGHPUT:
-        words = imagecodecs.htj2k_decode(stream, planar=False, skipres=halvings or None)
-    else:
+    if syntax not in _HIGH_THROUGHPUT:
         words = imagecodecs.jpeg2k_decode(stream, planar=False)
-    return words.view(f"u{words.dtype.itemsize}")
-
-
-def _shrunk_wavelets(stream: bytes, claim: Claim, halvings: int) -> NDArray[Any]:
-    """By Pillow, whose OpenJPEG leaves out levels. It scales to 8 or 16 bits and shifts signed values into the positive: both undone."""
-    import PIL.Image
-
-    with PIL.Image.open(io.BytesIO(stream), formats=("JPEG2000",)) as picture:
-        picture.reduce = halvings  # type: ignore[method-assign,assignment]
-        words = np.asarray(picture)
-    words = words >> (8 * words.dtype.itemsize - claim.bits)
-    return words ^ words.dtype.type(1 << (claim.bits - 1)) if claim.signed else words
+        return words.view(f"u{words.dtype.itemsize}")
+    words = imagecodecs.htj2k_decode(stream, planar=False, skipres=halvings or None)
+    words = words.view(f"u{words.dtype.itemsize}")
+    return settled_wavelets(words, claim, halvings) if halvings else words
 
 
 def _jpeg(stream: bytes, syntax: UID, claim: Claim) -> NDArray[Any]:
@@ -128,14 +121,6 @@ def _jpeg(stream: bytes, syntax: UID, claim: Claim) -> NDArray[Any]:
         return np.asarray(imagecodecs.jpegls_decode(stream))
     space = "GRAYSCALE" if claim.samples == 1 else "RGB"
     return np.asarray(imagecodecs.jpeg8_decode(stream, colorspace=space, outcolorspace=space))
-
-
-def _shrunk_jpeg(stream: bytes, claim: Claim, halvings: int) -> NDArray[Any]:
-    import PIL.Image
-
-    with PIL.Image.open(io.BytesIO(stream), formats=("JPEG",)) as picture:
-        picture.draft("L", (claim.columns >> halvings, claim.rows >> halvings))
-        return np.asarray(picture)
 
 
 def _run_lengths(stream: bytes, header: Header) -> NDArray[Any]:

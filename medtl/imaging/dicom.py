@@ -25,7 +25,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, 
 from medtl.errors import ImageError
 from medtl.imaging.dicom_facts import facts_of, no_picture
 from medtl.imaging.dicom_frames import Stored, read_frame
-from medtl.imaging.grey_levels import declares_its_range, to_grey_levels
+from medtl.imaging.grey_levels import shows_as_much_when_shrunk, to_grey_levels
 from medtl.imaging.image import Encoded, Image, LookUp, Receipt
 
 _REQUIRED = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "SamplesPerPixel", "PhotometricInterpretation")
@@ -67,6 +67,7 @@ def read(encoded: Encoded) -> Image:
         format="DICOM", sha256=encoded.sha256, bytes=len(encoded.data), frame=frame, orientation="as stored", intensity=intensity,
         bits=int(dataset.BitsStored), photometric=str(dataset.PhotometricInterpretation), inverted=inverted, notes=tuple(notes),
         facts=facts, encoding=dataset.file_meta.TransferSyntaxUID.name,
+        full_size=(int(dataset.Rows), int(dataset.Columns)) if stored.halvings else None,
     )  # fmt: skip
     return Image(pixels, receipt)
 
@@ -174,8 +175,8 @@ def _complete(dataset: Dataset, frame: int) -> list[str]:
 
 
 def _halvings(dataset: Dataset, encoded: Encoded) -> int:
-    """How often both sides may be halved; never where the image's own extremes decide what is black and white."""
-    if encoded.at_least is None or not declares_its_range(dataset):
+    """How often both sides may be halved while decoding."""
+    if encoded.at_least is None or not shows_as_much_when_shrunk(dataset):
         return 0
     return max(0, (min(int(dataset.Rows), int(dataset.Columns)) // max(1, encoded.at_least)).bit_length() - 1)
 

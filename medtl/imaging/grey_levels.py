@@ -64,10 +64,20 @@ def to_grey_levels(stored: Stored, dataset: Dataset, encoded: Encoded) -> GreyLe
     return GreyLevels(final if stored.meaning is None else LookUp(stored.words, final), intensity, inverted, tuple(notes))
 
 
-def declares_its_range(dataset: Dataset) -> bool:
-    """Whether a window or table says what is black and white; else the image's own minimum and maximum do, and every pixel is needed."""
-    centre, width = _first(dataset, "WindowCenter"), _first(dataset, "WindowWidth")
-    return bool(dataset.get("VOILUTSequence")) or (centre is not None and width is not None)
+def shows_as_much_when_shrunk(dataset: Dataset) -> bool:
+    """Whether averaging stored values before the chain is about the same as after it.
+
+    It is under a window or table over a quarter of the stored range or more, as radiographs have them. A narrow one (soft tissue of a CT)
+    cuts most values off, and without one the image's own minimum and maximum count, which averages lose.
+    """
+    if dataset.get("VOILUTSequence"):
+        covered = float(dataset.VOILUTSequence[0].LUTDescriptor[0] or 65536)
+    else:
+        covered = _first(dataset, "WindowWidth") or 0.0
+        if _first(dataset, "WindowCenter") is None:
+            return False
+    slope = _first(dataset, "RescaleSlope") if "RescaleSlope" in dataset else 1.0
+    return "ModalityLUTSequence" not in dataset and covered >= abs(slope or 1.0) * 2 ** int(dataset.BitsStored) / 4
 
 
 def window_function(name: str, center: float, width: float) -> Callable[[Floats], Floats] | None:
