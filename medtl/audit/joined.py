@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from medtl.contracts import EXCLUDED
 from medtl.records import COLUMNS, KEY
 
+IDS = ("study_id", "lesion_id")
+"""Joined to records for the search for leaks; they identify, and so tell everything."""
 MEASURED_FROM = 7
 """A column of numbers with so many different ones is a measurement, with fewer a code."""
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -38,7 +40,7 @@ def in_use(rows: pd.DataFrame) -> NDArray[np.bool_]:
 
 def kept_columns(records: pd.DataFrame) -> list[str]:
     """The columns that came by `keep`: age, sex, site, `dx_type` …"""
-    return [column for column in records.columns if column not in COLUMNS]
+    return [column for column in records.columns if column not in (*COLUMNS, *IDS)]
 
 
 def groups_of(rows: pd.DataFrame) -> NDArray[np.int64]:

@@ -23,11 +23,11 @@ from medtl.files import write_text
 from medtl.records import KEY
 
 FILE = "audit.html"
-WORDS = {"grave": "grave", "notable": "notable", "note": "good to know"}
+WORDS = {"grave": "grave", "notable": "notable", "note": "to know"}
 MEANINGS = {
     "grave": "results cannot be believed as the images stand",
     "notable": "look at it before you believe results",
-    "note": "good to know",
+    "note": "facts to keep in mind; nothing is wrong with them",
 }
 
 
@@ -42,7 +42,7 @@ class Extent:
     """The level of a finding's heading."""
 
 
-PAGE, SECTION = Extent(12, 12, 25, "h2"), Extent(3, 3, 8, "h4")
+PAGE, SECTION = Extent(12, 12, 12, "h2"), Extent(2, 4, 5, "h4")
 
 
 @dataclass(frozen=True)
@@ -133,17 +133,23 @@ def _shown(number: int, finding: Finding, extent: Extent) -> Shown:
 
 
 def _table(position: int, finding: Finding, most: int) -> Table | None:
-    """The first rows of the evidence, columns that are empty throughout left out."""
+    """The first rows of the evidence, without columns that say nothing."""
     if not len(finding.table):
         return None
     name = table_name(position, finding)
     head = finding.table.head(most)
-    columns = [column for column in head.columns if not (head[column].astype(str) == "").all()]
+    columns = [column for column in head.columns if not _says_nothing(head[column])]
     rows = [[_cell(value) for value in row] for row in head[columns].itertuples(index=False)]
     rest = len(finding.table) - len(head)
     note = f"{rest:,} more rows in " if rest else "Also in "
     header = [str(column).replace("_", " ") for column in columns]
     return Table(name, "", header, rows, finding.table, note + f"{TABLES}/{name}.csv", prose=True)
+
+
+def _says_nothing(column: pd.Series[Any]) -> bool:
+    """Empty throughout, or the frame where every file holds one image."""
+    texts = column.astype(str)
+    return bool((texts == "").all() or (column.name == "frame" and (texts == "0").all()))
 
 
 def _cell(value: object) -> str:
