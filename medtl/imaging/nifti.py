@@ -140,7 +140,8 @@ def _pixels(
 ) -> tuple[NDArray[np.floating[Any]], str]:
     """(C, H, W) in [0, 1] and what decided 0 and 1."""
     if shape[-1] > 1:
-        colours = stored.view(np.uint8).reshape(shape) if stored.dtype.fields else stored.reshape(shape)
+        colours = np.stack([stored[name] for name in stored.dtype.names], axis=-1) if stored.dtype.names else stored
+        colours = colours.reshape(shape)
         picture = upright(shown(colours, view), image.affine, view.axis) / 255
         if shape[-1] == 4:
             picture, transparent = picture[..., :3] * picture[..., 3:], bool((picture[..., 3] < 1).any())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,3 +57,31 @@ def dicom(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def held() -> Callable[[np.ndarray, int], np.ndarray]:
+    """What a camera held in the way of EXIF orientation 1 … 8 stores of an upright picture (EXIF 2.32, tag 274)."""
+    stored: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+        1: lambda p: p, 2: np.fliplr, 3: lambda p: np.rot90(p, 2), 4: np.flipud, 5: lambda p: p.swapaxes(0, 1),
+        6: lambda p: np.rot90(p, 1), 7: lambda p: np.rot90(p, 2).swapaxes(0, 1), 8: lambda p: np.rot90(p, -1),
+    }  # fmt: skip
+    return lambda picture, code: np.ascontiguousarray(stored[code](picture))
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+@pytest.fixture(scope="session")
+def png() -> Callable[..., bytes]:
+    """Makes PNGs of kinds that Pillow does not write: samples uint8 or uint16 (H, W[, C]), the colour type, further chunks by name."""
+
+    def make(samples: np.ndarray, colour_type: int, **chunks: bytes) -> bytes:
+        rows = samples.astype(samples.dtype.newbyteorder(">")).reshape(len(samples), -1)
+        header = struct.pack(">IIBBBBB", samples.shape[1], samples.shape[0], 8 * samples.dtype.itemsize, colour_type, 0, 0, 0)
+        data = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+        parts = {"IHDR": header, **chunks, "IDAT": data, "IEND": b""}
+        return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name.encode(), part) for name, part in parts.items())
+
+    return make

@@ -6,14 +6,18 @@ import gzip
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import cv2
 import nibabel
 import numpy as np
 import pytest
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
 from medtl.errors import ImageError
+from medtl.imaging.preprocessing import preprocess
 from medtl.imaging.reader import read_image
+from medtl.imaging.settings import ImageSettings, Volume
 
 AXIAL = np.array([[-2.0, 0, 0, 5], [0, -3, 0, 6], [0, 0, 1, 7], [0, 0, 0, 1]])
 """First axis to the patient's left, second to the back: columns and rows of an axial picture; 2 mm and 3 mm."""
@@ -83,7 +87,7 @@ def test_a_slice_of_a_volume_is_asked_for(tmp_path: Path, marker: np.ndarray) ->
     assert code_of(tmp_path / "x.nii.gz", frame=2) == "MULTI_FRAME"
 
 
-def code_of(path: Path, **options: int) -> str:
+def code_of(path: Path, **options: Any) -> str:
     with pytest.raises(ImageError) as refusal:
         read_image(path, **options)
     return refusal.value.code
@@ -117,3 +121,122 @@ def test_real_volumes_are_told_from_pictures(shared: Callable[[str], Path]) -> N
     pixels = read_image(folder / "example_ct.nii.gz", 50).pixels[0]
     assert pixels[:, :40].mean() > 0
     assert pixels[-15:].mean() > pixels[:5].mean()  # the table that the patient lies on is at the bottom
+
+
+PLANES = {"axial": 2, "coronal": 1, "sagittal": 0}
+
+
+def body() -> np.ndarray:
+    """(5, 6, 7) along left, back, feet: every slice of every plane differs."""
+    return np.random.default_rng(0).integers(0, 2000, (5, 6, 7)).astype(np.int16)
+
+
+@pytest.mark.parametrize("plane", PLANES)
+@pytest.mark.parametrize("codes", ALL_ORIENTATIONS[::5])
+def test_slices_of_a_plane_are_counted_alike_however_stored(tmp_path: Path, plane: str, codes: str) -> None:
+    image = nibabel.Nifti1Image(body(), np.diag([-2.0, -3.0, -4.0, 1.0]))
+    image.header["cal_max"] = 2000
+    nibabel.save(image.as_reoriented(ornt_transform(io_orientation(image.affine), axcodes2ornt(codes))), tmp_path / "x.nii")
+    read = read_image(tmp_path / "x.nii", 1, volume=Volume(plane=plane))
+    np.testing.assert_allclose(read.pixels[0], body().take(1, axis=PLANES[plane]).T / 2000, atol=1e-6)
+    assert read.receipt.facts.spacing == pytest.approx({"axial": (3, 2), "coronal": (4, 2), "sagittal": (4, 3)}[plane])
+    with pytest.raises(ImageError, match=f"{plane} slice 9"):
+        read_image(tmp_path / "x.nii", 9, volume=Volume(plane=plane))
+
+
+@pytest.mark.parametrize("plane", PLANES)
+def test_projections(tmp_path: Path, plane: str) -> None:
+    image = nibabel.Nifti1Image(body(), np.diag([-2.0, -3.0, -4.0, 1.0]))
+    image.header.set_slope_inter(-0.5, 100)  # larger stored values are darker
+    nibabel.save(image, tmp_path / "x.nii.gz")
+    values = nibabel.load(tmp_path / "x.nii.gz").get_fdata()
+    axis = PLANES[plane]
+    count = values.shape[axis]
+    for show, expected in {"mean": values.mean(axis), "maximum": values.max(axis), "middle": values.take(count // 2, axis)}.items():
+        read = read_image(tmp_path / "x.nii.gz", volume=Volume(show=show, plane=plane))
+        np.testing.assert_allclose(read.pixels[0], ((expected - expected.min()) / np.ptp(expected)).T, atol=1e-5)
+        assert read.receipt.notes == (f"the {show} of {count} {plane} slices",)
+    named = read_image(tmp_path / "x.nii.gz", 0, volume=Volume(show="mean", plane=plane))  # a named slice goes first
+    first = values.take(0, axis)
+    np.testing.assert_allclose(named.pixels[0], ((first - first.min()) / np.ptp(first)).T, atol=1e-5)
+
+
+def test_the_setting_reaches_the_network_input(tmp_path: Path) -> None:
+    """Training, prediction and the page all go through `preprocess`."""
+    nibabel.save(nibabel.Nifti1Image(body(), np.diag([-1.0, -1.0, -1.0, 1.0])), tmp_path / "x.nii")
+    with pytest.raises(ImageError, match=r"volume of 7 slices.*image\.volume"):
+        preprocess(tmp_path / "x.nii", 0, ImageSettings(size=16))
+    projected = ImageSettings(size=16, fit="squeeze", channels=1, volume=Volume(show="mean", plane="coronal"))
+    mean = body().mean(axis=1).T
+    expected = cv2.resize(((mean - mean.min()) / np.ptp(mean)).astype(np.float32), (16, 16), interpolation=cv2.INTER_LINEAR)
+    pixels, measurement = preprocess(tmp_path / "x.nii", 0, projected)
+    np.testing.assert_allclose(pixels[..., 0], 255 * expected, atol=0.51)
+    assert (measurement["height"], measurement["width"]) == (7, 5)
+    asked, _ = preprocess(tmp_path / "x.nii", 3, projected)  # the table's `frame` goes first
+    assert not np.array_equal(asked, pixels)
+
+
+def test_eight_bits_have_the_range_of_their_type_whatever_their_slope(tmp_path: Path, marker: np.ndarray) -> None:
+    dark = (marker // 2).astype(np.uint8)
+    for slope, intercept, expected in ((1, 0, dark / 255), (0.1, -7, dark / 255), (-1, 255, 1 - dark / 255), (np.nan, 0, dark / 255)):
+        image = nibabel.Nifti1Image(dark.T, AXIAL)
+        image.header["scl_slope"], image.header["scl_inter"] = slope, intercept
+        data = image.header.binaryblock + b"\0" * 4 + np.asfortranarray(dark.T).tobytes(order="F")
+        (tmp_path / "x.nii").write_bytes(bytes_with_scaling(data, slope, intercept))
+        np.testing.assert_allclose(read_image(tmp_path / "x.nii").pixels[0], expected, atol=1e-6, err_msg=str(slope))
+
+
+def bytes_with_scaling(data: bytes, slope: float, intercept: float) -> bytes:
+    """nibabel clears scl_slope, scl_inter and vox_offset in headers of images in memory."""
+    return data[:108] + np.array([352, slope, intercept], "<f4").tobytes() + data[120:]
+
+
+def test_a_declared_display_range_goes_first(tmp_path: Path, marker: np.ndarray) -> None:
+    image = nibabel.Nifti1Image(marker.T, AXIAL)
+    image.header["cal_min"], image.header["cal_max"] = 50, 150
+    nibabel.save(image, tmp_path / "x.nii")
+    read = read_image(tmp_path / "x.nii")
+    np.testing.assert_allclose(read.pixels[0], np.clip((marker - 50.0) / 100, 0, 1), atol=1e-6)
+    assert "cal_min" in read.receipt.intensity
+
+
+def test_alpha_becomes_black_and_three_planes_are_noted(tmp_path: Path, marker: np.ndarray) -> None:
+    flat = np.ascontiguousarray(marker.T)
+    rgba = np.stack([flat, flat, 255 - flat, np.where(flat > 100, 255, 0).astype(np.uint8)], axis=-1)
+    nibabel.save(nibabel.Nifti1Image(rgba.view([(name, "u1") for name in "RGBA"])[..., 0], AXIAL), tmp_path / "x.nii")
+    read = read_image(tmp_path / "x.nii")
+    np.testing.assert_allclose(read.pixels, (rgba[..., :3] * (rgba[..., 3:] / 255) / 255).transpose(2, 1, 0), atol=1e-6)
+    assert read.receipt.notes == ("transparent parts became black",)
+    nibabel.save(nibabel.Nifti1Image(rgba[..., :3].copy(), AXIAL), tmp_path / "x.nii")
+    assert "three 8-bit planes" in read_image(tmp_path / "x.nii").receipt.notes[0]
+    narrow = np.ascontiguousarray(flat[:, :3])  # a picture of three rows is no colour
+    nibabel.save(nibabel.Nifti1Image(narrow, AXIAL), tmp_path / "x.nii")
+    np.testing.assert_allclose(read_image(tmp_path / "x.nii").pixels[0], narrow.T / 255, atol=1e-6)
+
+
+def test_spacing_is_in_millimetres(tmp_path: Path, marker: np.ndarray) -> None:
+    for unit, expected in (("mm", (3, 2)), ("micron", (0.003, 0.002)), ("meter", (3000, 2000)), ("unknown", (3, 2))):
+        image = axial(marker)
+        image.header.set_xyzt_units(unit)
+        nibabel.save(image, tmp_path / "x.nii")
+        assert read_image(tmp_path / "x.nii").receipt.facts.spacing == pytest.approx(expected)
+
+
+def test_a_series_of_volumes_and_a_nan_elsewhere(tmp_path: Path) -> None:
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 6, 2), np.int16), AXIAL), tmp_path / "x.nii")
+    with pytest.raises(ImageError, match="4 dimensions"):
+        read_image(tmp_path / "x.nii", 0, volume=Volume(show="mean"))
+    broken = body().astype(np.float32)
+    broken[0, 0, 6] = np.nan
+    nibabel.save(nibabel.Nifti1Image(broken, AXIAL), tmp_path / "x.nii")
+    assert np.isfinite(read_image(tmp_path / "x.nii", 0).pixels).all()
+    assert code_of(tmp_path / "x.nii", frame=6) == "NOT_FINITE"
+    assert code_of(tmp_path / "x.nii", volume=Volume(show="maximum")) == "NOT_FINITE"
+
+
+def test_a_real_ct_is_projected_like_a_radiograph(shared: Callable[[str], Path]) -> None:
+    path = shared("data/nifti") / "example_ct.nii.gz"
+    scan = nibabel.as_closest_canonical(nibabel.load(path))
+    expected = np.flipud(np.fliplr(scan.get_fdata().mean(axis=1).T))  # right-to-left, feet-to-head → left on the right, feet down
+    pixels = read_image(path, volume=Volume(show="mean", plane="coronal")).pixels[0]
+    np.testing.assert_allclose(pixels, (expected - expected.min()) / np.ptp(expected), atol=1e-5)

@@ -97,10 +97,11 @@ def test_flips_are_averaged_and_part_of_the_model(package, experiment, classifie
         assert mirrored.predict_arrays(view) == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_package_from_before_flips_still_opens(package):
+def test_a_package_from_before_newer_fields_still_opens(package):
     folder = package()
     fields = json.loads((folder / "model.json").read_text())
     assert fields.pop("flips") == "none"
+    assert fields["image"].pop("volume") == {"show": "named", "plane": "stored"}
     (folder / "model.json").write_text(json.dumps(fields))
     assert Model.load(folder, "cpu").package.flips == "none"
 
