@@ -20,7 +20,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_dataset
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from medtl.errors import ImageError
 from medtl.imaging.dicom_facts import facts_of, no_picture
@@ -45,7 +45,7 @@ def read(encoded: Encoded) -> Image:
     Raises:
         ImageError: NOT_AN_IMAGE, NO_PIXELS, BAD_HEADER, TOO_LARGE (by the header), MULTI_FRAME, UNSUPPORTED, NOT_FINITE, DECODE_FAILED.
     """
-    with _quietly():
+    with quietly():
         dataset = _open(encoded)
         frame = _check(dataset, encoded)
         notes = _complete(dataset, frame)
@@ -73,7 +73,7 @@ def read(encoded: Encoded) -> Image:
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """pydicom's warnings and log messages quote header values, which may be a person's."""
     log = logging.getLogger("pydicom")
     level = log.level
@@ -92,6 +92,8 @@ def _open(encoded: Encoded) -> Dataset:
         if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
             return _inflate(meta, encoded.data[start:], encoded)
         dataset = dcmread(io.BytesIO(encoded.data), force=True)
+        if "DirectoryRecordSequence" in dataset:
+            dataset.SOPClassUID = MediaStorageDirectoryStorage  # which a DICOMDIR says in its preface only
         if "SOPClassUID" not in dataset and "Rows" not in dataset:
             raise InvalidDicomError
         return dataset

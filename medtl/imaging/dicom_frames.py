@@ -49,7 +49,7 @@ def read_frame(dataset: Dataset, number: int, encoded: Encoded, halvings: int = 
         ImageError: UNSUPPORTED, DECODE_FAILED.
     """
     syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax not in SYNTAXES and (syntax.is_encapsulated or not syntax.is_transfer_syntax):
+    if syntax not in SYNTAXES and (not syntax.is_transfer_syntax or syntax.is_encapsulated):
         raise encoded.refused("UNSUPPORTED", f"no decoder is known for its transfer syntax{_named(syntax)}")
     try:
         if _stays_as_it_lies(dataset):

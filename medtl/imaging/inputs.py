@@ -62,11 +62,23 @@ def gathered(paths: Sequence[Path]) -> Iterator[list[Input]]:
 
 
 def _of_path(path: Path, alone: bool, place: Path) -> Iterator[Input]:
-    if path.is_dir():
+    if path.name.upper() == "DICOMDIR" and path.is_file():
+        yield from _of_dicomdir(path, alone)
+    elif path.is_dir():
         for file in _files_below(path):
             yield from _of_file(file, (file.relative_to(path) if alone else file).as_posix(), place)
     else:
         yield from _of_file(path, path.as_posix(), place)
+
+
+def _of_dicomdir(directory: Path, alone: bool) -> Iterator[Input]:
+    """The images that the table of contents of a CD lists."""
+    from medtl.imaging.dicom_directory import images_listed
+
+    for file in images_listed(directory):
+        name = (file.relative_to(directory.parent) if alone else file).as_posix()
+        there = file.is_file()
+        yield Input(name, 0, file if there else None, reason="" if there else "the DICOMDIR lists it, but it is not there [NOT_FOUND]")
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
