@@ -9,8 +9,8 @@ Columns (`(image, frame)` joins it with records; empty = unknown or unread):
 - `brightness`: mean, `contrast`: standard deviation, `border`: mean of the outermost ring, all of the luminance in [0, 1];
   `padding_share`: share of the area in uniform bands at the edges, in [0, 1].
 - `corner_top_left` …: mean luminance of each corner square (a fifth of the shorter side); `corner_top_left_marks` …: the share of it
-  that small structures cover which stand out of their surroundings (side markers, ink, text, hairs); `letters`: how many bright spots
-  of the whole picture stand in rows as burnt-in characters do.
+  that small structures cover which stand out of their surroundings (side markers, text, hairs), or that has another colour than the
+  picture (ink, stickers); `letters`: how many bright spots of the whole picture stand in rows as burnt-in characters do.
 - `saturated_share`, `black_share`: share of the pixels at the top and at the bottom of the range; `blank_share`: share of the area
   without any detail; `sharpness`: mean absolute difference of neighbouring pixels. All in [0, 1].
 - header facts that are no patient data: `modality`, `body_part`, `view`, `laterality`, `spacing` (mm, "row column"), `spacing_from` (the

@@ -13,6 +13,10 @@ Bytes = NDArray[np.uint8]
 
 STANDS_OUT = 64
 """Of 255: how much brighter (or darker) than its surroundings a structure is to count as a mark."""
+ANOTHER_COLOUR = 0.12
+"""Difference in one channel's share of the sum: skin has a blue share of a quarter, violet ink of half."""
+_DARKEST = 0.1 * 3 * 65535
+"""Sum of the channels below which colour is noise."""
 _THINNEST_OF = 48
 """A mark is thinner than the longer side by this factor."""
 _CORNER = 5
@@ -23,8 +27,8 @@ _MOST_SPOTS = 2000
 
 def reduced(grey: NDArray[np.uint16], longest: int = 512) -> NDArray[np.uint16]:
     """Reduced by a whole step, by area, so that the longer side has `longest` … 2 x `longest` pixels; smaller ones as they are."""
-    step = max(grey.shape) // longest
-    if step < 2 or min(grey.shape) < step:
+    step = max(grey.shape[:2]) // longest
+    if step < 2 or min(grey.shape[:2]) < step:
         return grey
     height, width = grey.shape[0] // step, grey.shape[1] // step
     whole = np.ascontiguousarray(grey[: height * step, : width * step])
@@ -46,6 +50,17 @@ def bright_marks(small: Bytes) -> NDArray[np.bool_]:
 def dark_marks(small: Bytes) -> NDArray[np.bool_]:
     """As :func:`bright_marks`, for dark structures (ink, rulers, hairs)."""
     return np.asarray(cv2.morphologyEx(small, cv2.MORPH_BLACKHAT, _square(small)) > STANDS_OUT)
+
+
+def coloured_marks(small: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """Where (H, W, 3) has another colour than most of the picture, however bright: a surgeon's ink, stickers, coloured callipers.
+
+    Colour is each channel's share of the sum, as grey light (a vignette) changes it not; the darkest parts have none.
+    """
+    sums = small.sum(axis=2, dtype=np.float32)
+    shares = small / (sums + _DARKEST / 15)[..., None]
+    usual = np.median(shares[:: max(1, shares.shape[0] // 64), :: max(1, shares.shape[1] // 64)], axis=(0, 1))
+    return np.asarray((np.abs(shares - usual).max(axis=2) > ANOTHER_COLOUR) & (sums > _DARKEST))
 
 
 def letters(marks: NDArray[np.bool_]) -> int:

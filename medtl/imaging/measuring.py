@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from medtl.imaging.burnt_in import bright_marks, corners, dark_marks, letters, reduced
+from medtl.imaging.burnt_in import bright_marks, coloured_marks, corners, dark_marks, letters, reduced
 from medtl.measurements import CORNER_MARKS, CORNERS, row
 
 _RING = 32
@@ -43,7 +43,7 @@ def measure(planes: NDArray[np.uint16], receipt: Mapping[str, Any]) -> dict[str,
             "sha256": receipt["sha256"], "bytes": receipt["bytes"], "format": receipt["format"],
             "pixel_hash": pixel_hash(planes), "phash": perceptual_hash(small), "height": height, "width": width,
             **_levels(grey), "border": border(grey), "padding_share": padding_share(grey),
-            "blank_share": blank_share(small), "sharpness": sharpness(grey), **_burnt_in(small),
+            "blank_share": blank_share(small), "sharpness": sharpness(grey), **_burnt_in(small, planes),
             **{name: facts[name] for name in ("modality", "body_part", "view", "laterality", "spacing_from", "device")},
             "encoding": receipt["encoding"], "spacing": "" if facts["spacing"] is None else "{:g} {:g}".format(*facts["spacing"]),
             "bits": str(receipt["bits"]), "photometric": receipt["photometric"],
@@ -72,11 +72,12 @@ def histogram(planes: NDArray[np.uint16]) -> NDArray[np.float64]:
     return np.sum([cv2.calcHist([block], [0], None, [65536], [0, 65536]).ravel() for block in blocks], axis=0, dtype=np.float64)
 
 
-def _burnt_in(small: NDArray[np.float32]) -> dict[str, float]:
+def _burnt_in(small: NDArray[np.float32], planes: NDArray[np.uint16]) -> dict[str, float]:
     eight = np.asarray(cv2.convertScaleAbs(small, alpha=255), dtype=np.uint8)
     bright, dark = bright_marks(eight), dark_marks(eight)
+    marked = bright | dark if planes.ndim == 2 else bright | dark | coloured_marks(reduced(planes))
     means = {name: float(corner.mean(dtype=np.float64)) for name, corner in zip(CORNERS, corners(small), strict=True)}
-    marks = {name: share(corner) for name, corner in zip(CORNER_MARKS, corners(bright | dark), strict=True)}
+    marks = {name: share(corner) for name, corner in zip(CORNER_MARKS, corners(marked), strict=True)}
     return {**means, **marks, "letters": float(letters(bright))}
 
 

@@ -77,6 +77,18 @@ def test_measurements_by_their_definition(shape: tuple[int, ...]) -> None:
     assert histogram(pixels).tolist() == np.bincount(pixels.ravel(), minlength=65536).tolist()
 
 
+def test_ink_in_a_corner_is_a_mark_of_that_corner_and_the_shade_of_a_lens_is_none() -> None:
+    y, x = np.mgrid[:150, :200]
+    shade = 1 - 0.8 * np.clip(np.hypot(x - 99.5, y - 74.5) / 100 - 0.9, 0, 1)
+    skin = (shade[..., None] * np.array([0.85, 0.62, 0.52]) * 65535).astype(np.uint16)
+    inked = skin.copy()
+    inked[16:26, 176:190] = np.array([0.36, 0.20, 0.60]) * 65535
+    receipt = asdict(Receipt("PNG", "ab", 7, 0, "as stored", "range of 16 bits", 16, "RGB"))
+    assert all(measure(skin, receipt)[name] == 0 for name in measurements.CORNER_MARKS)
+    marks = [measure(inked, receipt)[name] for name in measurements.CORNER_MARKS]
+    assert marks == pytest.approx([0, 140 / 900, 0, 0], abs=0.02)
+
+
 def test_the_table_comes_back_from_disk(tmp_path: Path) -> None:
     whole = measurements.row({"sha256": "ab", "height": 3, "brightness": 1 / 3, "spacing": "0.1 0.2"})
     broken = measurements.row({"quarantine": "NO_PIXELS", "reason": 'has none, only "text"'})
