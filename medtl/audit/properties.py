@@ -14,9 +14,10 @@ import pandas as pd
 from medtl.audit.joined import kept_columns, numbers_of
 from medtl.measurements import CORNER_MARKS, CORNERS
 
-Kind = Literal["file", "picture", "patient", "table"]
-"""`file`: how it was taken, cropped, stored; `picture`: grey levels, which the illness may change; `patient`: age, sex: true of the
-patients, but not in the picture; `table`: any other kept column (site, reference standard …)."""
+Kind = Literal["mark", "file", "picture", "patient", "table"]
+"""`mark`: how it was taken, labelled, exported, where no illness has a part; `file`: cropping and size of the file, where contents play in;
+`picture`: grey levels, which illness may change; `patient`: age, sex: true of the patients, but not in the picture; `table`: any other kept
+column (site, reference standard …)."""
 
 _PATIENT = {"age", "sex", "gender", "localization", "localisation", "location", "ethnicity", "race"}
 
@@ -38,29 +39,30 @@ class Property:
 
 MEASURED = (
     Property("BYTES", "the size of the file in bytes", ("bytes",), "file"),
-    Property("DIMENSIONS", "the image's height and width", ("height", "width", "aspect"), "file"),
-    Property("ENCODER", "how the file is encoded", ("format", "encoding", "bits", "photometric", "reading"), "file"),
+    Property("DIMENSIONS", "the image's height and width", ("height", "width", "aspect"), "mark"),
+    Property("ENCODER", "how the file is encoded", ("format", "encoding", "bits", "photometric", "reading"), "mark"),
     Property("BORDER", "border and padding", ("border", "padding_share", "blank_share"), "file"),
-    Property("CORNERS", "the four corners (letters, ink and other marks)", (*CORNERS, *CORNER_MARKS), "file"),
-    Property("LETTERS", "burnt-in letters", ("letters",), "file"),
+    Property("CORNERS", "the four corners (letters, ink and other marks)", (*CORNERS, *CORNER_MARKS, "most_marks"), "mark"),
+    Property("LETTERS", "burnt-in letters", ("letters",), "mark"),
     Property("BRIGHTNESS", "brightness and contrast", ("brightness", "contrast"), "picture"),
     Property("EXTREMES", "the shares of black and of saturated pixels", ("black_share", "saturated_share"), "picture"),
     Property("SHARPNESS", "sharpness", ("sharpness",), "picture"),
-    Property("SPACING", "the pixel spacing", ("spacing", "spacing_from"), "file"),
-    Property("DEVICE", "the device", ("device",), "file"),
-    Property("MODALITY", "the modality", ("modality",), "file"),
-    Property("BODY_PART", "the body part of the header", ("body_part",), "file"),
-    Property("VIEW", "the view", ("view",), "file"),
-    Property("LATERALITY", "the side of the body", ("laterality",), "file"),
-    Property("DOMAIN", "the domain", ("domain",), "file"),
+    Property("SPACING", "the pixel spacing", ("spacing", "spacing_from"), "mark"),
+    Property("DEVICE", "the device", ("device",), "mark"),
+    Property("MODALITY", "the modality", ("modality",), "mark"),
+    Property("BODY_PART", "the body part of the header", ("body_part",), "mark"),
+    Property("VIEW", "the view", ("view",), "mark"),
+    Property("LATERALITY", "the side of the body", ("laterality",), "mark"),
+    Property("DOMAIN", "the domain", ("domain",), "mark"),
 )  # fmt: skip
 
 
 def with_derived(rows: pd.DataFrame) -> pd.DataFrame:
-    """`rows` (joined) with `aspect` (width / height) and `reading` (from the receipt)."""
+    """`rows` (joined) with `aspect` (width / height), `most_marks` (of the four corners) and `reading` (from the receipt)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         aspect = rows["width"] / rows["height"]
-    return rows.assign(aspect=aspect, reading=[_reading(text) for text in rows["receipt"]])
+    marks = rows[[column for column in CORNER_MARKS if column in rows.columns]].max(axis=1)
+    return rows.assign(aspect=aspect, most_marks=marks, reading=[_reading(text) for text in rows["receipt"]])
 
 
 def _reading(receipt: str) -> str:

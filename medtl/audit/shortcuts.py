@@ -17,17 +17,17 @@ from medtl.audit.properties import Kind, Property, properties_of, with_derived
 from medtl.audit.telling import FEW_GROUPS, Told, clear_examples, told
 from medtl.estimates import interval, number, percent
 
-NOTABLE, GRAVE = 0.60, 0.80
+NOTABLE = 0.60
 """Where the interval of an AUROC begins at or above this. Chance is 0.5."""
-GRAVE_FOR_PICTURES = 0.90
-"""The same for what an illness itself may change: a consolidated lung is brighter."""
+GRAVE: dict[Kind, float] = {"mark": 0.75, "table": 0.85, "file": 0.85, "picture": np.inf, "patient": np.inf}
+"""The same. Grey levels never are: the illness itself changes them, and melanomas are dark. Nor is what is true of the patients."""
 
 
 def shortcuts(records: pd.DataFrame, measurements: pd.DataFrame) -> list[Finding]:
     """One TELLTALE_<PROPERTY> for each property that tells the label, worst first, then TELLTALES: all that were tried.
 
-    Labelled images in use count; a class needs ten groups (patients) to be judged. `grave` from an AUROC whose interval begins at 0.8
-    (0.9 for grey levels; never for age, sex and the like, which are true of patients), `notable` from 0.6.
+    Labelled images in use count; a class needs ten groups (patients) to be judged. `notable` from an AUROC whose interval begins at 0.6,
+    `grave` from :data:`GRAVE`; of several classes the clearest counts.
     """
     rows = joined(records, measurements)
     rows = with_derived(rows[in_use(rows)].reset_index(drop=True))
@@ -45,12 +45,11 @@ def _worst_low(found: Told) -> float:
 
 def _severity(each: Property, found: Told) -> Severity | None:
     low = _worst_low(found)
-    grave = {"picture": GRAVE_FOR_PICTURES, "patient": np.inf}.get(each.kind, GRAVE)
-    return "grave" if low >= grave else "notable" if low >= NOTABLE else None
+    return "grave" if low >= GRAVE[each.kind] else "notable" if low >= NOTABLE else None
 
 
 def _finding(each: Property, found: Told, severity: Severity, rows: pd.DataFrame, groups: NDArray[np.int64]) -> Finding:
-    shown = clear_examples(found.scores, rows["label"].tolist()) if each.kind in ("file", "picture") else []
+    shown = clear_examples(found.scores, rows["label"].tolist()) if each.kind in ("mark", "file", "picture") else []
     keys = keys_of(rows)
     return Finding(
         code=each.code,
@@ -63,7 +62,7 @@ def _finding(each: Property, found: Told, severity: Severity, rows: pd.DataFrame
 
 
 def _figures(found: Told) -> str:
-    """ "AUROC 0.893 (0.876 to 0.908)", of several classes the mean and the clearest."""
+    """AUROC 0.893 (0.876 to 0.908)", of several classes the mean and the clearest."""
     mean = _auroc(found.value, found.interval.low, found.interval.high)
     if len(found.classes) == 1:
         return f"AUROC {mean}; chance is 0.5"
@@ -75,11 +74,13 @@ def _auroc(value: float, low: float, high: float) -> str:
     return f"{number(value)} ({interval({'low': low, 'high': high})})"
 
 
+_LEARNED_INSTEAD = (
+    "The network may learn this instead of the illness, and then fails where it differs. Find out why the classes differ in it "
+    "(two sources, devices, export routes?); balance or crop it away, and test on images where it says nothing about the label."
+)
 _ADVICE: dict[Kind, str] = {
-    "file": (
-        "The network may learn this instead of the illness, and then fails where it differs. Find out why the classes differ in it "
-        "(two sources, devices, export routes?); balance or crop it away, and test on images where it says nothing about the label."
-    ),
+    "mark": _LEARNED_INSTEAD,
+    "file": _LEARNED_INSTEAD,
     "picture": (
         "The illness may change this itself. But a network that only sees it is no better than a light meter: report this figure beside "
         "the network's, and compare intensity: percentile."
@@ -109,7 +110,7 @@ def _by_class(each: Property, found: Told, rows: pd.DataFrame, groups: NDArray[n
 
 
 def _typical(values: pd.Series) -> str:
-    """ "median [quartiles]" of numbers, the commonest two of words with their shares."""
+    """Of numbers the median [quartiles], of words the commonest two with their shares."""
     numbers = numbers_of(values)
     if numbers is not None:
         if not np.isfinite(numbers).any():

@@ -111,8 +111,10 @@ def _bins(values: pd.Series, seen: NDArray[np.bool_]) -> Floats:
         return np.asarray(np.eye(len(levels) + 1)[place], dtype=np.float64)  # -1, the last, is all others
     known = numbers[seen & np.isfinite(numbers)]
     edges = np.unique(np.quantile(known, np.arange(1, BINS) / BINS)) if len(known) else np.empty(0)
-    place = np.where(np.isfinite(numbers), np.searchsorted(edges, np.nan_to_num(numbers), side="right"), len(edges) + 1)
-    return np.asarray(np.eye(len(edges) + 2)[place], dtype=np.float64)
+    filled = np.nan_to_num(numbers)  # what equals an edge has a bin of its own: half of all images may have exactly 0 marks
+    place = np.searchsorted(edges, filled, side="left") + np.searchsorted(edges, filled, side="right")
+    place = np.where(np.isfinite(numbers), place, 2 * len(edges) + 1)
+    return np.asarray(np.eye(2 * len(edges) + 2)[place], dtype=np.float64)
 
 
 def clear_examples(scores: Floats, labels: Sequence[str], most: int = 4) -> list[int]:
