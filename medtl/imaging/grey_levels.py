@@ -23,6 +23,8 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi
 from medtl.imaging.dicom_frames import Stored
 from medtl.imaging.image import Encoded, LookUp
 
+_BENT = ("ModalityLUTSequence", "VOILUTSequence", "PixelPaddingValue")
+"""With one of these the chain may rise and fall, or values between the extremes matter."""
 Floats = NDArray[np.float64]
 
 
@@ -50,7 +52,7 @@ def to_grey_levels(stored: Stored, dataset: Dataset, encoded: Encoded) -> GreyLe
         raise encoded.refused("NOT_FINITE", "holds NaN or infinite pixels")
     _check_rescale(dataset, encoded)
     values = stored.words if stored.meaning is None else stored.meaning
-    present = _present(stored)
+    present = _present(stored, dataset)
     counted = _without_padding(values, present, dataset)
     try:
         rescaled = np.asarray(apply_modality_lut(values, dataset), dtype=np.float64)
@@ -93,11 +95,19 @@ def window_function(name: str, center: float, width: float) -> Callable[[Floats]
     return lambda values: np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
 
 
-def _present(stored: Stored) -> NDArray[np.bool_]:
-    """Which entries of the table the image holds; without a table all values are there."""
+def _present(stored: Stored, dataset: Dataset) -> NDArray[np.bool_]:
+    """Which entries of the table the image holds; without a table all values are there.
+
+    Where the whole chain only rises or only falls, its least and greatest entry say all that is asked, and are found much faster.
+    """
     if stored.meaning is None:
         return np.ones(stored.words.shape, dtype=bool)
     count = len(stored.meaning)
+    low, high = (int(extreme) for extreme in cv2.minMaxLoc(stored.words)[:2])
+    if not any(keyword in dataset for keyword in _BENT) and (np.diff(stored.meaning[low : high + 1]) >= 0).all():
+        present = np.zeros(count, dtype=bool)
+        present[[low, high]] = True
+        return present
     return np.asarray(cv2.calcHist([stored.words], [0], None, [count], [0, count])).ravel() > 0
 
 

@@ -7,6 +7,7 @@ It is started as a program of its own (`python -c`, see :mod:`medtl.imaging.deco
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import resource
@@ -23,6 +24,8 @@ IDLE_SECONDS = 900.0
 
 _PER_PIXEL, _BESIDE = 40, 1 << 30
 _POLL_SECONDS = 5.0
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""Of malloc.h."""
 
 
 def main(control_descriptor: int) -> None:
@@ -104,6 +107,7 @@ def work(connection: Connection) -> None:
 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    keep_freed_memory()
     limited = False
     while True:
         try:
@@ -137,6 +141,17 @@ def _answer(connection: Connection, number: int, path: Path, frame: int, setting
     connection.send_bytes(json.dumps([number, {key: None if value != value else value for key, value in measurement.items()}]).encode())
     if pixels is not None:
         connection.send_bytes(pixels.tobytes())
+
+
+def keep_freed_memory() -> None:
+    """Have malloc reuse large buffers rather than hand them back: else every image is paid for in page faults, as dear as its decoding.
+
+    A worker lives for one call, so nothing is kept for long.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # not the GNU C library
+        standard = ctypes.CDLL(None)
+        for parameter in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
+            standard.mallopt(parameter, 1 << 30)
 
 
 def limit_memory(more: int) -> None:
