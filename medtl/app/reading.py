@@ -20,6 +20,8 @@ from medtl.imaging.unpacking import BrokenArchive, npz_images
 LARGEST_SHOWN, SMALLEST_SHOWN = 1024, 256
 """Long side of the picture shown, in pixels: a radiograph is shown smaller, a thumbnail enlarged."""
 
+Decoded = tuple[NDArray[np.uint8], Mapping[str, Any]]
+"""Pixels (S, S, C) and their measurements row."""
 _SEVERAL = re.compile(r"(?:holds|is a volume of) (\d+) (images|frames|slices) and none was chosen")
 
 
@@ -58,8 +60,7 @@ def read(file: Path, number: int | None, settings: ImageSettings) -> Reading:
     Raises:
         Unreadable: no image, broken, too large, no such number.
     """
-    address, number, count = _address(file, number, settings)
-    pixels, measurement = _decode(address, settings)
+    address, number, count, (pixels, measurement) = _found(file, number, settings)
     longest = int(max(measurement["height"], measurement["width"]))
     eye = settings.model_copy(
         update={"size": min(max(longest, SMALLEST_SHOWN), LARGEST_SHOWN), "fit": "pad", "channels": 3, "intensity": "as-read"}
@@ -69,17 +70,19 @@ def read(file: Path, number: int | None, settings: ImageSettings) -> Reading:
     return Reading(pixels, square[box.top : box.bottom, box.left : box.right], measurement, number, count)
 
 
-def _address(file: Path, number: int | None, settings: ImageSettings) -> tuple[Path, int, int]:
-    """Where the wanted image lies (see `medtl.imaging.sources`), its number and how many there are."""
+def _found(file: Path, number: int | None, settings: ImageSettings) -> tuple[Path, int, int, Decoded]:
+    """Where the wanted image lies (see `medtl.imaging.sources`), its number, how many there are, and what the network sees."""
     if file.suffix.lower() == ".npz":
-        return _address_in_arrays(file, number)
-    _, _, measurement = next(decode_many([(file, 0)], settings, processes=1))
+        address, chosen, count = _address_in_arrays(file, number)
+        return address, chosen, count, _decode(address, settings)
+    _, pixels, measurement = next(decode_many([(file, 0)], settings, processes=1))
     several = _SEVERAL.search(str(measurement["reason"])) if measurement["quarantine"] == "MULTI_FRAME" else None
-    if several is None:
-        return file, 1, 1
+    if several is None:  # the usual file is not decoded twice, and one that hangs does not hang twice
+        return file, 1, 1, _usable(pixels, measurement)
     count, kind = int(several[1]), several[2]
     chosen = _in_range(number or (count // 2 + 1 if kind == "slices" else 1), count)
-    return file / str(chosen - 1), chosen, count
+    address = file / str(chosen - 1)
+    return address, chosen, count, _decode(address, settings)
 
 
 def _address_in_arrays(file: Path, number: int | None) -> tuple[Path, int, int]:
@@ -105,8 +108,12 @@ def _in_range(number: int, count: int) -> int:
     return number
 
 
-def _decode(address: Path, settings: ImageSettings) -> tuple[NDArray[np.uint8], Mapping[str, Any]]:
+def _decode(address: Path, settings: ImageSettings) -> Decoded:
     _, pixels, measurement = next(decode_many([(address, 0)], settings, processes=1))
+    return _usable(pixels, measurement)
+
+
+def _usable(pixels: NDArray[np.uint8] | None, measurement: Mapping[str, Any]) -> Decoded:
     if pixels is None:
         raise Unreadable(str(measurement["reason"]))
     return pixels, measurement
