@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from medtl.contracts import EXCLUDED, EXTERNAL, TEST, TRAIN, VALIDATION
-
-LATER = (TEST, EXTERNAL, VALIDATION, TRAIN)
-"""Where it is worst to have been seen before comes first."""
+from medtl.contracts import EXCLUDED
 
 
 def places(records: pd.DataFrame) -> pd.Series[str]:
-    """(N,) `train`, `validation`, `test`, `external`; `fold 0` … where the split is still to be made of folds; empty for excluded images."""
+    """(N,) `train`, `validation`, `test`, `external`; `fold 0` … where folds are still to become splits; empty for excluded images."""
     split, fold = records["split"].astype(str), records["fold"].astype(str)
     placed = split.where(split != EXCLUDED, "")
     return placed.where((split != "") | (fold == ""), "fold " + fold)
