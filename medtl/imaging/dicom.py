@@ -32,6 +32,7 @@ _REQUIRED = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentat
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _FUNCTIONAL_GROUPS = ("PixelValueTransformationSequence", "FrameVOILUTSequence", "PixelMeasuresSequence", "FrameAnatomySequence")
 _PREAMBLE = 132
+_LOGS = tuple(logging.getLogger(name) for name in ("pydicom", "pydicom.pixels.decoders.base", "pydicom.pixels.utils"))
 
 
 def begins_like(data: bytes) -> bool:
@@ -75,15 +76,16 @@ def read(encoded: Encoded) -> Image:
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
     """pydicom's warnings and log messages quote header values, which may be a person's."""
-    log = logging.getLogger("pydicom")
-    disabled = log.disabled
+    before = [log.disabled for log in _LOGS]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        log.disabled = True  # another level would empty the caches of all loggers there are: milliseconds an image
         try:
+            for log in _LOGS:  # another level would empty the caches of all loggers there are: milliseconds an image
+                log.disabled = True
             yield
         finally:
-            log.disabled = disabled
+            for log, disabled in zip(_LOGS, before, strict=True):
+                log.disabled = disabled
 
 
 def _open(encoded: Encoded) -> Dataset:
