@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -67,6 +68,37 @@ def locked(folder: Path) -> Iterator[None]:
         for unfinished in [*folder.rglob(f".*{UNFINISHED}")]:
             shutil.rmtree(unfinished) if unfinished.is_dir() else unfinished.unlink()
         yield
+
+
+@contextlib.contextmanager
+def private_folder(prefix: str) -> Iterator[Path]:
+    """A temporary folder of this process and user alone (mode 0700), removed at the end of the block.
+
+    What killed processes left under the same prefix is removed first: a living owner holds a lock on its folder.
+    """
+    for earlier in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        with contextlib.suppress(OSError), _held(earlier):
+            shutil.rmtree(earlier, ignore_errors=True)
+    making = Path(tempfile.mkdtemp(prefix=f".{prefix}"))
+    with _held(making):
+        folder = making.rename(making.with_name(making.name.removeprefix(".")))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Lock one's own folder. Raises OSError where it is another user's, a link, or held by somebody else."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if os.fstat(descriptor).st_uid != os.getuid():
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def share(path: Path) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from medtl import files
+
 _PREFIX = "medtl-page-"
 
 
@@ -24,8 +26,12 @@ def private_folder() -> Iterator[Path]:
     Must be entered before the page is built. GRADIO_* variables of the user's are left out of it: they could share the page with the
     network, serve other files or record calls.
     """
-    _remove_orphans()
-    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))  # 0700
+    with files.private_folder(_PREFIX) as folder, _private_environment(folder):
+        yield folder
+
+
+@contextmanager
+def _private_environment(folder: Path) -> Iterator[None]:
     before = dict(os.environ)
     for name in [name for name in os.environ if name.startswith("GRADIO_")]:
         del os.environ[name]
@@ -36,9 +42,8 @@ def private_folder() -> Iterator[Path]:
         NO_PROXY=unproxied, no_proxy=unproxied,
     )  # fmt: skip
     try:
-        yield folder
+        yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         os.environ.clear()
         os.environ.update(before)
 
@@ -55,21 +60,3 @@ def taken(upload: Path) -> Iterator[Path]:
         upload.unlink(missing_ok=True)
         with suppress(OSError):  # it holds something else, which is not ours
             upload.parent.rmdir()
-
-
-def _remove_orphans() -> None:
-    """Folders of this user's pages whose process is gone."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        process = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        if process.isdigit() and not _alive(int(process)) and folder.lstat().st_uid == os.getuid() and not folder.is_symlink():
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from medtl.errors import ImageError
 from medtl.imaging.image import Image, Receipt
 from medtl.imaging.sources import Location
+from medtl.imaging.unpacking import BrokenArchive, member_of_npz, opened
 
 _BLOCK = 1 << 20
 _OPEN_AT_ONCE = 4
@@ -32,12 +33,14 @@ class Rows:
         self._stream: IO[bytes] | None = None
         self._next = 0
         try:
-            self._archive = zipfile.ZipFile(location.file)
+            self._archive = opened(location.file)
             if f"{location.member}.npy" not in self._archive.namelist():
                 held = ", ".join(sorted(name.removesuffix(".npy") for name in self._archive.namelist()))
                 raise self._refused("NOT_FOUND", f"has no array '{location.member}'; it holds: {held}")
-            with self._archive.open(f"{location.member}.npy") as stream:
+            with member_of_npz(self._archive, self._archive.getinfo(f"{location.member}.npy")) as stream:
                 shape, fortran, self.dtype = _header(stream)
+        except BrokenArchive as broken:
+            raise self._refused("NOT_AN_IMAGE", str(broken)) from None
         except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
             raise self._refused("NOT_AN_IMAGE", f"is no readable NPZ file ({type(error).__name__})") from None
         self._check(shape, fortran, largest_pixels)

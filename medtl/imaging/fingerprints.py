@@ -50,6 +50,8 @@ def fingerprints(names: Sequence[tuple[str, int]], root: Path, largest_pixels: i
 
 def _of_file(file: Path) -> tuple[str, float]:
     try:
+        if not file.is_file():  # a pipe or a device would be read for ever
+            return "", np.nan
         with file.open("rb") as opened:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
             return digest, float(opened.tell())

@@ -7,7 +7,6 @@ own names), bounded in count, size and compression ratio. A member that is refus
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medtl.errors import MedtlError, listed
+from medtl.files import private_folder
 from medtl.imaging.unpacking import BrokenArchive, npz_images, zip_members
 
 
@@ -47,8 +47,7 @@ def gathered(paths: Sequence[Path]) -> Iterator[list[Input]]:
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
         raise MedtlError(f"no such file or folder: {listed(missing, most=5)}")
-    place = Path(tempfile.mkdtemp(prefix="medtl-predict-"))  # 0700
-    try:
+    with private_folder("medtl-predict-") as place:
         alone = len(paths) == 1
         inputs = [each for path in paths for each in _of_path(path, alone, place)]
         if not inputs:
@@ -57,8 +56,6 @@ def gathered(paths: Sequence[Path]) -> Iterator[list[Input]]:
         for each in inputs:
             unique.setdefault((each.image, each.frame), each)  # a path given twice is one image
         yield list(unique.values())
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def _of_path(path: Path, alone: bool, place: Path) -> Iterator[Input]:

@@ -6,6 +6,7 @@ It decodes in this process. Bytes of unknown origin belong into :mod:`medtl.imag
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 LARGEST_PIXELS: int = ImageSettings().largest_pixels
 _BYTES_PER_PIXEL, _BYTES_BESIDE = 8, 64 << 20
+_ZIP = b"PK\x03\x04"
 
 
 def __getattr__(name: str) -> Any:
@@ -80,8 +82,8 @@ def _read_file(location: Location, largest_pixels: int, volume: Volume, at_least
     if location.member:
         raise ImageError("NOT_FOUND", location.address, f"'{location.file.name}' is no archive with members")
     with location.file.open("rb") as file:
-        data = file.read(most + 1)
-    if len(data) > most:
+        data = file.read(most + 1) if os.fstat(file.fileno()).st_size <= most else None
+    if data is None or len(data) > most:
         raise ImageError("TOO_LARGE", str(location.file), f"has more than {most} bytes, which no image of image.largest_pixels needs")
     if not data:
         raise ImageError("NOT_AN_IMAGE", str(location.file), "is empty")
@@ -91,6 +93,8 @@ def _read_file(location: Location, largest_pixels: int, volume: Volume, at_least
 
 def _decode(encoded: Encoded) -> Image:
     """Hand the bytes to the format that they begin like."""
+    if encoded.data.startswith(_ZIP):
+        raise encoded.refused("NOT_AN_IMAGE", "is a zip archive; unpack it, or hand it to `medtl predict` under a name that ends in .zip")
     read: Callable[[Encoded], Image] = pictures.read
     for candidate in (dicom, nifti):
         if candidate.begins_like(encoded.data):

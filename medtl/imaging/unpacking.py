@@ -23,6 +23,8 @@ LARGEST_TOTAL = 4 * 2**30
 HIGHEST_RATIO = 200
 """Of unpacked to packed size, judged from 1 MiB on (an empty image packs well, but no radiograph packs like this)."""
 MOST_NPZ_IMAGES = 1_000_000
+LARGEST_DIRECTORY = 8 * 2**20
+"""Bytes of an archive's list of members, which is read as a whole before anything can be counted; `MOST_MEMBERS` long names fit."""
 
 _ARCHIVES = (".zip", ".npz", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".jar")
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # LZMA takes as much memory as its header says
@@ -47,6 +49,23 @@ def _reading(failure: str) -> Iterator[None]:
         raise BrokenArchive(f"{failure} ({type(error).__name__})") from None
 
 
+def opened(archive: Path) -> zipfile.ZipFile:
+    """The archive, once its list of members is known to be of a bearable size. Raises BrokenArchive."""
+    with _reading("the archive cannot be opened"):
+        with archive.open("rb") as file:
+            end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # private, but what zipfile itself goes by in the next step
+        if end and end[zipfile._ECD_SIZE] > LARGEST_DIRECTORY:  # type: ignore[attr-defined]
+            raise BrokenArchive(f"the archive's list of members is larger than {LARGEST_DIRECTORY >> 20} MiB; split it")
+        return zipfile.ZipFile(archive)
+
+
+def member_of_npz(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
+    """A stream of an npz file's array; raises BrokenArchive where it is packed as NumPy never does, which could take any memory."""
+    if info.compress_type not in _PACKINGS:
+        raise BrokenArchive("an array of the npz file is packed in a rare way; save it anew with numpy.savez_compressed")
+    return archive.open(info)
+
+
 @dataclass(frozen=True)
 class Member:
     """A file of a zip: unpacked at `file`, or None and the `reason`."""
@@ -61,10 +80,8 @@ def zip_members(archive: Path, place: Path) -> Iterator[Member]:
 
     Raises BrokenArchive where the archive as a whole cannot be read.
     """
-    with _reading("the archive cannot be opened"):
-        whole = zipfile.ZipFile(archive)
-    with whole as opened:
-        infos = [info for info in opened.infolist() if not info.is_dir() and not _hidden(info.filename)]
+    with opened(archive) as whole:
+        infos = [info for info in whole.infolist() if not info.is_dir() and not _hidden(info.filename)]
         if len(infos) > MOST_MEMBERS:
             yield Member(f"({len(infos)} members)", None, f"the archive holds more than {MOST_MEMBERS} files; split it [TOO_LARGE]")
             return
@@ -74,7 +91,7 @@ def zip_members(archive: Path, place: Path) -> Iterator[Member]:
             reason = _refusal(info, name, left) or ("this name stands twice in the archive [NOT_AN_IMAGE]" if name in seen else "")
             seen.add(name)
             target = place / f"{number:06d}{_suffix(name)}"
-            reason = reason or _unpack(opened, info, target)
+            reason = reason or _unpack(whole, info, target)
             left -= target.stat().st_size if target.exists() else 0
             yield Member(_shown(name, number, reason), None if reason else target, reason)
 
@@ -85,8 +102,9 @@ def _hidden(name: str) -> bool:
 
 
 def _shown(name: str, number: int, reason: str) -> str:
-    """A name that leads out of the archive is not repeated as a path; the member's position stands for it."""
-    return name if ".." not in PurePosixPath(name).parts and not _absolute(name) else f"(member {number})"
+    """A name that leads out of the archive, or that a terminal would obey rather than show, is not repeated: its position stands for it."""
+    harmless = name.isprintable() and ".." not in PurePosixPath(name).parts and not _absolute(name)
+    return name if harmless else f"(member {number})"
 
 
 def _absolute(name: str) -> bool:
@@ -112,10 +130,10 @@ def _refusal(info: zipfile.ZipInfo, name: str, left: int) -> str:
     return ""
 
 
-def _unpack(opened: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> str:
+def _unpack(whole: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> str:
     """Copy a member's bytes, at most as many as its entry promised; '' or the reason why it could not be done."""
     try:
-        with _reading("cannot be unpacked"), opened.open(info) as source, target.open("xb") as out:
+        with _reading("cannot be unpacked"), whole.open(info) as source, target.open("xb") as out:
             reason = _copy(source, out, info.file_size)
     except BrokenArchive as broken:
         reason = f"{broken} [DECODE_FAILED]"
@@ -148,11 +166,11 @@ def npz_images(file: Path) -> dict[str, int]:
     Raises BrokenArchive where the file is no npz file, or claims more than a million images.
     """
     found: dict[str, int] = {}
-    with _reading("the npz file cannot be opened"), zipfile.ZipFile(file) as opened:
-        for info in opened.infolist():
+    with _reading("the npz file cannot be opened"), opened(file) as whole:
+        for info in whole.infolist():
             if not info.filename.endswith(".npy"):
                 continue
-            with opened.open(info) as array:
+            with member_of_npz(whole, info) as array:
                 shape, dtype = _header(array)
             if _are_images(shape, dtype):
                 found[info.filename.removesuffix(".npy")] = shape[0]

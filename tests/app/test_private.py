@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -32,16 +30,16 @@ def test_the_folder_is_private_and_ends(monkeypatch, tmp_path):
 
 def test_what_a_killed_page_left_is_removed_and_what_a_living_one_has_stays(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True)
-    dead, alive, other = (
-        tmp_path / name for name in (f"medtl-page-{gone.stdout.strip()}-x", f"medtl-page-{os.getpid()}-y", "medtl-page-z")
-    )
-    for folder in (dead, alive, other):
-        (folder / "upload").mkdir(parents=True)
-    with private_folder():
+    dead, link = tmp_path / "medtl-page-dead", tmp_path / "medtl-page-link"
+    (dead / "upload").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    link.symlink_to(tmp_path / "elsewhere")
+    with private_folder() as alive, private_folder() as second:
         assert not dead.exists()
         assert alive.exists()
-        assert other.exists()
+        assert second != alive
+        assert (tmp_path / "elsewhere").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "medtl-page-link"]
 
 
 def uploaded(place: Path, name: str) -> Path:
