@@ -62,7 +62,7 @@ def _finding(each: Property, found: Told, severity: Severity, rows: pd.DataFrame
 
 
 def _figures(found: Told) -> str:
-    """AUROC 0.893 (0.876 to 0.908)", of several classes the mean and the clearest."""
+    """Such as `AUROC 0.893 (0.876 to 0.908)`; of several classes the mean and the clearest."""
     mean = _auroc(found.value, found.interval.low, found.interval.high)
     if len(found.classes) == 1:
         return f"AUROC {mean}; chance is 0.5"
