@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medtl.audit.confounders import confounders
-from medtl.audit.duplicates import duplicates
 from medtl.audit.findings import SEVERITIES, Finding
-from medtl.audit.image_health import image_health
-from medtl.audit.label_health import label_health
-from medtl.audit.leaks import leaks
-from medtl.audit.shortcuts import shortcuts
 from medtl.contracts import Task
+
+Pictures = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
 
 
 def audit(
@@ -22,16 +20,26 @@ def audit(
     task: Task,
     features: NDArray[np.float32] | None = None,
     predictions: pd.DataFrame | None = None,
+    pictures: Pictures | None = None,
 ) -> list[Finding]:
     """All findings, grave before notable before note, and within these in the order of the checks.
 
     records: a records table, further columns (`keep`) included. measurements: of the same images, in any order.
     features: (N, D) of a frozen network, row for row as `records`, NaN rows where an image could not be read; None = not computed.
     predictions: answers for images that their model had not seen (out of fold, validation); None = none.
+    pictures: positions (B,) in `records`, of readable images -> uint8 (B, S, S, C), as `Store.read`; without them near duplicates
+    cannot be told from images that look alike.
     """
+    from medtl.audit.confounders import confounders  # here, for they bring scikit-learn and OpenCV with them
+    from medtl.audit.duplicates import duplicates
+    from medtl.audit.image_health import image_health
+    from medtl.audit.label_health import label_health
+    from medtl.audit.leaks import leaks
+    from medtl.audit.shortcuts import shortcuts
+
     found = [
         *leaks(records),
-        *duplicates(records, measurements, features),
+        *duplicates(records, measurements, features, pictures),
         *shortcuts(records, measurements),
         *confounders(records, measurements),
         *label_health(records, task, predictions),

@@ -40,9 +40,11 @@ class Extent:
     rows: int
     heading: str
     """The level of a finding's heading."""
+    notes: bool = True
+    """Whether findings that are only good to know are shown with their evidence."""
 
 
-PAGE, SECTION = Extent(12, 12, 12, "h2"), Extent(2, 4, 5, "h4")
+PAGE, SECTION = Extent(12, 12, 12, "h2"), Extent(2, 4, 5, "h4", notes=False)
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ def shown_images(findings: Sequence[Finding], extent: Extent) -> list[Key]:
     """The images whose pictures are wanted, each once."""
     keys: dict[Key, None] = {}
     for finding in findings:
+        if finding.severity == "note" and not extent.notes:
+            continue
         for pair in finding.pairs[: extent.pairs]:
             keys |= dict.fromkeys(pair)
         keys |= dict.fromkeys(finding.images[: extent.images])
@@ -147,9 +151,10 @@ def _table(position: int, finding: Finding, most: int) -> Table | None:
 
 
 def _says_nothing(column: pd.Series[Any]) -> bool:
-    """Empty throughout, or the frame where every file holds one image."""
+    """Empty throughout, the frame where every file holds one image, the domain where there is one."""
     texts = column.astype(str)
-    return bool((texts == "").all() or (column.name == "frame" and (texts == "0").all()))
+    name = str(column.name).replace("other ", "").replace("other_", "")
+    return bool((texts == "").all() or (name == "frame" and (texts == "0").all()) or (name == "domain" and texts.nunique() == 1))
 
 
 def _cell(value: object) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup, escape
 
 from medtl.document.picture import data_uri, picture_of
 from medtl.document.table import Table
@@ -23,8 +25,18 @@ def environment(package: str) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["ticked"] = ticked
     made.globals.update(number=number, data_uri=data_uri, picture_of=picture_of)
     return made
+
+
+def ticked(text: str) -> Markup:
+    """Text with what stands in backticks as code.
+
+    >>> ticked("say `a < b`")
+    Markup('say <code>a &lt; b</code>')
+    """
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def write_tables(tables: Iterable[Table], folder: Path) -> None:

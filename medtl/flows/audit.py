@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from medtl.audit import kept, page, remedy
 from medtl.audit.audit import audit as check_all
@@ -18,17 +16,19 @@ from medtl.audit.kept import Audit
 from medtl.backbones import BackboneSettings
 from medtl.cohorts.joining import Plan, read_cohorts
 from medtl.cohorts.splitting import external_records, make_records
-from medtl.contracts import TEST, Task
-from medtl.errors import MedtlError
+from medtl.contracts import Task
 from medtl.experiment.load import data_root, load_experiment
-from medtl.experiment.schema import TrainerSettings
+from medtl.experiment.schema import Scope, TrainerSettings
 from medtl.files import locked
+from medtl.flows.audit_evidence import answers, features
 from medtl.flows.judging import refuse_occupied
 from medtl.flows.manifest import read_unjudged
 from medtl.flows.report_pictures import pictures_of
+from medtl.flows.run import Run
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.settings import ImageSettings
 from medtl.imaging.store import Store, open_store
+from medtl.model.scope import set_aside
 from medtl.records import KEY
 from medtl.terminal import Line
 
@@ -50,6 +50,7 @@ class Subject:
     backbone: BackboneSettings
     trainer: TrainerSettings
     seed: int
+    scope: Scope
     plan: Plan
     split: bool
     """Whether it says who is trained on; outside data does not."""
@@ -86,18 +87,37 @@ def audit(
     refuse_occupied(folder)
     line = Line()
     store = open_store(subject.table[KEY], subject.root, subject.image, cache_dir(), line.progress("images"))
+    set_aside(store, subject.scope)
     records = _records(subject, store)
-    features, about_features = _features(subject, store, weights, line)
+    found, about_features = features(store, subject.backbone, subject.image, subject.trainer, subject.root, subject.seed, line, weights)
     line.show("looking at labels …")
-    predictions, about_labels = _predictions(records, features, subject.task)
+    predictions, about_labels = answers(records, found, subject.task)
     line.show("looking for duplicates, shortcuts, confounders …")
-    findings = check_all(_with_ids(records, subject.table), store.measurements, subject.task, features, predictions)
+    findings = check_all(_with_ids(records, subject.table), store.measurements, subject.task, found, predictions, store.read)
     looked = [*subject.notes, *_unread(store), about_features, about_labels]
     done = kept.summed_up(subject.name, records, subject.task.names, looked, findings)
     line.clear()
     with locked(folder):
         _write(done, records, subject, folder, line)
     return Audited(folder, done)
+
+
+def audit_run(run: Run, store: Store, root: Path, line: Line) -> Audit:
+    """Audit what a run was trained on, as a part of its report, and write `audit.json` and `audit/*.csv` into its folder.
+
+    Goes by the features that its probe has computed anyway, and by the run's own answers on validation (over folds: on all images).
+    """
+    experiment, records = run.experiment, run.records()
+    found, about = None, f"No features, for {experiment.transfer.strategy} computes none."
+    if experiment.transfer.strategy in ("linear-probe", "lp-ft"):
+        found, about = features(store, experiment.backbone, experiment.image, experiment.trainer, root, experiment.seed, line)
+    judged = run.predictions()
+    findings = check_all(records, store.measurements, experiment.task, found, judged, store.read)
+    compared = len(judged[KEY].drop_duplicates())
+    told = f"The labels of {compared:,} images are compared with the answers of models that had not learned from them."
+    done = kept.summed_up(experiment.name, records, experiment.task.names, [*_unread(store), about, told], findings)
+    kept.write(done, run.folder)
+    return done
 
 
 def _of_config(config: Path, data: Path | str | None, overrides: Sequence[str]) -> Subject:
@@ -107,7 +127,7 @@ def _of_config(config: Path, data: Path | str | None, overrides: Sequence[str]) 
     table = source.table.sort_values(KEY, ignore_index=True)
     return Subject(
         experiment.name, experiment.task, table, root, experiment.image, experiment.backbone, experiment.trainer, experiment.seed,
-        experiment, True, source.notes,
+        experiment.scope, experiment, True, source.notes,
     )  # fmt: skip
 
 
@@ -116,7 +136,7 @@ def _of_manifest(file: Path, column: Mapping[str, str], spellings: Mapping[str, 
     table = given.table.sort_values(KEY, ignore_index=True)
     return Subject(
         file.stem, given.plan.task, table, given.root, ImageSettings(), BackboneSettings(), TrainerSettings(), 0,
-        given.plan, given.plan.split.column is not None, given.notes,
+        Scope(), given.plan, given.plan.split.column is not None, given.notes,
     )  # fmt: skip
 
 
@@ -130,56 +150,6 @@ def _records(subject: Subject, store: Store) -> pd.DataFrame:
 def _with_ids(records: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """Records with the ids of studies and lesions, which stand only in groups otherwise."""
     return records.merge(table[[*KEY, "study_id", "lesion_id"]], on=KEY, how="left", validate="one_to_one")
-
-
-def _features(subject: Subject, store: Store, weights: Path | str | None, line: Line) -> tuple[NDArray[np.float32] | None, str]:
-    """(N, D) features of the frozen network, NaN rows for unread images; and a sentence about them."""
-    without = "near duplicates are found by their perceptual hash alone, and no image is called out of family"
-    if weights is None and subject.backbone.weights == "none":
-        return None, f"No features: the config has no pretrained weights (give some with --weights); {without}."
-    import torch
-
-    from medtl.backbones.network import build_network
-    from medtl.backbones.weights import open_weights
-    from medtl.features import cached_features
-    from medtl.training import machine
-
-    settings = subject.backbone
-    if weights is not None:
-        settings = BackboneSettings(name=settings.name, weights=str(Path(weights).resolve()))
-        settings = settings.model_copy(update={"name": open_weights(settings, subject.root).architecture or settings.name})
-    trainer = machine.decide(subject.trainer)
-    torch.set_num_threads(trainer.threads or 1)  # as training, whose features are then found in the cache
-    try:
-        network = build_network(settings, subject.image, subject.root, subject.seed)
-    except MedtlError as refused:
-        if weights is not None:
-            raise
-        return None, f"No features: {str(refused).splitlines()[0].rstrip('.:')}; {without}."
-    network = network.to(device=trainer.device, memory_format=torch.channels_last)
-    usable = np.flatnonzero(store.usable)
-    features = np.full((len(store), network.dim), np.nan, np.float32)
-    if len(usable):
-        features[usable] = cached_features(
-            network, store, usable, torch.device(trainer.device), cache_dir(), line.progress("features")
-        ).numpy()
-    return features, f"Features of {settings.name} ({Path(settings.weights).name}), {network.dim:,} for each image."
-
-
-def _predictions(records: pd.DataFrame, features: NDArray[np.float32] | None, task: Task) -> tuple[pd.DataFrame | None, str]:
-    """Answers out of fold, and a sentence about them."""
-    if features is None:
-        return None, "No answers of a model: labels are not compared with what the images show."
-    from medtl.flows.out_of_fold import out_of_fold
-
-    found = out_of_fold(records, features, task)
-    if found is None:
-        return None, "No answers of a model: fewer than two classes have five groups; labels are not compared with what the images show."
-    tested = " Test images take no part: no model's answer on them is looked at before `medtl evaluate`."
-    sentence = (
-        f"Labels of {len(found):,} images compared with the answers of a linear probe on features, each by groups it was not fitted to."
-    )
-    return found, sentence + (tested if (records["split"] == TEST).any() else "")
 
 
 def _unread(store: Store) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 from collections.abc import Callable, Iterator
@@ -11,12 +12,17 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from medtl import measurements, predictions
+from medtl.audit import kept as audit
+from medtl.audit import page as audit_page
+from medtl.audit.audit import audit as check_all
+from medtl.audit.kept import Audit
 from medtl.contracts import TEST
 from medtl.errors import MedtlError
 from medtl.files import locked
 from medtl.flows.looks import read_looks
-from medtl.flows.report_pictures import with_pictures
+from medtl.flows.report_pictures import pictures_of, with_pictures
 from medtl.flows.run import EXPERIMENT, Run, load_run
+from medtl.imaging.settings import ImageSettings
 from medtl.model import format as package_format
 from medtl.records import KEY
 from medtl.terminal import Line
@@ -61,7 +67,8 @@ def report_outside(package: Path, done: Evaluation, rows: pd.DataFrame, measured
         hashes=_hashes(done.folder),
     )
     with locked(done.folder):
-        return write_report(with_pictures(contents, opened.image, root), done.folder)
+        found = audit.summed_up(opened.name, rows, done.task.names, [], check_all(rows, measured, done.task, None, contents.predictions))
+        return write_report(with_pictures(_with_audit(contents, found, opened.image, root), opened.image, root), done.folder)
 
 
 def said(write: Callable[[], Path], line: Line, again: str) -> None:
@@ -80,8 +87,28 @@ def _write(run: Run, folder: Path, data: Path | None) -> Path:
 
     contents = _of_run(run, folder)
     root = data or Path(str(contents.environment.get("data_root", "")))
+    above = run.folder if (run.folder / EXPERIMENT).is_file() else run.folder.resolve().parent.parent
     with locked(folder):
+        found = audit.read(above) or _audited(run, contents)
+        contents = _with_audit(contents, found, run.experiment.image, root) if found else contents
         return write_report(with_pictures(contents, run.experiment.image, root), folder)
+
+
+def _audited(run: Run, contents: Contents) -> Audit | None:
+    """The audit of a run that was trained before there were audits: out of its tables alone."""
+    if contents.measurements is None:
+        return None
+    rows, task = contents.records, contents.task
+    looked = ["From the run's own tables, without features of a network."]
+    findings = check_all(rows, contents.measurements, task, None, run.predictions())
+    return audit.summed_up(run.experiment.name, rows, task.names, looked, findings)
+
+
+def _with_audit(contents: Contents, found: Audit, settings: ImageSettings, root: Path) -> Contents:
+    """The contents with the audit's section and its pictures."""
+    pictures = pictures_of(audit_page.shown_images(found.findings, audit_page.SECTION), contents.records, settings, root)
+    section = audit_page.section(found, contents.records, pictures)
+    return dataclasses.replace(contents, audit=section, audit_summary=audit_page.summary(found))
 
 
 def _of_run(run: Run, folder: Path) -> Contents:

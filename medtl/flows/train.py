@@ -25,6 +25,7 @@ from medtl.experiment.save import save_experiment, to_yaml
 from medtl.experiment.schema import Experiment
 from medtl.files import locked, write_atomically, write_json
 from medtl.flows import report, run_folder
+from medtl.flows.audit import audit_run
 from medtl.flows.judging import answered_rows, unit_of, write_predictions
 from medtl.flows.run import Run, load_run
 from medtl.imaging.cache import cache_dir
@@ -80,11 +81,18 @@ def train(
     run = load_run(folder)
     metrics = run.metrics()
     line.keep(f"\nvalidation\n{lines(metrics['splits'][VALIDATION], experiment.task, metrics['unit'])}\n")
-    report.said(lambda: report.report(folder, root), line, f"medtl report {folder}")
+    report.said(lambda: _reported(run, store, root, line), line, f"medtl report {folder}")
     line.keep(f"run: {folder}\nmodel: {folder / 'model'}\nnext: medtl evaluate {folder}   (opens the test images, and counts the look)")
     if expected is not None and metrics["splits"][VALIDATION] != expected["splits"][VALIDATION]:
         raise GateRefusal(f"{run.folder} does not repeat {expect}: the validation metrics differ (see both metrics.json)")
     return run
+
+
+def _reported(run: Run, store: Store, root: Path, line: Line) -> Path:
+    """The audit of the images, and the report that holds it."""
+    with locked(run.folder):
+        audit_run(run, store, root, line)
+    return report.report(run.folder, root)
 
 
 def _settled(experiment: Experiment, folder: Path, root: Path) -> Experiment:

@@ -40,6 +40,10 @@ class Contents:
     looks: str = ""
     """What the installation's ledger says about the judged images, as a sentence."""
     pictures: Mapping[Key, Picture] = field(default_factory=dict)
+    audit: str = ""
+    """The section about the audit of the images, as finished HTML (markupsafe); empty where there was none."""
+    audit_summary: str = ""
+    """`1 grave, 2 notable`."""
 
     @property
     def split(self) -> str:
