@@ -52,15 +52,24 @@ def suspicious(phashes: pd.Series, cohorts: pd.Series) -> pd.DataFrame:
     for _, own in phashes.groupby(cohorts):
         if len(own) < FEWEST:
             continue
-        signs = np.stack([signs_of(value) for value in own])
-        set_ = (signs > 0).sum(axis=0) - (signs > 0)  # in the others
-        share = (set_ + 1) / (len(own) + 1)
-        ratios = np.stack([_fit(turn(signs), share) for turn in WAYS.values()]) - _fit(signs, share)
+        ratios = _ratios(np.stack([signs_of(value) for value in own]))
         frame = pd.DataFrame({"way": np.array(list(WAYS))[ratios.argmax(axis=0)], "ratio": ratios.max(axis=0)}, index=own.index)
         found.append(frame[frame["ratio"] > CLEARLY])
     if not found:
         return pd.DataFrame({"way": pd.Series(dtype=str), "ratio": pd.Series(dtype=float)})
     return pd.concat(found).sort_values("ratio", ascending=False, kind="stable")
+
+
+def _ratios(signs: Floats) -> Floats:
+    """(ways, n) log likelihood ratios of (n, 8, 8) signs. What looks turned at first sight does not say what is usual in a second."""
+    usual = np.ones(len(signs), dtype=bool)
+    for _ in range(2):
+        others = usual.sum() - usual[:, None, None]
+        set_ = (signs[usual] > 0).sum(axis=0) - (signs > 0) * usual[:, None, None]
+        share = (set_ + 1) / (others + 2)
+        ratios = np.stack([_fit(turn(signs), share) for turn in WAYS.values()]) - _fit(signs, share)
+        usual = ratios.max(axis=0) <= CLEARLY
+    return np.asarray(ratios, dtype=np.float64)
 
 
 def _fit(signs: Floats, share: Floats) -> Floats:
