@@ -282,7 +282,7 @@ def test_broken_heic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_real_pictures_as_opencv_reads_them(shared: Callable[[str], Path]) -> None:
-    """Radiographs of which a few are stored with an alpha channel: the same grey either way, in one channel."""
+    """Radiographs come out in one channel, bit for bit."""
     for path in sorted(shared("data/cxr_adult_1024").rglob("*.png"))[::4]:
         stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         grey = stored if stored.ndim == 2 else stored[..., 0]

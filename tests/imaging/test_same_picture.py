@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import random
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +17,11 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from medtl.errors import ImageError
+from medtl.imaging.decoding import decode_many
 from medtl.imaging.preprocessing import preprocess
 from medtl.imaging.reader import read_image
-from medtl.imaging.settings import ImageSettings
+from medtl.imaging.settings import ImageSettings, Volume
 
 HERE = Path(__file__).parent / "pictures"
 """Two HEIC files made once by libheif without loss (quality -1; the colours at 4:4:4 with an identity matrix): the marker, stored turned by
@@ -194,3 +199,52 @@ def test_any_picture_in_any_position(
     expected = picture.transpose(2, 0, 1) if picture.ndim == 3 else picture[None]
     np.testing.assert_allclose(read.pixels, np.broadcast_to(expected / largest, read.pixels.shape), atol=1e-6)
     assert read.receipt.orientation == ("as stored" if code == 1 else f"EXIF {code}")
+
+
+def mutant(data: bytes, chance: random.Random) -> bytes:
+    """Cut off, with a hole, or with a few other bytes, mostly near the beginning, where headers are."""
+    kind, place = chance.random(), chance.randrange(len(data))
+    if kind < 0.15:
+        return data[:place]
+    if kind < 0.3:
+        return data[:place] + data[place + chance.randrange(1, 40) :]
+    changed = bytearray(data)
+    for _ in range(chance.choice((1, 1, 2, 5, 20))):
+        place = int(chance.expovariate(1 / 150)) if chance.random() < 0.7 else chance.randrange(len(data))
+        changed[min(place, len(data) - 1)] = chance.choice((0, 255, 127, 128, chance.randrange(256)))
+    return bytes(changed)
+
+
+@pytest.mark.slow
+def test_mutants_are_read_or_refused_with_a_code(marker: np.ndarray, tmp_path: Path, dicom: Write, png: Make) -> None:
+    """In this process, so that a crash would be seen. HEIC is left to the worker processes: its library crashes on some."""
+    to, colour, deep = Folder(tmp_path), coloured(marker), marker.astype(np.uint16) << 8
+    files = [*grey_files(marker, to, dicom, png), *colour_files(colour, to, dicom, png), *deep_files(deep, to, dicom, png)]
+    files += [to.pillow(marker, "JPEG"), to.pillow(colour, "JPEG", "CMYK"), to.pillow(colour, "WEBP")]
+    seeds = [path.read_bytes() for path in files if path.is_file() and path.suffix not in (".heic", ".dcm")]
+    seeds += [gzip.compress(path.read_bytes()) for path in files if path.suffix == ".nii"]
+    chance, path, codes = random.Random(0), tmp_path / "mutant", set()
+    for _ in range(5000):
+        path.write_bytes(mutant(chance.choice(seeds), chance))
+        start = time.process_time()
+        try:
+            pixels = read_image(path, largest_pixels=4_000_000, volume=Volume(show="mean")).pixels
+        except ImageError as refusal:
+            codes.add(refusal.code)
+        else:
+            assert np.isfinite(pixels).all()
+            assert 0 <= pixels.min() <= pixels.max() <= 1
+        assert time.process_time() - start < 5
+    assert {"DECODE_FAILED", "NOT_AN_IMAGE", "BAD_HEADER", "TOO_LARGE"} <= codes
+
+
+@pytest.mark.slow
+def test_a_heic_that_crashes_its_library_costs_one_image(tmp_path: Path) -> None:
+    chance, items = random.Random(0), []
+    for number in range(400):
+        source = HERE / ("marker_rotated.heic" if number % 2 else "marker_colour.heic")
+        (tmp_path / str(number)).write_bytes(source.read_bytes() if number > 397 else mutant(source.read_bytes(), chance))
+        items.append((tmp_path / str(number), 0))
+    answers = {position: measurement["quarantine"] for position, _, measurement in decode_many(items, ImageSettings(size=32))}
+    assert sorted(answers) == list(range(400))
+    assert answers[398] == answers[399] == ""
