@@ -100,6 +100,8 @@ def _open(encoded: Encoded) -> Dataset:
             raise InvalidDicomError
         return dataset
     except InvalidDicomError:
+        if encoded.data[128:_PREAMBLE] == b"DICM":
+            raise encoded.refused("BAD_HEADER", "a DICOM file that is cut short, or whose elements are broken") from None
         raise encoded.refused("NOT_AN_IMAGE", "begins like DICOM, but is none") from None
     except (ImageError, MemoryError):
         raise
@@ -135,7 +137,8 @@ def _check(dataset: Dataset, encoded: Encoded) -> int:
     try:
         kind = getattr(dataset.get("SOPClassUID"), "name", "")
         if not any(keyword in dataset for keyword in _PIXELS):
-            named = no_picture(dataset) or (f"{kind} without pixel data" if kind and not kind[0].isdigit() else "it has no pixel data")
+            stated = f"{kind} without pixel data" if kind and not kind[0].isdigit() else "it has no pixel data"
+            named = no_picture(dataset) or f"{stated} (cut short, or taken out)"
             raise encoded.refused("NO_PIXELS", f"DICOM without an image: {named}")
         if other := no_picture(dataset):
             raise encoded.refused("NOT_AN_IMAGE", f"is {other}, no image")

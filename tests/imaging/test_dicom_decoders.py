@@ -227,6 +227,22 @@ def test_a_lying_or_cut_codestream_is_refused(compressed: Write, family: str) ->
         assert "secret" not in str(refusal.value).lower()
 
 
+@pytest.mark.parametrize("family", ["plain", "rle", "jpeg-ls", "jpeg-2000", "jpeg-lossless"])
+def test_a_cut_file_is_never_half_an_image(dicom: Write, compressed: Write, family: str) -> None:
+    stored = ramp(12)
+    path = dicom(stored) if family == "plain" else compressed(stored, *LOSSLESS[family], BitsStored=12, HighBit=11)
+    data, whole, codes = path.read_bytes(), read_image(path).pixels, []
+    for part in range(50):
+        path.write_bytes(data[: len(data) * part // 50])
+        try:
+            np.testing.assert_array_equal(read_image(path).pixels, whole)
+        except ImageError as refusal:
+            codes.append(refusal.code)
+    assert len(codes) > 45
+    assert {"BAD_HEADER", "DECODE_FAILED"} & set(codes[20:])
+    assert set(codes[7:]) <= {"BAD_HEADER", "NO_PIXELS", "DECODE_FAILED"}
+
+
 def test_a_codestream_that_claims_gigabytes_is_not_decoded() -> None:
     stream = bytes(LOSSLESS["jpeg-2000"][1](ramp(12)))
     bomb = stream.replace(struct.pack(">II", 50, 37), struct.pack(">II", 60000, 60000))
