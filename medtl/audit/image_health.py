@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from medtl.audit.findings import Finding, Severity
 from medtl.audit.joined import groups_of, joined, keys_of
 from medtl.audit.outliers import FAR, isolation
-from medtl.audit.uprightness import suspicious
+from medtl.audit.uprightness import inverted_pairs, suspicious
 from medtl.contracts import EXCLUDED
 from medtl.errors import listed
 from medtl.estimates import percent
@@ -33,7 +33,7 @@ FOREIGN = 0.05
 
 def image_health(records: pd.DataFrame, measurements: pd.DataFrame, features: NDArray[np.float32] | None) -> list[Finding]:
     """Findings BROKEN (with what to exclude; grave from a tenth of the images), BLANK, SATURATED, INVERTED_LOOKING, TURNED_LOOKING,
-    OUT_OF_FAMILY, FOREIGN_KIND, BURNT_IN_TEXT.
+    INVERTED_PAIR, OUT_OF_FAMILY, FOREIGN_KIND, BURNT_IN_TEXT.
 
     Arguments:
         features: (N, D) in the row order of `records`, NaN rows where an image could not be read; None where there are none.
@@ -46,6 +46,7 @@ def image_health(records: pd.DataFrame, measurements: pd.DataFrame, features: ND
         *_blank(read),
         *_saturated(read),
         *_lying(read),
+        *_inverted_pairs(read),
         *_out_of_family(read, features),
         *_foreign(read),
         *_text(read),
@@ -121,6 +122,23 @@ def _lying(read: pd.DataFrame) -> Iterator[Finding]:
                 table,
                 images=keys_of(table),
             )
+
+
+def _inverted_pairs(read: pd.DataFrame) -> Iterator[Finding]:
+    pairs = inverted_pairs(read)
+    if pairs:
+        keys, facts = keys_of(read), read[["image", "frame", "label", "split", "photometric"]]
+        both = [facts.iloc[[pair[side] for pair in pairs]].reset_index(drop=True) for side in (0, 1)]
+        yield Finding(
+            "INVERTED_PAIR",
+            "notable",
+            f"{len(pairs):,} pair{'s of images are' if len(pairs) > 1 else ' of images is'} the same picture, once inverted",
+            "One of each pair has the wrong polarity, such as MONOCHROME1 written for MONOCHROME2. Mend or exclude it; both of a pair "
+            "belong into one split.",
+            pd.concat([both[0], both[1].add_suffix(" of the other")], axis=1),
+            pairs=[(keys[one], keys[other]) for one, other in pairs],
+            join=[(keys[one], keys[other]) for one, other in pairs],
+        )
 
 
 def _out_of_family(read: pd.DataFrame, features: NDArray[np.float32] | None) -> Iterator[Finding]:

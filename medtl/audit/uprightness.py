@@ -1,4 +1,4 @@
-"""Which images look inverted or turned, judged by their own cohort: the perceptual hash alone says it.
+"""Which images look inverted or turned, judged by their own cohort: the perceptual hash says it.
 
 The hash holds the signs of the 8 x 8 lowest cosine terms of a picture. Turning, mirroring, transposing and inverting a picture only
 swaps these terms and changes signs, so every other way in which an image might lie is at hand without its pixels. A cohort that is
@@ -22,8 +22,16 @@ CLEARLY = 11.0
 """Least log likelihood ratio (the bits taken as independent). 2 of 489 radiographs of adults exceed it (one is indeed upside down) and
 9 of 5,216 of children; of those inverted on purpose 97 %, of those turned or transposed 60 % (adults) to 90 % (children)."""
 
+_SAME = 0.004
+"""Brightness, contrast and border of an image and its inverse agree within this; a step of 8 bits."""
+_SAME_BITS = 6
+"""So many bits of the hash may differ."""
+
 _ACROSS = (-1.0) ** np.arange(8)[None, :] * np.ones((8, 1))
 _DOWN = _ACROSS.T
+
+_WITHOUT_MEAN = np.uint64(2**63 - 1)
+"""The first bit is of the mean, which is positive either way."""
 
 WAYS: dict[str, Callable[[Floats], Floats]] = {
     "inverted": lambda signs: -signs,
@@ -77,3 +85,23 @@ def _fit(signs: Floats, share: Floats) -> Floats:
     each = np.log(np.where(signs > 0, share, 1 - share))
     each[:, 0, 0] = 0
     return np.asarray(each.sum(axis=(1, 2)), dtype=np.float64)
+
+
+def inverted_pairs(rows: pd.DataFrame) -> list[tuple[int, int]]:
+    """Positions of the rows (columns `phash`, `brightness`, `contrast`, `border`) that are one picture, once inverted: of two such
+    files one has the wrong polarity, however small the cohort."""
+    from scipy.spatial import KDTree
+
+    if not len(rows):
+        return []
+    levels = rows[["brightness", "contrast", "border"]].to_numpy(np.float64)
+    known = np.flatnonzero(np.isfinite(levels).all(axis=1))
+    levels, bits = levels[known], np.array([int(value, 16) for value in rows["phash"].iloc[known]], dtype=np.uint64)
+    opposite = levels * (-1, 1, -1) + (1, 0, 1)
+    near = KDTree(levels).query_ball_point(opposite, _SAME * np.sqrt(3))
+    pairs = []
+    for one, others in enumerate(near):
+        later = np.array([other for other in others if other > one], dtype=np.int64)
+        differing = np.bitwise_count((~bits[later] ^ bits[one]) & _WITHOUT_MEAN)
+        pairs += [(int(known[one]), int(known[other])) for other in later[differing <= _SAME_BITS]]
+    return pairs

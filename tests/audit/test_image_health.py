@@ -82,6 +82,21 @@ def test_two_ways_of_lying_in_two_domains_are_each_usual() -> None:
     assert suspicious(phashes, pd.Series(np.arange(200) % 2).astype(str)).empty
 
 
+def test_a_picture_and_its_inverse_in_however_small_a_cohort(cohort: Make) -> None:
+    records, measured = cohort(40)
+    chance = np.random.default_rng(0)
+    pictures = [chest(chance) for _ in range(40)]
+    pictures[30] = 1 - pictures[4]
+    for number, picture in enumerate(pictures):
+        values = {"phash": hashed(picture), "brightness": picture.mean(), "contrast": picture.std(), "border": picture[0].mean()}
+        measured.loc[number, list(values)] = list(values.values())
+    finding = found(image_health(records, measured, None))["INVERTED_PAIR"]
+    assert [tuple(image for image, _ in pair) for pair in finding.pairs] == [(records["image"][4], records["image"][30])]
+    assert finding.table[["image", "image of the other"]].to_numpy().tolist() == [[records["image"][4], records["image"][30]]]
+    measured.loc[30, "contrast"] += 0.02
+    assert "INVERTED_PAIR" not in found(image_health(records, measured, None))
+
+
 def test_real_radiographs(shared: Callable[[str], Path]) -> None:
     """Every tenth of 200 turned on purpose."""
     folder = shared("data/cxr_adult/images")
