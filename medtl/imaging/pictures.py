@@ -18,7 +18,8 @@ from PIL import ImageOps
 from medtl.errors import ImageError
 from medtl.imaging.deep_colour import is_deep_colour, read_deep_colour
 from medtl.imaging.encodings import encoding_of
-from medtl.imaging.image import Encoded, Image, Receipt
+from medtl.imaging.image import Encoded, Image, LookUp, Receipt
+from medtl.imaging.plain_grey import grey_values, read_plain_png
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000", "PPM")
 """What Pillow may try; its other plugins are never offered untrusted bytes. HEIC has a decoder of its own."""
@@ -46,14 +47,19 @@ def read(encoded: Encoded) -> Image:
         encoding = encoding_of(picture)
         full_size = _reduce(picture, encoded)
         deep = is_deep_colour(picture, encoded)
-        orientation, notes = _make_upright(picture, encoded)
+        plain = read_plain_png(picture, encoded)
+        orientation, notes = (1, []) if plain else _make_upright(picture, encoded)
         mode = f"{picture.mode};16" if deep else picture.mode
-        if deep:
+        values: NDArray[np.float32] | LookUp
+        if plain:
+            values, bits = plain
+        elif deep:
             colour, alpha = read_deep_colour(picture, encoded, frame)
             values, bits = _turned(_over_black(colour, alpha, notes), orientation, stored_format), 16
         else:
             values, bits = _values(picture, stored_format, encoded, notes)
-    pixels = np.ascontiguousarray(values.transpose(2, 0, 1) if values.ndim == 3 else values[None])
+    if not isinstance(values, LookUp):
+        values = np.ascontiguousarray(values.transpose(2, 0, 1) if values.ndim == 3 else values[None])
     receipt = Receipt(
         format=stored_format, sha256=encoded.sha256, bytes=len(encoded.data), frame=frame,
         orientation=f"EXIF {orientation}" if orientation > 1 else "as stored",
@@ -61,7 +67,7 @@ def read(encoded: Encoded) -> Image:
         bits=bits, photometric=mode, inverted=_tag(picture, _PHOTOMETRIC) == _WHITE_IS_ZERO, notes=tuple(notes), encoding=encoding,
         full_size=full_size[::-1] if full_size and orientation >= 5 else full_size,
     )  # fmt: skip
-    return Image(pixels, receipt)
+    return Image(values, receipt)
 
 
 def _open(encoded: Encoded) -> PIL.Image.Image:
@@ -149,8 +155,8 @@ def _turned(values: NDArray[np.float32], orientation: int, stored_format: str) -
     return values[:, ::-1] if orientation in (2, 3, 6, 7) else values
 
 
-def _values(picture: PIL.Image.Image, stored_format: str, encoded: Encoded, notes: list[str]) -> tuple[NDArray[np.float32], int]:
-    """float32 (H, W) or (H, W, 3) in [0, 1] and the bits of a stored sample; adds notes."""
+def _values(picture: PIL.Image.Image, stored_format: str, encoded: Encoded, notes: list[str]) -> tuple[NDArray[np.float32] | LookUp, int]:
+    """float32 (H, W) or (H, W, 3) in [0, 1], or what amounts to it, and the bits of a stored sample; adds notes."""
     mode, transparent = picture.mode, picture.info.get("transparency")
     if _tag(picture, _SAMPLE_FORMAT) == _SIGNED or (mode == "I" and stored_format not in ("PNG", "PPM")):
         raise encoded.refused("UNSUPPORTED", "signed or 32-bit integers have no agreed range; save it with 8 or 16 bits, unsigned")
@@ -163,7 +169,7 @@ def _values(picture: PIL.Image.Image, stored_format: str, encoded: Encoded, note
         return _polarity(_floats(picture, encoded), picture), 32
     bits = 1 if mode == "1" else 8
     if transparent is None and mode in ("1", "L"):
-        return _scaled(np.asarray(picture.convert("L")), 255), bits
+        return grey_values(np.asarray(picture.convert("L")), 255), bits
     grey = mode in ("1", "L", "LA", "La")
     has_alpha = transparent is not None or mode in ("LA", "La", "PA", "RGBA", "RGBa")
     try:
