@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from medtl.audit.findings import SEVERITIES, Finding, Key
+from medtl.audit.places import places
 from medtl.contracts import EXCLUDED, FORMAT, SPLITS
 from medtl.document.page import write_csv
 from medtl.errors import MedtlError
@@ -44,12 +45,11 @@ class Audit:
 
 def summed_up(name: str, records: pd.DataFrame, classes: Sequence[str], looked: Sequence[str], findings: Sequence[Finding]) -> Audit:
     """An audit with the counts of its records."""
-    places = {split: int((records["split"] == split).sum()) for split in SPLITS}
-    folds = {f"fold {int(fold) + 1}": int((records["fold"] == fold).sum()) for fold in sorted(set(records["fold"]) - {""}, key=int)}
-    used = records[records["split"] != EXCLUDED]
-    counts = {"images": len(records), "groups": int(used["group_id"].nunique()), **places, **folds}
-    present = {place: count for place, count in counts.items() if count or place == "images"}
-    return Audit(name, present, list(classes), sorted(records["domain"].unique()), list(looked), list(findings))
+    placed = places(records).replace("", EXCLUDED)
+    order = [*SPLITS, *sorted(set(placed) - set(SPLITS), key=lambda fold: (len(fold), fold))]
+    counts = {"images": len(records), "groups": int(records.loc[placed != EXCLUDED, "group_id"].nunique())}
+    counts |= {place: int((placed == place).sum()) for place in order if (placed == place).any()}
+    return Audit(name, counts, list(classes), sorted(records["domain"].unique()), list(looked), list(findings))
 
 
 def write(audit: Audit, folder: Path) -> None:
