@@ -13,6 +13,7 @@ from pydicom.uid import UID, JPEG2000TransferSyntaxes
 _START_OF_WAVELETS = b"\xff\x4f\xff\x51"
 _END = b"\xff\xd9"
 _TAIL = 64
+_MOST_TILES = 65535
 _FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 _ADOBE, _SCAN, _CODING_STYLE = 0xEE, 0xDA, 0x52
 
@@ -61,7 +62,11 @@ def wavelets_of(stream: bytes) -> bytes:
 
 
 def _of_wavelets(stream: bytes) -> Claim:
-    length, _, right, bottom, left, top = struct.unpack(">HHIIII", stream[4:24])
+    length, _, right, bottom, left, top, wide, high, tile_left, tile_top = struct.unpack(">HHIIIIIIII", stream[4:40])
+    if not (tile_left <= left < min(right, tile_left + wide) and tile_top <= top < min(bottom, tile_top + high)):
+        raise BrokenStream("the compressed data's tiles do not cover the picture")  # a decoder may seek for hours
+    if -(-(right - tile_left) // wide) * -(-(bottom - tile_top) // high) > _MOST_TILES:
+        raise BrokenStream("the compressed data claim more tiles than the standard allows")
     samples, depth = struct.unpack(">HB", stream[40:43])
     levels, at = 0, 4 + length
     while stream[at] == 0xFF and stream[at + 1] != 0x90:  # until the first tile

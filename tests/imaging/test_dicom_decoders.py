@@ -251,6 +251,15 @@ def test_a_codestream_that_claims_gigabytes_is_not_decoded() -> None:
         decode(bomb, uid.JPEG2000Lossless, Header(37, 50, 1, 16, 12))
 
 
+@pytest.mark.parametrize(("at", "value"), [(36, 0x4000), (24, 0), (28, 0), (32, 7)])
+def test_tiles_that_lead_astray_are_not_decoded(at: int, value: int) -> None:
+    """Bytes 24 to 40 of JPEG 2000 hold the tiles' size and offset; with the first of these, OpenJPH goes on for minutes."""
+    stream = bytearray(imagecodecs.htj2k_encode(ramp(12)))
+    stream[at : at + 4] = struct.pack(">I", value)
+    with pytest.raises(Exception, match="tiles"):
+        decode(bytes(stream), uid.HTJ2KLossless, Header(37, 50, 1, 16, 12))
+
+
 def test_unknown_syntaxes_are_refused_without_repeating_them(marker: np.ndarray, dicom: Write) -> None:
     for syntax, named in ((uid.MPEG2MPML, True), (uid.UID("1.2.3.4"), False)):
         path = dicom(marker)
