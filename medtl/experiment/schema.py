@@ -80,7 +80,7 @@ class Experiment(Settings):
     scope: Scope = Scope()
     cohorts: Annotated[tuple[Cohort, ...], BeforeValidator(_listed), Field(json_schema_extra={"minItems": 1})]
     keep: Texts = ()
-    """Further columns of the cohorts' tables that go into records (age, sex, view …)."""
+    """Further columns of the cohorts' tables that go into records (age, sex, view …); DICOM headers fill what a table lacks."""
     split: SplitSettings = SplitSettings()
     image: ImageSettings = ImageSettings()
     augmentation: AugmentationSettings = AugmentationSettings()

@@ -84,8 +84,8 @@ def circumstances_of(dataset: Dataset) -> dict[str, str]:
     taken = next((day for tag in _DATES if (day := _date(_value(dataset, tag)))), None)
     born = _date(_value(dataset, "PatientBirthDate"))
     age = years(str(_value(dataset, "PatientAge") or ""))
-    if not age and taken and born and 0 <= (counted := (taken - born).days / 365.2425) < 130:
-        age = _short(counted if counted < 2 else int(counted))  # finer, and it would give the birth date away
+    if not age and taken and born:
+        age = _counted(born, taken)
     sex = _code(_value(dataset, "PatientSex"))
     return {
         "age": age,
@@ -105,6 +105,14 @@ def years(age: str) -> str:
     if not match:
         return ""
     return _short(float(match[1]) / {"D": 365.25, "W": 52.18, "M": 12, "Y": 1, "": 1}[match[2]])
+
+
+def _counted(born: date, taken: date) -> str:
+    """Completed years, below two completed months: finer, and with the date it would give the birth date away."""
+    months = 12 * (taken.year - born.year) + taken.month - born.month - (taken.day < born.day)
+    if not 0 <= months < 130 * 12:
+        return ""
+    return _short(months / 12) if months < 24 else str(months // 12)
 
 
 def _short(number: float) -> str:

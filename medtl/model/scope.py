@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from medtl.experiment.schema import Scope
 
 if TYPE_CHECKING:
@@ -41,8 +43,8 @@ def other_kind(measurement: Mapping[str, Any], scope: Scope) -> str:
 def set_aside(store: Store, scope: Scope) -> None:
     """Quarantine the images of another kind, so that a model does not learn from what it will not answer for."""
     measured = store.measurements
-    reasons = [other_kind({"modality": modality}, scope) for modality in measured["modality"]]
-    for position, reason in enumerate(reasons):
-        if reason and store.usable[position]:
-            measured.loc[measured.index[position], ["quarantine", "reason"]] = [OUT_OF_SCOPE, reason]
-            store.usable[position] = False
+    reasons = np.asarray([other_kind({"modality": modality}, scope) for modality in measured["modality"]], object)
+    other = store.usable & (reasons != "")
+    measured.loc[other, "quarantine"] = OUT_OF_SCOPE
+    measured.loc[other, "reason"] = reasons[other]
+    store.usable = store.usable & ~other

@@ -33,7 +33,7 @@ from medtl.module.inference import logits_of
 SETTINGS = [
     ImageSettings(size=64),
     ImageSettings(size=48, fit="crop", intensity="percentile", channels=1),
-    ImageSettings(size=96, fit="squeeze", intensity="percentile"),
+    ImageSettings(size=32, fit="squeeze", intensity="percentile", decode="reduced"),
 ]
 
 
@@ -94,8 +94,8 @@ def _stored(files: list[Path], settings: ImageSettings, cache: Path) -> Store:
     return open_store(pd.DataFrame({"image": [path.name for path in files], "frame": 0}), root, settings, cache)
 
 
-def _same_everywhere(files: list[Path], settings: ImageSettings, cache: Path) -> Store:
-    """The network's input from the store, from predict's road and from the page's must be one array, bit by bit."""
+def _same_everywhere(files: list[Path], settings: ImageSettings, cache: Path, shown: int = 1) -> Store:
+    """The network's input from the store, from predict's road and (each `shown`-th) from the page's must be one array, bit by bit."""
     store = _stored(files, settings, cache)
     usable = [path for path, fine in zip(files, store.usable, strict=True) if fine]
     assert usable
@@ -106,14 +106,15 @@ def _same_everywhere(files: list[Path], settings: ImageSettings, cache: Path) ->
             assert predicted[path] is None, path.name
             continue
         np.testing.assert_array_equal(predicted[path], trained[path], err_msg=path.name)
+    for path in usable[::shown]:
         np.testing.assert_array_equal(reading.read(path, None, settings).pixels, trained[path], err_msg=path.name)
     return store
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=["pad", "crop, grey", "squeeze"])
+@pytest.mark.parametrize("settings", SETTINGS, ids=["pad", "crop, grey", "squeeze, reduced"])
 def test_the_networks_input_is_one_array_on_every_road(folder: Path, settings: ImageSettings, tmp_path: Path) -> None:
     files = sorted(folder.iterdir())
-    store = _same_everywhere(files, settings, tmp_path)
+    store = _same_everywhere(files, settings, tmp_path, shown=1 if settings == SETTINGS[0] else 3)
     assert store.usable.all(), store.measurements.loc[~store.usable, ["image", "reason"]].to_string()
     again = _stored(files, settings, tmp_path)
     assert again.decoded == 0
@@ -123,7 +124,7 @@ def test_the_networks_input_is_one_array_on_every_road(folder: Path, settings: I
 def test_the_networks_input_of_real_dicom_files(shared: Callable[[str], Path], tmp_path: Path) -> None:
     for place in ("data/dicom/transfer_syntaxes", "data/dicom/chest_xray"):
         files = sorted(path for path in shared(place).iterdir() if path.stat().st_size < 3_000_000)
-        store = _same_everywhere(files, ImageSettings(size=128), tmp_path)
+        store = _same_everywhere(files, ImageSettings(size=128), tmp_path, shown=4)
         assert store.usable.sum() >= 2 * len(files) // 3
 
 
@@ -169,7 +170,7 @@ def test_probabilities_agree_alone_in_a_batch_and_on_every_road(
     judged = judge(model, rows, store, np.arange(len(files)))[names].to_numpy()
     np.testing.assert_allclose(judged, together, atol=1e-5)
     desk = Desk([package[0]])
-    for path, expected in zip(files, together, strict=True):
+    for path, expected in list(zip(files, together, strict=True))[::2]:
         alone = model.predict(path)[names].to_numpy()[0]
         np.testing.assert_allclose(alone, expected, atol=1e-5, err_msg=path.name)
         shown = desk.answer(desk.labels[0], path).probabilities
