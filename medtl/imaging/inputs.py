@@ -63,9 +63,14 @@ def _of_path(path: Path, alone: bool, place: Path) -> Iterator[Input]:
         yield from _of_dicomdir(path, alone)
     elif path.is_dir():
         for file in _files_below(path):
-            yield from _of_file(file, (file.relative_to(path) if alone else file).as_posix(), place)
+            yield from _of_file(file, _writable(file.relative_to(path) if alone else file), place)
     else:
-        yield from _of_file(path, path.as_posix(), place)
+        yield from _of_file(path, _writable(path), place)
+
+
+def _writable(path: Path) -> str:
+    """A name for a UTF-8 table; the bytes of a name that is none (an old disc's) are spelt out, such as `M\\xfcller.png`."""
+    return os.fsencode(path.as_posix()).decode("utf-8", errors="backslashreplace")
 
 
 def _of_dicomdir(directory: Path, alone: bool) -> Iterator[Input]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import zipfile
 from pathlib import Path
 
@@ -38,6 +39,14 @@ def test_links_to_folders_are_not_followed_round_in_circles(tmp_path):
     (tmp_path / "d" / "round").symlink_to(tmp_path / "d")
     with gathered([tmp_path / "d"]) as inputs:
         assert [each.image for each in inputs] == ["a.png"]
+
+
+def test_a_name_that_is_no_utf8_is_spelt_out_and_its_file_read(tmp_path):
+    (tmp_path / os.fsdecode(b"M\xfcller.png")).write_bytes(b"content")
+    with gathered([tmp_path]) as inputs:
+        [only] = inputs
+        assert only.image == "M\\xfcller.png"
+        assert only.path.read_bytes() == b"content"
 
 
 def test_zip_members_live_in_a_private_folder_that_ends(tmp_path):
