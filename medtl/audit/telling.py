@@ -60,9 +60,10 @@ def told(columns: pd.DataFrame, labels: pd.Series, groups: NDArray[np.int64]) ->
     judged = [k for k, size in enumerate(sizes) if size >= FEW_GROUPS]
     if len(judged) < 2 or not _varies(columns):
         return None
-    scores = _out_of_fold(columns, truth, len(names), groups)
-    each = [auroc_by_group(scores[:, k], truth == k, groups) for k in (judged[1:] if len(names) == 2 else judged)]
+    folds = folds_of(truth, groups)
+    scores = _out_of_fold(columns, truth, len(names), folds)
     classes = judged[1:] if len(names) == 2 else judged
+    each = [auroc_by_group(scores[:, k], truth == k, groups, folds) for k in classes]
     mean = of_mean([value for value, _ in each], [interval for _, interval in each])
     return Told(tuple(str(names[k]) for k in classes), tuple(each), float(np.mean([value for value, _ in each])), mean, scores)
 
@@ -71,15 +72,23 @@ def _varies(columns: pd.DataFrame) -> bool:
     return any(columns[name].nunique(dropna=False) > 1 for name in columns.columns)
 
 
-def auroc_by_group(score: Floats, positive: NDArray[np.bool_], groups: NDArray[np.int64]) -> tuple[float, Interval]:
-    """AUROC; its interval takes all images of a group for one case, on either side."""
-    value = ranking.auroc(positive.astype(np.int64), np.column_stack([-score, score]))
+def auroc_by_group(
+    score: Floats, positive: NDArray[np.bool_], groups: NDArray[np.int64], folds: NDArray[np.int64] | None = None
+) -> tuple[float, Interval]:
+    """AUROC of (N,) scores; its interval takes all images of a group for one case, on either side.
+
+    With `folds` (N,), only images of one fold are compared: across folds a useless score does worse than chance, for a class that is
+    rare in a fold was common in the others, from which its share was learned.
+    """
+    parts = [np.ones(len(score), dtype=bool)] if folds is None else [folds == fold for fold in range(FOLDS)]
+    weights = np.array([positive[part].sum() * (~positive[part]).sum() for part in parts], dtype=np.float64)
+    values = [ranking.auroc(positive[part].astype(np.int64), np.column_stack([-score[part], score[part]])) for part in parts]
+    value = float(np.nansum(np.where(weights > 0, values, 0) * weights) / weights.sum())
     sides = [independent_at_least(groups[side]) for side in (positive, ~positive)]
     return value, auroc_interval(value, *sides)
 
 
-def _out_of_fold(columns: pd.DataFrame, truth: NDArray[np.int64], classes: int, groups: NDArray[np.int64]) -> Floats:
-    folds = folds_of(truth, groups)
+def _out_of_fold(columns: pd.DataFrame, truth: NDArray[np.int64], classes: int, folds: NDArray[np.int64]) -> Floats:
     wanted = np.eye(classes)[truth]
     scores = np.zeros_like(wanted)
     for fold in range(FOLDS):

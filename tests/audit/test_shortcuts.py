@@ -51,10 +51,14 @@ def test_the_figure_agrees_with_scikit_learn(cohort: Make) -> None:
     brightness = chance.normal(0.5 + 0.05 * sick, 0.05)
     result = told(pd.DataFrame({"brightness": brightness}), records["label"], groups_of(records))
     assert result is not None
-    assert result.value == pytest.approx(roc_auc_score(sick, result.scores[:, 1]), abs=1e-12)
+    folds = folds_of(sick.astype(int), groups_of(records))
+    each = [
+        (roc_auc_score(sick[own], result.scores[own, 1]), sick[own].sum() * (~sick[own]).sum()) for own in (folds == k for k in range(5))
+    ]
+    assert result.value == pytest.approx(np.average([value for value, _ in each], weights=[pairs for _, pairs in each]), abs=1e-12)
     model = SplineTransformer(n_knots=6).fit_transform(brightness[:, None])
-    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
-    other = cross_val_predict(LogisticRegression(), model, sick, groups=records["group_id"], cv=folds, method="predict_proba")[:, 1]
+    others = StratifiedGroupKFold(5, shuffle=True, random_state=0)
+    other = cross_val_predict(LogisticRegression(), model, sick, groups=records["group_id"], cv=others, method="predict_proba")[:, 1]
     assert result.value == pytest.approx(roc_auc_score(sick, other), abs=0.02)
     assert result.interval.low < roc_auc_score(sick, brightness) < result.interval.high
 
@@ -81,6 +85,17 @@ def test_chance_tells_nothing(cohort: Make) -> None:
     for seed in range(4):
         for classes in (("a", "b"), tuple("abcdefg")):
             assert not telling(shortcuts(*cohort(300, classes, seed=seed))), (seed, classes)
+
+
+def test_what_tells_nothing_is_at_one_half(cohort: Make) -> None:
+    """Not below: of pooled folds it would be about 0.4 with two values and seven classes."""
+    chance = np.random.default_rng(0)
+    values = []
+    for seed in range(30):
+        records, _ = cohort(200, tuple("abcdefg"), seed=seed)
+        result = told(pd.DataFrame({"sex": chance.choice(["F", "M"], 200)}), records["label"], groups_of(records))
+        values += [result.value] if result else []
+    assert np.mean(values) == pytest.approx(0.5, abs=0.015)
 
 
 def test_a_patient_known_by_heart_tells_nothing(cohort: Make) -> None:
