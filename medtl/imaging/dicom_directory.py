@@ -6,7 +6,9 @@ import io
 from pathlib import Path
 
 from pydicom import dcmread
+from pydicom.filereader import read_file_meta_info
 from pydicom.multival import MultiValue
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from medtl.errors import MedtlError
 from medtl.imaging.dicom import quietly
@@ -27,6 +29,8 @@ def images_listed(file: Path) -> list[Path]:
         raise MedtlError(f"{file}: a DICOMDIR of more than {_LARGEST_BYTES >> 20} MiB is not read; give the folder instead")
     try:
         with quietly():
+            if read_file_meta_info(file).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+                raise ValueError("no DICOMDIR is deflated, but a bomb may be")
             header = dcmread(io.BytesIO(file.read_bytes()), specific_tags=["DirectoryRecordSequence"])
             records = [record for record in header.DirectoryRecordSequence if record.get("DirectoryRecordType") == "IMAGE"]
             names = [record.get("ReferencedFileID") for record in records if record.get("RecordInUseFlag") != _INACTIVE]

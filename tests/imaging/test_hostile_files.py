@@ -19,7 +19,7 @@ import PIL.Image
 import pydicom
 import pytest
 
-from medtl.errors import ImageError
+from medtl.errors import ImageError, MedtlError
 from medtl.imaging import unpacking
 from medtl.imaging.decoding import decode_many
 from medtl.imaging.inputs import gathered
@@ -182,6 +182,15 @@ def test_pipes_and_files_beyond_all_measure_are_refused_unread(tmp_path: Path) -
         file.truncate(1 << 40)
     answers = decode_many([(tmp_path / "pipe.dcm", 0), (tmp_path / "large.dcm", 0)], SETTINGS.model_copy(update={"timeout": 20.0}))
     assert {position: measured["quarantine"] for position, _, measured in answers} == {0: "NOT_FOUND", 1: "TOO_LARGE"}
+
+
+def test_a_deflated_table_of_contents_is_not_expanded(tmp_path: Path) -> None:
+    (tmp_path / "DICOMDIR").write_bytes(deflated(bytes(1 << 20)))
+    with (
+        pytest.raises(MedtlError, match=r"DICOMDIR: no readable DICOMDIR \(ValueError\); give the folder instead"),
+        gathered([tmp_path / "DICOMDIR"]),
+    ):
+        pass
 
 
 def test_a_zip_of_good_and_bad_gives_a_row_for_each(tmp_path: Path) -> None:
