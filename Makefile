@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 PYTEST_OPTIONS ?=
+REAL ?= ../shared/data/dicom/chest_xray ../shared/data/dicom/radiograph_other
 CONFIG ?= configs/breast_cancer.yaml
 DATA ?= ../shared/data/breast_ultrasound
 WEIGHTS ?= ../shared/weights/mobilenetv2_100.imagenet.safetensors
@@ -47,7 +48,9 @@ lock: ## resolve pyproject.toml into requirements.lock (make lock OPTIONS=--upgr
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev --extra tracking \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(OPTIONS) -o requirements.lock pyproject.toml
 
-bench: env ## medtl against the same work written as the tutorials do (CONFIG=, DATA=, WEIGHTS=)
+bench: env ## images and batches against MONAI, training against the same work written as the tutorials do (REAL=, CONFIG=, DATA=, WEIGHTS=)
+	$(BIN)/python benchmarks/throughput.py --real $(REAL)
+	$(BIN)/python benchmarks/throughput_batches.py
 	$(BIN)/python benchmarks/compare_to_plain.py $(CONFIG) --data $(DATA) --weights $(WEIGHTS)
 
 clean: ## remove the environment, caches and build products; runs/ stays

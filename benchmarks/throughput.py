@@ -104,7 +104,10 @@ def serve(side: str, decoders: str, connection: Connection) -> None:
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
         works = monai_side() if side == "monai" else medtl_side()
         while True:
-            name, path = connection.recv()
+            try:
+                name, path = connection.recv()
+            except EOFError:  # the other side is gone
+                return
             try:
                 start = time.process_time()
                 result = works[name](path)
@@ -205,8 +208,8 @@ def main() -> None:
 
         files = [(name, path, True) for name, path in write_all(Path(folder)).items()]
         real = sorted(path for root in given.real if root.is_dir() for path in root.rglob("*") if path.is_file())
-        files += [(path.name, path, False) for path in real if path.suffix in (".dcm", ".png", ".jpg", ".jpeg")]
-        print(HEADING)
+        files += [(path.name, path, False) for path in real if path.suffix in (".dcm", ".png", ".jpg", ".jpeg", "")]
+        print(HEADING, flush=True)
         for name, path, made in files:
             row = compare(name, path, given.repeat, both, made)
             print(row.line() if row else f"{name[:34]:34s} refused (as `medtl audit` would list it)", flush=True)

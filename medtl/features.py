@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -77,6 +78,8 @@ def _read(folder: Path, dim: int) -> dict[str, NDArray[np.float32]]:
         except (OSError, ValueError):
             continue
         if rows.shape == (len(keys), dim) and rows.dtype == np.float32:
+            with contextlib.suppress(OSError):
+                index.touch()  # the cache removes first what was longest unused
             known.update(zip(keys, rows, strict=True))
     return known
 

@@ -27,8 +27,10 @@ from medtl.files import locked, write_atomically, write_json
 from medtl.flows import report, run_folder
 from medtl.flows.audit import audit_run
 from medtl.flows.judging import answered_rows, unit_of, write_predictions
+from medtl.flows.leaks import refuse_leaking
 from medtl.flows.run import Run, load_run
 from medtl.imaging.cache import cache_dir
+from medtl.imaging.nursery import keep_freed_memory
 from medtl.imaging.store import Store, open_store
 from medtl.model import package
 from medtl.model.answers import answer_table
@@ -67,7 +69,7 @@ def train(
         try:
             experiment = _settled(experiment, folder, root)
             torch.set_num_threads(experiment.trainer.threads or 1)
-            machine.keep_freed_memory()
+            keep_freed_memory()
             rows, store = _images(experiment, folder, root, line, log)
             _train_folds(experiment, rows, store, root, folder, log, line)
             log.event("finished", wall_seconds=round(time.monotonic() - started, 1), cpu_seconds=round(time.process_time() - cpu, 1))
@@ -150,6 +152,7 @@ def _images(experiment: Experiment, folder: Path, root: Path, line: Line, log: L
     _refuse_broken(source.table, store, experiment)
     rows = make_records(source.table, store.measurements, experiment, root)
     rows = rows.sort_values(records.KEY, ignore_index=True)
+    refuse_leaking(experiment, rows, source.table, store, line, log)
     for note in [*source.notes, *split_notes(rows, experiment.task)]:
         line.keep(note)
     quarantined = store.measurements[~store.usable]

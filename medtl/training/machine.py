@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
 import time
 from collections.abc import Callable
@@ -31,19 +29,6 @@ def why_no_gpu() -> str:
 def available_cpus() -> int:
     """CPUs that this process may use (containers and task sets counted in)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def keep_freed_memory() -> None:
-    """Let the C library keep the memory that tensors free, for the rest of this process (glibc only; elsewhere nothing happens).
-
-    By default every large block goes back to the system at once and comes anew, page by page, zeroed: of a training step of
-    MobileNetV2 on a CPU that is a third of the time and more (docs/performance.md). The process's memory stays at its peak instead.
-    """
-    maps_allowed, trim_above = -4, -1  # M_MMAP_MAX, M_TRIM_THRESHOLD of malloc.h
-    with contextlib.suppress(OSError, AttributeError):
-        library = ctypes.CDLL("libc.so.6")
-        library.mallopt(maps_allowed, 0)
-        library.mallopt(trim_above, 2**31 - 1)
 
 
 def decide(settings: TrainerSettings) -> TrainerSettings:
