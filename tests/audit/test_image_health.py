@@ -127,7 +127,7 @@ def test_broken_images_are_counted_and_can_be_excluded(cohort: Make) -> None:
 
 def test_an_ordinary_cohort_is_left_alone(cohort: Make) -> None:
     chance = np.random.default_rng(0)
-    assert image_health(*cohort(300), chance.normal(0, 1, (300, 100)).astype(np.float32)) == []
+    assert image_health(*cohort(300), np.exp(chance.normal(-1, 0.5, (300, 100))).astype(np.float32)) == []
     assert image_health(*cohort(300), None) == []
 
 
@@ -156,10 +156,10 @@ def test_images_out_of_family(cohort: Make) -> None:
     """Three of a thousand from elsewhere, one of them unread; rows of `features` are those of `records`."""
     chance = np.random.default_rng(0)
     records, measured = cohort(1000)
-    axes = chance.normal(0, 1, (8, 120))
-    features = chance.normal(0, 1, (1000, 8)) @ axes + chance.normal(0, 0.1, (1000, 120)) + 3
+    axes = chance.normal(0, 0.15, (30, 120))
+    features = np.exp(chance.normal(0, 1, (1000, 30)) @ axes + chance.normal(0, 0.3, (1000, 120)) - 1)
     strange = [100, 500, 900]
-    features[strange] = 3 + 6 * chance.normal(0, 1, (3, 120))
+    features[strange] = np.exp(chance.normal(-1, 2, (3, 120)))
     features[900] = np.nan
     measured.loc[900, ["quarantine", "phash"]] = ["DECODE_FAILED", ""]
     finding = found(image_health(records, measured.sample(frac=1, random_state=0), features.astype(np.float32)))["OUT_OF_FAMILY"]
@@ -167,12 +167,13 @@ def test_images_out_of_family(cohort: Make) -> None:
 
 
 def test_isolation_by_its_definition() -> None:
-    """Against a loop over all pairs, without reduction (fewer features than components)."""
+    """Against a loop over all pairs."""
     chance = np.random.default_rng(0)
-    features, groups = chance.normal(0, 1, (60, 12)).astype(np.float32), np.arange(60) // 3
-    unit = features - features.mean(axis=0)
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    mean = np.array([np.mean(sorted(1 - unit[j] @ unit[i] for j in range(60) if groups[j] != groups[i])[:10]) for i in range(60)])
+    features, groups = chance.gamma(1, 0.3, (60, 12)).astype(np.float32), np.arange(60) // 3
+    level = np.arcsinh(features / 0.05)
+    level = (level - level.mean(axis=0)) / level.std(axis=0)
+    others = [[np.linalg.norm(level[i] - level[j]) for j in range(60) if groups[j] != groups[i]] for i in range(60)]
+    mean = np.array([np.sort(row)[:10].mean() for row in others])
     log = np.log(mean)
     expected = (log - np.median(log)) / (1.4826 * np.median(np.abs(log - np.median(log))))
     assert isolation(features, groups) == pytest.approx(expected, abs=1e-3)
