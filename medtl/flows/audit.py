@@ -135,7 +135,7 @@ def _of_manifest(file: Path, column: Mapping[str, str], spellings: Mapping[str, 
     given = read_unjudged(file, column, spellings, keep)
     table = given.table.sort_values(KEY, ignore_index=True)
     return Subject(
-        file.stem, given.plan.task, table, given.root, ImageSettings(), BackboneSettings(), TrainerSettings(), 0,
+        file.stem, given.plan.task, table, given.root, ImageSettings(), BackboneSettings(weights="none"), TrainerSettings(), 0,
         Scope(), given.plan, given.plan.split.column is not None, given.notes,
     )  # fmt: skip
 
