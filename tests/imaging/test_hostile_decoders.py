@@ -6,7 +6,8 @@ import contextlib
 import os
 import re
 import resource
-import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -87,13 +88,15 @@ def children(process: int) -> list[int]:
 
 
 def children_now(process: int) -> list[int]:
-    found = []
     with contextlib.suppress(FileNotFoundError):
-        for child in Path(f"/proc/{process}/task/{process}/children").read_text().split():
-            with contextlib.suppress(FileNotFoundError):
-                if "State:\tZ" not in Path(f"/proc/{child}/status").read_text():
-                    found.append(int(child))
-    return found
+        return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split() if lives(int(child))]
+    return []
+
+
+def lives(process: int) -> bool:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    return False
 
 
 def test_memory_and_open_files_stay_flat(good: Path, tmp_path: Path, misbehaving: Misbehaving) -> None:
@@ -123,21 +126,24 @@ def test_a_worker_leaves_no_core_file_and_is_killed_first_where_memory_ends(good
 def test_hanging_workers_end_with_their_caller(tmp_path: Path, misbehaving: Misbehaving) -> None:
     """The caller is killed while its decoder hangs: neither the nursery nor the worker stays."""
     path = misbehaving(tmp_path / "sleep", "sleep")
-    pid = os.fork()
-    if pid == 0:
-        next(decode_many([(path, 0)], SETTINGS.model_copy(update={"timeout": 600})))
-        os._exit(0)
-    deadline, family = time.monotonic() + 120, []
+    program = f"""
+from pathlib import Path
+from medtl.imaging import decoding, settings
+decoding._PROGRAM = {decoding._PROGRAM!r}
+next(decoding.decode_many([(Path({str(path)!r}), 0)], settings.ImageSettings(timeout=600)))
+"""
+    caller = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2])
+    deadline, family = time.monotonic() + 300, []
     while len(family) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
-        family = descendants(pid)
+        family = descendants(caller.pid)
     time.sleep(0.5)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    while any(Path(f"/proc/{each}").exists() for each in family) and time.monotonic() < deadline:
+    caller.kill()
+    caller.wait()
+    while any(lives(each) for each in family) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert len(family) == 2
-    assert not any(Path(f"/proc/{each}").exists() for each in family)
+    assert not any(lives(each) for each in family)
 
 
 def descendants(process: int) -> list[int]:
