@@ -13,7 +13,7 @@ import pandas as pd
 from medtl.audit.findings import SEVERITIES, Finding, Key
 from medtl.audit.places import places
 from medtl.contracts import EXCLUDED, FORMAT, SPLITS
-from medtl.document.page import write_csv
+from medtl.document.table import write_csv
 from medtl.errors import MedtlError
 from medtl.files import write_json
 

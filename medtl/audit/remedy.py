@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from medtl.audit.findings import Finding, Key
-from medtl.document.page import write_csv
+from medtl.document.table import write_csv
 from medtl.records import KEY
 
 EXCLUDE, GROUPS = "exclude.csv", "groups.csv"

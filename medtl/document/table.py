@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from medtl.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -36,3 +39,16 @@ def flat(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         columns |= {name: figure.get("value"), f"{name}_low": figure.get("low"), f"{name}_high": figure.get("high")}
         columns[f"{name}_reason"] = figure.get("reason", "")
     return columns
+
+
+def write_tables(tables: Iterable[Table], folder: Path) -> None:
+    """Write `<name>.csv` of each table into `folder`; tables of an earlier page go."""
+    for old in folder.glob("*.csv"):
+        old.unlink()
+    for table in tables:
+        write_csv(table.raw, folder / f"{table.name}.csv")
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table whole or not at all; equal tables are equal files."""
+    write_atomically(path, lambda temporary: frame.to_csv(temporary, index=False, encoding="utf-8", lineterminator="\n"))

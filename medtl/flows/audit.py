@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from medtl.audit import kept, page, remedy
+from medtl.audit import kept, remedy
 from medtl.audit.audit import audit as check_all
 from medtl.audit.kept import Audit
 from medtl.backbones import BackboneSettings
 from medtl.cohorts.joining import Plan, read_cohorts
 from medtl.cohorts.splitting import external_records, make_records
 from medtl.contracts import Task
+from medtl.errors import MedtlError
 from medtl.experiment.load import data_root, load_experiment
 from medtl.experiment.schema import Scope, TrainerSettings
 from medtl.files import locked
@@ -81,8 +82,13 @@ def audit(
     manifest, what its columns and labels are called, and further columns to be looked at. out: a new folder, default
     `audits/<name>/<time>`. Raises MedtlError where the images or tables cannot be read; what is found raises nothing.
     """
-    subject = _of_config(Path(target), data, overrides) if Path(target).suffix.lower() in CONFIGS else None
-    subject = subject or _of_manifest(Path(target), column or {}, spellings or {}, keep)
+    target = Path(target)
+    if target.is_dir():
+        raise MedtlError(f"{target}: is a folder; give a config (.yaml; `medtl init {target}` writes one) or a table of images and labels")
+    if target.suffix.lower() in CONFIGS:
+        subject = _of_config(target, data, overrides)
+    else:
+        subject = _of_manifest(target, column or {}, spellings or {}, keep)
     folder = Path(out) if out is not None else Path("audits") / subject.name / f"{datetime.now():%Y%m%d-%H%M%S}"
     refuse_occupied(folder)
     line = Line()
@@ -159,6 +165,8 @@ def _unread(store: Store) -> Iterator[str]:
 
 
 def _write(done: Audit, records: pd.DataFrame, subject: Subject, folder: Path, line: Line) -> None:
+    from medtl.audit import page
+
     line.show("pictures …")
     pictures = pictures_of(page.shown_images(done.findings, page.PAGE), records, subject.image, subject.root, PICTURE)
     line.clear()

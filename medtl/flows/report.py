@@ -13,7 +13,6 @@ import pandas as pd
 
 from medtl import measurements, predictions
 from medtl.audit import kept as audit
-from medtl.audit import page as audit_page
 from medtl.audit.audit import audit as check_all
 from medtl.audit.kept import Audit
 from medtl.contracts import TEST
@@ -106,6 +105,8 @@ def _audited(run: Run, contents: Contents) -> Audit | None:
 
 def _with_audit(contents: Contents, found: Audit, settings: ImageSettings, root: Path) -> Contents:
     """The contents with the audit's section and its pictures."""
+    from medtl.audit import page as audit_page
+
     pictures = pictures_of(audit_page.shown_images(found.findings, audit_page.SECTION), contents.records, settings, root)
     section = audit_page.section(found, contents.records, pictures)
     return dataclasses.replace(contents, audit=section, audit_summary=audit_page.summary(found))

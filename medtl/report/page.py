@@ -10,8 +10,8 @@ from typing import Any
 from markupsafe import Markup
 
 from medtl.contracts import VALIDATION
-from medtl.document.page import environment, write_tables
-from medtl.document.table import Table
+from medtl.document.page import environment
+from medtl.document.table import Table, write_tables
 from medtl.files import write_text
 from medtl.report import frequencies, mistakes, population, reproduction, results, summary, training
 from medtl.report.contents import Contents
