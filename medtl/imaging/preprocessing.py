@@ -60,8 +60,8 @@ class StretchPercentiles(Transform):  # type: ignore[misc]
 class FitSquare(Transform):  # type: ignore[misc]
     """Resize to a square: `pad` with black to keep the aspect, centre-`crop` the long side, or `squeeze`.
 
-    Down by area (halved as often as twice the size allows, which is six times faster and within 0.003 of the range), up by linear
-    interpolation, which invents no value that was not there.
+    Down by area: halved as often as twice the size allows, then the rest, which is six times faster than at once. For that up to
+    2^halvings - 1 lines are cut off at the edges. Up by linear interpolation, which invents no value that was not there.
     """
 
     def __init__(self, size: int, fit: str):
@@ -138,11 +138,14 @@ def _loader(reader: MedtlReader) -> LoadImage:
 
 
 def _resize(planes: Planes, height: int, width: int) -> Planes:
-    down = planes.shape[0] >= height and planes.shape[1] >= width
-    while down and planes.shape[0] >= 4 * height and planes.shape[1] >= 4 * width:
-        high, wide = planes.shape[0] // 2, planes.shape[1] // 2
-        planes = cv2.resize(_centre(planes, 2 * high, 2 * wide), (wide, high), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(planes, (width, height), interpolation=cv2.INTER_AREA if down else cv2.INTER_LINEAR))
+    (high, wide), halvings = planes.shape[:2], 0
+    while high >> halvings >= 4 * height and wide >> halvings >= 4 * width:
+        halvings += 1
+    planes = _centre(planes, high >> halvings << halvings, wide >> halvings << halvings)
+    for _ in range(halvings):
+        planes = cv2.resize(planes, (planes.shape[1] // 2, planes.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    how = cv2.INTER_AREA if high >= height and wide >= width else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(planes, (width, height), interpolation=how))
 
 
 def _centre(planes: Planes, height: int, width: int) -> Planes:

@@ -36,7 +36,8 @@ class ImageSettings(Settings):
     """1 = grey (colour becomes luminance), 3 = RGB (grey is repeated)."""
     decode: Literal["exact", "reduced"] = "exact"
     """`reduced`: JPEG 2000 and JPEG are decoded without the detail that a picture of twice `size` has no room for, many times faster.
-    The input changes by up to 0.03 of the range (0.006 in the mean), hashes and measurements are of the reduced picture."""
+    The input changes by 0.001 to 0.004 of the range in the mean and by up to 0.06 in single pixels; hashes and measurements are of the
+    reduced picture."""
     volume: Volume = NAMED
     """What is shown of a volume whose slice was not named; by default it is refused."""
     largest_pixels: Annotated[int, Field(ge=1)] = 100_000_000

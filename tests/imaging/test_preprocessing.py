@@ -9,10 +9,13 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import PIL.Image
+import pydicom
 import pytest
 
 from medtl.errors import ImageError
 from medtl.imaging import preprocessing
+from medtl.imaging.image import sixteen_bits
+from medtl.imaging.reader import read_image
 from medtl.imaging.settings import ImageSettings
 
 SAME_SIZE = ImageSettings(size=60, channels=1)
@@ -115,3 +118,54 @@ def test_constant_images_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError) as refusal:
         preprocessing.preprocess(save_png(np.full((30, 30), 9, np.uint8), tmp_path / "x.png"), 0, SAME_SIZE)
     assert refusal.value.code == "CONSTANT"
+
+
+@pytest.fixture
+def radiographs(tmp_path: Path, dicom: Callable[..., Path]) -> dict[str, Path]:
+    """One smooth picture of 900 x 700 with a little noise, in the containers that can be decoded at less than full size, and as it is."""
+    import cv2
+    import imagecodecs
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import JPEG2000Lossless
+
+    rng = np.random.default_rng(0)
+    picture = cv2.resize(rng.random((9, 7)), (700, 900), interpolation=cv2.INTER_CUBIC) * 3500 + rng.normal(300, 8, (900, 700))
+    stored = picture.clip(0, 4095).astype(np.uint16)
+    header = {"BitsStored": 12, "HighBit": 11, "WindowCenter": 2048, "WindowWidth": 4096}
+    stream = imagecodecs.jpeg2k_encode(stored, level=0, codecformat="j2k", bitspersample=12, reversible=True)
+    wavelets = dicom(stored, "j2k.dcm", **header, PixelData=encapsulate([stream]))
+    dataset = pydicom.dcmread(wavelets)
+    dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    dataset["PixelData"].VR = "OB"
+    dataset.save_as(wavelets)
+    exif = PIL.Image.Exif()
+    exif[274] = 6
+    PIL.Image.fromarray(np.rot90((stored >> 4).astype(np.uint8))).save(tmp_path / "x.jpg", quality=95, exif=exif)
+    return {"plain": dicom(stored, **header), "JPEG 2000": wavelets, "JPEG": tmp_path / "x.jpg"}
+
+
+def test_reduced_decoding_is_near_and_says_the_full_size(radiographs: dict[str, Path]) -> None:
+    exact = ImageSettings(size=64, channels=1)
+    reduced = exact.model_copy(update={"decode": "reduced"})
+    for name, path in radiographs.items():
+        whole, measured = preprocessing.preprocess(path, 0, exact)
+        part, about = preprocessing.preprocess(path, 0, reduced)
+        difference = np.abs(whole.astype(int) - part) / 255
+        assert (about["height"], about["width"]) == (900, 700), name
+        assert difference.mean() < 0.004, name
+        assert difference.max() < 0.03, name
+        assert (about["pixel_hash"] == measured["pixel_hash"]) == (name == "plain")
+        assert abs(float(str(about["brightness"])) - float(str(measured["brightness"]))) < 0.005
+
+
+def test_the_pipeline_of_monai_gives_the_same_bytes(radiographs: dict[str, Path], containers: dict[str, Path]) -> None:
+    for settings in (ImageSettings(size=64), ImageSettings(size=48, channels=1, fit="crop", intensity="percentile", decode="reduced")):
+        for path in (*radiographs.values(), containers["rgb"], containers["turned"], containers["monochrome1"]):
+            np.testing.assert_array_equal(preprocessing.pipeline(settings)(str(path)), preprocessing.preprocess(path, 0, settings)[0])
+
+
+def test_looked_up_pixels_are_their_sixteen_bits(containers: dict[str, Path]) -> None:
+    for name in ("dicom", "monochrome1", "png", "deep", "tiff"):
+        image = read_image(containers[name])
+        np.testing.assert_array_equal(image.sixteen_bits, sixteen_bits(image.pixels[0]), err_msg=name)
+        assert image.size == image.pixels.shape[1:] == (40, 60)

@@ -17,7 +17,7 @@ import pandas as pd
 import PIL.Image
 import pytest
 
-from medtl.errors import ImageError
+from medtl.errors import ImageError, MedtlError
 from medtl.imaging import decoding
 from medtl.imaging.decoding import decode_many
 from medtl.imaging.settings import ImageSettings
@@ -195,6 +195,22 @@ store.open_store(table, folder, settings.ImageSettings(size=32, channels=1), fol
     store = open_store(pictures, tmp_path, SETTINGS, tmp_path / "cache")
     assert store.decoded == 40 - 24
     np.testing.assert_array_equal(store.read(range(40))[:, 0, 0, 0], range(40))
+
+
+def test_an_interrupted_run_keeps_what_it_has_decoded(pictures: pd.DataFrame, tmp_path: Path) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if done == 30:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        open_store(pictures, tmp_path, SETTINGS, tmp_path / "cache", interrupt)
+    assert open_store(pictures, tmp_path, SETTINGS, tmp_path / "cache").decoded == 10
+
+
+def test_a_cache_that_cannot_be_written_is_named(pictures: pd.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file, no folder")
+    with pytest.raises(MedtlError, match=r"the cache .*cache cannot be written .*MEDTL_CACHE"):
+        open_store(pictures, tmp_path, SETTINGS, tmp_path / "cache")
 
 
 def test_importing_the_store_imports_no_torch() -> None:
