@@ -23,7 +23,7 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from medtl.errors import ImageError
-from medtl.imaging.dicom_facts import facts_of, no_picture
+from medtl.imaging.dicom_facts import facts_of, no_picture, registered_name
 from medtl.imaging.dicom_frames import Stored, read_frame
 from medtl.imaging.grey_levels import shows_as_much_when_shrunk, to_grey_levels
 from medtl.imaging.image import Encoded, Image, LookUp, Receipt
@@ -67,7 +67,7 @@ def read(encoded: Encoded) -> Image:
     receipt = Receipt(
         format="DICOM", sha256=encoded.sha256, bytes=len(encoded.data), frame=frame, orientation="as stored", intensity=intensity,
         bits=int(dataset.BitsStored), photometric=str(dataset.PhotometricInterpretation), inverted=inverted, notes=tuple(notes),
-        facts=facts, encoding=dataset.file_meta.TransferSyntaxUID.name,
+        facts=facts, encoding=registered_name(dataset.file_meta.TransferSyntaxUID),
         full_size=(int(dataset.Rows), int(dataset.Columns)) if stored.halvings else None,
     )  # fmt: skip
     return Image(pixels, receipt)
@@ -135,9 +135,9 @@ def _inflate(meta: Dataset, packed: bytes, encoded: Encoded) -> Dataset:
 def _check(dataset: Dataset, encoded: Encoded) -> int:
     """Refuse by the header alone what cannot or may not be decoded; returns the frame to read."""
     try:
-        kind = getattr(dataset.get("SOPClassUID"), "name", "")
+        kind = registered_name(dataset.get("SOPClassUID"))
         if not any(keyword in dataset for keyword in _PIXELS):
-            stated = f"{kind} without pixel data" if kind and not kind[0].isdigit() else "it has no pixel data"
+            stated = f"{kind} without pixel data" if kind else "it has no pixel data"
             named = no_picture(dataset) or f"{stated} (cut short, or taken out)"
             raise encoded.refused("NO_PIXELS", f"DICOM without an image: {named}")
         if other := no_picture(dataset):

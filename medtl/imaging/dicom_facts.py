@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 from pydicom import Dataset, Sequence
+from pydicom.uid import UID_dictionary
 
 from medtl.imaging.image import Facts, device_of
 
@@ -56,9 +57,14 @@ def no_picture(dataset: Dataset) -> str:
     >>> no_picture(sr), no_picture(dx)
     ('a structured report (Comprehensive SR Storage)', '')
     """
-    name = str(getattr(_value(dataset, "SOPClassUID"), "name", ""))
+    name = registered_name(_value(dataset, "SOPClassUID"))
     words = next((words for part, words in _NO_PICTURES.items() if part in name), "")
     return f"{words} ({name})" if words else ""
+
+
+def registered_name(uid: object) -> str:
+    """What DICOM calls a UID; empty where it is none of DICOM's own, since anything, also a person's name, may stand in its place."""
+    return UID_dictionary[str(uid)][0] if str(uid) in UID_dictionary else ""
 
 
 def facts_of(dataset: Dataset) -> Facts:

@@ -19,6 +19,7 @@ from pydicom.uid import UID, JPEGBaseline8Bit, JPEGExtended12Bit
 
 from medtl.imaging.codestreams import BrokenStream
 from medtl.imaging.decoders import SYNTAXES, Header, Samples, decode
+from medtl.imaging.dicom_facts import registered_name
 from medtl.imaging.image import Encoded
 
 
@@ -49,8 +50,9 @@ def read_frame(dataset: Dataset, number: int, encoded: Encoded, halvings: int = 
         ImageError: UNSUPPORTED, DECODE_FAILED.
     """
     syntax = dataset.file_meta.TransferSyntaxUID
+    name = registered_name(syntax)
     if syntax not in SYNTAXES and (not syntax.is_transfer_syntax or syntax.is_encapsulated):
-        raise encoded.refused("UNSUPPORTED", f"no decoder is known for its transfer syntax{_named(syntax)}")
+        raise encoded.refused("UNSUPPORTED", f"no decoder is known for its transfer syntax{name and f', {name}'}")
     try:
         if _stays_as_it_lies(dataset):
             samples = _compressed(dataset, number, syntax, halvings) if syntax.is_encapsulated else _plain(dataset, number, syntax)
@@ -62,13 +64,8 @@ def read_frame(dataset: Dataset, number: int, encoded: Encoded, halvings: int = 
     except BrokenStream as broken:
         raise encoded.refused("DECODE_FAILED", str(broken)) from None
     except Exception as error:
-        raise encoded.refused("DECODE_FAILED", f"the pixel data ({syntax.name}) are broken ({type(error).__name__})") from None
+        raise encoded.refused("DECODE_FAILED", f"the pixel data ({name}) are broken ({type(error).__name__})") from None
     return Stored(np.asarray(values, values.dtype.newbyteorder("=")), None, str(properties["photometric_interpretation"]))
-
-
-def _named(syntax: UID) -> str:
-    """Only registered names are repeated: anything may stand in the element."""
-    return f", {syntax.name}" if syntax.is_transfer_syntax and not syntax.is_private else ""
 
 
 def _stays_as_it_lies(dataset: Dataset) -> bool:

@@ -18,6 +18,7 @@ import numpy as np
 import PIL.Image
 import pydicom
 import pytest
+from pydicom.uid import CTImageStorage
 
 from medtl.errors import ImageError, MedtlError
 from medtl.imaging import unpacking
@@ -56,6 +57,12 @@ def claiming(name: str, **elements: object) -> bytes:
     held = io.BytesIO()
     dataset.save_as(held)
     return held.getvalue()
+
+
+def unnamed(name: str) -> bytes:
+    """No pixels, and a person's name where the kind of object should stand."""
+    data = SEEDS[name][: SEEDS[name].index(PIXEL_DATA)]
+    return data.replace(CTImageStorage.encode() + b"\x00", b"Structured Report ZZCANARY")
 
 
 def patched(data: bytes, old: bytes, new: bytes) -> bytes:
@@ -101,6 +108,7 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "JPEG of 3.6 Gpx inside": (lambda: patched(SEEDS["jpeg"], struct.pack(">HH", 48, 64), b"\xea\x60\xea\x60"), "DECODE_FAILED"),
     "a thousandfold deflated file": (lambda: deflated(bytes(80 << 20)), "TOO_LARGE"),
     "sequences 5000 deep": (lambda: deep_sequences(5000), "BAD_HEADER|NO_PIXELS"),
+    "a name in place of a UID": (lambda: unnamed("explicit"), "NO_PIXELS"),
     "header alone": (lambda: SEEDS["explicit"][: SEEDS["explicit"].index(PIXEL_DATA)], "NO_PIXELS"),
     "preamble alone": (lambda: SEEDS["explicit"][:132], "NOT_AN_IMAGE|BAD_HEADER"),
     "no bytes": (lambda: b"", "NOT_AN_IMAGE"),
