@@ -95,10 +95,10 @@ def test_a_shard_of_another_store_is_foreign_even_where_the_shape_fits(tmp_path:
     filled(tmp_path / "b", "pad")
     (mine,), (theirs,) = (tmp_path / "a").glob("*.npy"), (tmp_path / "b").glob("*.npy")
     shutil.copy(theirs, tmp_path / "a" / "foreign.npy")
-    shutil.copy(theirs.with_suffix(".rows"), tmp_path / "a" / "aaaa.rows")
-    shutil.copy(theirs, tmp_path / "a" / "aaaa.npy")
+    shutil.copy(theirs.with_suffix(".rows"), tmp_path / "a" / "!.rows")
+    shutil.copy(theirs, tmp_path / "a" / "!.npy")
     assert sorted(found(tmp_path / "a", store="crop")) == list(range(20))
-    assert not (tmp_path / "a" / "aaaa.rows").exists()
+    assert not (tmp_path / "a" / "!.rows").exists()
     np.save(mine, np.stack([image(99)] * 19))  # the pixels exchanged, shape and type as they were
     assert not [number for number, pixels in found(tmp_path / "a", store="crop").items() if pixels is not None]
 
