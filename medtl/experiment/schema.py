@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationInfo, field_validator
 
+from medtl.audit.settings import AuditSettings
 from medtl.augmentation import AugmentationSettings
 from medtl.backbones import BackboneSettings
 from medtl.cohorts import CohortSettings
@@ -82,6 +83,7 @@ class Experiment(Settings):
     keep: Texts = ()
     """Further columns of the cohorts' tables that go into records (age, sex, view …); DICOM headers fill what a table lacks."""
     split: SplitSettings = SplitSettings()
+    audit: AuditSettings = AuditSettings()
     image: ImageSettings = ImageSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     backbone: BackboneSettings = BackboneSettings()

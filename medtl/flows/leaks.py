@@ -1,0 +1,33 @@
+"""The gate before training: patients, studies, lesions and pictures on both sides of the split are refused, or named in the log."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from medtl.audit.gate import refuse_leaks
+from medtl.audit.leaks import leaks
+from medtl.cohorts.source_table import ID_KINDS
+from medtl.experiment.schema import Experiment
+from medtl.imaging.store import Store
+from medtl.records import KEY
+from medtl.terminal import Line
+from medtl.training.log import Log
+
+
+def refuse_leaking(experiment: Experiment, rows: pd.DataFrame, source: pd.DataFrame, store: Store, line: Line, log: Log) -> None:
+    """Raise GateRefusal (exit code 3) unless nothing leaks, or `audit.allow` names every leak there is, which are then kept in the log.
+
+    `rows`: the records, row for row as the store. `source`: of `read_cohorts`, whose ids of studies and lesions records do not hold.
+    """
+    from medtl.audit.duplicates import duplicates  # brings OpenCV with it
+
+    line.show("looking for leaks between the splits …")
+    ids = [f"{kind}_id" for kind in ID_KINDS if f"{kind}_id" not in rows.columns]
+    known = rows.merge(source[[*KEY, *ids]], on=KEY, how="left", validate="one_to_one")
+    found = [*leaks(known), *duplicates(rows, store.measurements, pictures=store.read, across_only=True)]
+    allowed = refuse_leaks(found, experiment.audit.allow)
+    line.clear()
+    for leak in allowed:
+        line.keep(f"WARNING: {leak.title} [{leak.code}, allowed by the config]; the figures are too good.")
+    if allowed:
+        log.event("leaks allowed", **{leak.code: leak.title for leak in allowed})
