@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from medtl.document.picture import Picture
 from medtl.estimates import estimate, number
 from medtl.report import page as page_file
 from medtl.report import results
-from medtl.document.picture import Picture
 from medtl.report.mistakes import worst
 from medtl.report.page import page, write_report
 
