@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medtl.audit import likeness, same_picture, usual
+from medtl.audit import likeness, same_picture
 from medtl.audit.findings import Finding
 from medtl.audit.joined import joined
 from medtl.audit.pairs import findings_of
@@ -82,7 +82,7 @@ def _near(
         scores, kept = _looking_alike(hashes, own, pairs)
     else:
         scores = np.array([same_picture.agreement(thumbnails[one], thumbnails[other]) for one, other in pairs])
-        kept = scores >= usual.same_from(thumbnails)
+        kept = scores >= same_picture.needed(scores)
     alike = "look" if thumbnails is None else "near"
     found = single[pairs[kept]]
     return pd.DataFrame({"first": found[:, 0], "second": found[:, 1], "alike": alike, "agreement": scores[kept]})

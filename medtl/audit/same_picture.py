@@ -18,8 +18,12 @@ from numpy.typing import NDArray
 
 SIDE = 96
 """Pixels: side of the pictures that are compared."""
-SAME = 0.75
-"""Agreement from which two images are one picture; docs/decisions/0015-same-picture.md has what was measured."""
+_ABOVE = 1.0
+"""How far a copy's agreement lies above that of a cohort's nearest pictures, in Fisher's z (docs/decisions/0015-same-picture.md)."""
+_FEW, _USUAL = 30, 0.5
+"""With fewer candidates than this, the missing ones are taken for chest radiographs, whose nearest agree so."""
+SURE = 0.75
+"""Agreement of copies in the least alike of cohorts: from here on no other way to turn a picture is tried."""
 _COARSE = 32
 _SKETCH = 16
 _HOPELESS, _DOUBTFUL = 0.8, 0.4
@@ -63,9 +67,19 @@ def agreement(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     likeness = {turn: float((drawn * _turned(other, turn)).sum()) for turn in TURNS}
     score = -1.0
     for turn in sorted(TURNS, key=likeness.__getitem__, reverse=True)[:_TRIED]:
-        if score < SAME and likeness[turn] > _UNLIKE:
+        if score < SURE and likeness[turn] > _UNLIKE:
             score = max(score, _agreement(first, np.ascontiguousarray(_turned(second, turn))))
     return score
+
+
+def needed(agreements: NDArray[np.float64]) -> float:
+    """The agreement from which a pair is one picture, given those of all candidates (P,), most of which are none.
+
+    Images of one kind share structures: where the median candidate agrees by 0 (skin), 0.76 is beyond chance; by 0.8 (made radiographs),
+    only 0.97 is. In Fisher's z = artanh(r), in which the spread of a correlation hardly depends on its size, it is the same step.
+    """
+    usual = np.concatenate([np.clip(agreements, 0, 0.999), np.full(max(0, _FEW - len(agreements)), _USUAL)])
+    return float(np.tanh(np.arctanh(np.median(usual)) + _ABOVE))
 
 
 def _agreement(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
