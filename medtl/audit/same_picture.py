@@ -30,7 +30,7 @@ _HOPELESS, _DOUBTFUL = 0.8, 0.4
 """Agreement of the coarse reliefs once they lie over each other, and of the fine ones before they are moved: copies had more."""
 _WIDE, _NARROW = 8.0, 4.0
 """Pixels: standard deviation of the neighbourhood against which a pixel is seen; in the coarse relief, in the fine one."""
-_NOISE = 4.0
+_NOISE = 36.0
 """Grey levels squared: variance that is taken for noise, so that flat areas stay flat."""
 _OVERLAP = 0.6
 """Share of the picture that both must show."""
