@@ -21,6 +21,8 @@ from medtl.audit.places import places
 
 Pictures = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
 """Positions in `records` (B,) -> the images as the network sees them, uint8 (B, S, S, C); `Store.read` is one."""
+Compare = Callable[[NDArray[np.uint8], NDArray[np.uint8]], float]
+"""Two thumbnails -> their agreement."""
 
 _BATCH = 256
 _ALIKE_BITS, _ALIKE_COSINE = 8, 0.75
@@ -33,6 +35,7 @@ def duplicates(
     features: NDArray[np.float32] | None = None,
     pictures: Pictures | None = None,
     across_only: bool = False,
+    compare: Compare = same_picture.agreement,
 ) -> list[Finding]:
     """Findings on pairs of images that are one picture.
 
@@ -46,13 +49,14 @@ def duplicates(
         features: (N, D) float32, row for row as `records`, NaN rows for images without.
         pictures: of the readable images, as a store reads them.
         across_only: look at pairs in different splits (folds) alone, and no labels: what the gate before training needs.
+        compare: :func:`medtl.audit.same_picture.agreement`, or one that remembers.
     """
     rows = joined(records, measurements)
     rows["place"] = places(rows)
     readable = (rows["pixel_hash"] != "") & (rows["quarantine"] == "")
     same = _identical(rows[readable])
     single = rows[readable].drop_duplicates("pixel_hash").index.to_numpy(np.int64)
-    near = _near(rows, single, features, pictures, across_only)
+    near = _near(rows, single, features, pictures, across_only, compare)
     pairs = pd.concat([same, _standing_for(near, rows[readable])], ignore_index=True)
     return findings_of(pairs, rows, across_only)
 
@@ -68,7 +72,12 @@ def _identical(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _near(
-    rows: pd.DataFrame, single: NDArray[np.int64], features: NDArray[np.float32] | None, pictures: Pictures | None, across_only: bool
+    rows: pd.DataFrame,
+    single: NDArray[np.int64],
+    features: NDArray[np.float32] | None,
+    pictures: Pictures | None,
+    across_only: bool,
+    compare: Compare,
 ) -> pd.DataFrame:
     """Near duplicates among `single`, one image for each different picture."""
     hashes = np.array([int(text or "0", 16) for text in rows["phash"].iloc[single]], dtype=np.uint64)
@@ -81,7 +90,7 @@ def _near(
     if thumbnails is None:
         scores, kept = _looking_alike(hashes, own, pairs)
     else:
-        scores = np.array([same_picture.agreement(thumbnails[one], thumbnails[other]) for one, other in pairs])
+        scores = np.array([compare(thumbnails[one], thumbnails[other]) for one, other in pairs])
         kept = scores >= same_picture.needed(scores)
     alike = "look" if thumbnails is None else "near"
     found = single[pairs[kept]]

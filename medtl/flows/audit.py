@@ -21,6 +21,7 @@ from medtl.errors import MedtlError
 from medtl.experiment.load import data_root, load_experiment
 from medtl.experiment.schema import Scope, TrainerSettings
 from medtl.files import locked
+from medtl.flows.agreements import remembered
 from medtl.flows.audit_evidence import answers, features
 from medtl.flows.judging import refuse_occupied
 from medtl.flows.manifest import read_unjudged
@@ -99,7 +100,9 @@ def audit(
     line.show("looking at labels …")
     predictions, about_labels = answers(records, found, subject.task)
     line.show("looking for duplicates, shortcuts, confounders …")
-    findings = check_all(_with_ids(records, subject.table), store.measurements, subject.task, found, predictions, store.read)
+    known = _with_ids(records, subject.table)
+    with remembered(store) as compare:
+        findings = check_all(known, store.measurements, subject.task, found, predictions, store.read, compare)
     looked = [*subject.notes, *_unread(store), about_features, about_labels]
     done = kept.summed_up(subject.name, records, subject.task.names, looked, findings)
     line.clear()
@@ -118,7 +121,8 @@ def audit_run(run: Run, store: Store, root: Path, line: Line) -> Audit:
     if experiment.transfer.strategy in ("linear-probe", "lp-ft"):
         found, about = features(store, experiment.backbone, experiment.image, experiment.trainer, root, experiment.seed, line)
     judged = run.predictions()
-    findings = check_all(records, store.measurements, experiment.task, found, judged, store.read)
+    with remembered(store) as compare:
+        findings = check_all(records, store.measurements, experiment.task, found, judged, store.read, compare)
     compared = len(judged[KEY].drop_duplicates())
     told = f"The labels of {compared:,} images are compared with the answers of models that had not learned from them."
     done = kept.summed_up(experiment.name, records, experiment.task.names, [*_unread(store), about, told], findings)

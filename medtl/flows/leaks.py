@@ -8,6 +8,7 @@ from medtl.audit.gate import refuse_leaks
 from medtl.audit.leaks import leaks
 from medtl.cohorts.source_table import ID_KINDS
 from medtl.experiment.schema import Experiment
+from medtl.flows.agreements import remembered
 from medtl.imaging.store import Store
 from medtl.records import KEY
 from medtl.terminal import Line
@@ -24,7 +25,9 @@ def refuse_leaking(experiment: Experiment, rows: pd.DataFrame, source: pd.DataFr
     line.show("looking for leaks between the splits …")
     ids = [f"{kind}_id" for kind in ID_KINDS if f"{kind}_id" not in rows.columns]
     known = rows.merge(source[[*KEY, *ids]], on=KEY, how="left", validate="one_to_one")
-    found = [*leaks(known), *duplicates(rows, store.measurements, pictures=store.read, across_only=True)]
+    with remembered(store) as compare:
+        near = duplicates(rows, store.measurements, pictures=store.read, across_only=True, compare=compare)
+    found = [*leaks(known), *near]
     allowed = refuse_leaks(found, experiment.audit.allow)
     line.clear()
     for leak in allowed:
