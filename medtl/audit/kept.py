@@ -101,8 +101,8 @@ def _described(name: str, finding: Finding) -> dict[str, Any]:
         "advice": finding.advice,
         "rows": len(finding.table),
         "table": f"{TABLES}/{name}.csv" if len(finding.table) else None,
-        **{part: [[list(first), list(second)] for first, second in getattr(finding, part)] for part in _PAIRED},
-        **{part: [list(key) for key in getattr(finding, part)] for part in _SINGLE},
+        **{part: [_keys(pair) for pair in getattr(finding, part)] for part in _PAIRED},
+        **{part: _keys(getattr(finding, part)) for part in _SINGLE},
     }
 
 

@@ -98,7 +98,7 @@ def _audited(run: Run, contents: Contents) -> Audit | None:
     if contents.measurements is None:
         return None
     rows, task = contents.records, contents.task
-    looked = ["From the run's own tables, without features of a network."]
+    looked = ["From the tables of the run, without features of a network."]
     findings = check_all(rows, contents.measurements, task, None, run.predictions())
     return audit.summed_up(run.experiment.name, rows, task.names, looked, findings)
 

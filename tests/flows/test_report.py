@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -9,10 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from medtl import measurements
+from medtl.audit import kept
+from medtl.audit.findings import Finding
 from medtl.errors import MedtlError
 from medtl.files import write_json
+from medtl.flows.audit import audit_run
 from medtl.flows.evaluate import evaluate
 from medtl.flows.report import report, said
+from medtl.flows.run import load_run
+from medtl.imaging.cache import cache_dir
+from medtl.imaging.store import open_store
+from medtl.records import KEY
 from medtl.terminal import Line
 
 
@@ -89,6 +98,32 @@ def test_an_outside_evaluation_has_a_report(make_run, write_image: Callable[[Pat
     assert "broken.png NOT_AN_IMAGE" in text
     assert "1 images could not be read; they count as missed." in text
     assert "By domain (95 % interval)" in text
+    assert "1 of 13 images cannot be used" in text[text.index("Audit of the images") :]
+
+
+def test_training_leaves_an_audit_that_stands_in_the_report(make_run, data):
+    run = load_run(make_run())
+    store = open_store(run.records()[KEY], data, run.experiment.image, cache_dir())
+    done = audit_run(run, store, data, Line())
+    assert kept.read(run.folder).findings[0].title == done.findings[0].title
+    assert any("images are compared with the answers of models that had not learned from them" in sentence for sentence in done.looked)
+    torn = Finding("PATIENT_ACROSS_SPLITS", "grave", "2 patients stand in several splits", images=[tuple(run.records().loc[0, KEY])])
+    kept.write(dataclasses.replace(done, findings=[torn]), run.folder)
+    html = report(run.folder).read_text()
+    section = html[html.index('<section class="fresh" id="audit">') : html.index('<section id="training">')]
+    assert "2 patients stand in several splits" in section
+    assert section.count("data:image/jpeg") == 1
+    assert "Audit of the images: 1 grave" in text_of(run.folder / "report.html")
+
+
+def test_a_run_from_before_there_were_audits_has_one_from_its_tables(make_run, data):
+    run = load_run(make_run())
+    assert "Audit of the images" not in text_of(report(run.folder))
+    store = open_store(run.records()[KEY], data, run.experiment.image, cache_dir())
+    measurements.write(store.measurements, run.folder / "measurements.csv")
+    text = text_of(report(run.folder))
+    assert "From the tables of the run, without features of a network." in text
+    assert "labelled images in use" in text
 
 
 def test_no_folder_of_the_machine_stands_in_a_report(make_run, tmp_path):
