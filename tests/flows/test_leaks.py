@@ -1,0 +1,96 @@
+"""A leaking split is refused before training, and trained on when the config names it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from medtl.cohorts.joining import read_cohorts
+from medtl.cohorts.splitting import make_records
+from medtl.errors import GateRefusal
+from medtl.experiment.schema import Experiment
+from medtl.flows.leaks import refuse_leaking
+from medtl.flows.train import train
+from medtl.imaging.cache import cache_dir
+from medtl.imaging.store import open_store
+from medtl.records import KEY
+from medtl.terminal import Line
+from medtl.training.log import Log
+
+CONFIG = """
+name: leaking
+task: {{classes: {{normal: [normal], ill: [ill]}}}}
+cohorts: [{{name: csv, table: table.csv, {ids}}}]
+split: {{by: image, column: split}}
+image: {{size: 64, channels: 1}}
+backbone: {{name: test_resnet, weights: none}}
+transfer: {{strategy: scratch, epochs: 1}}
+"""
+
+
+def clouds(seed: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(size=(96, 96)).astype(np.float32)
+    shown = sum(cv2.GaussianBlur(noise, (0, 0), width) * width for width in (1.5, 4, 12))
+    return (20 + 180 * (shown - shown.min()) / np.ptp(shown)).astype(np.uint8)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """40 images; patient p0 stands in train and test, and image 3 (of train) comes again in test, cropped and brighter."""
+    rows = []
+    for number in range(40):
+        Image.fromarray(clouds(number)).save(tmp_path / f"{number}.png")
+        split = ["train", "validation", "test"][number % 3]
+        rows.append(f"{number}.png,{'ill' if number % 2 else 'normal'},{split},p{number // 4 if number < 4 else number},l{number}")
+    copy = np.clip(clouds(3)[1:94, 2:95] * 1.15, 0, 255).astype(np.uint8)
+    Image.fromarray(copy).save(tmp_path / "copy.jpg", quality=85)
+    rows.append("copy.jpg,ill,test,p40,l40")
+    (tmp_path / "table.csv").write_text("\n".join(["image,label,split,person,lesion", *rows]))
+    return tmp_path
+
+
+def experiment(data: Path, ids: str, allow: tuple[str, ...] = ()) -> Experiment:
+    import yaml
+
+    return Experiment.model_validate({**yaml.safe_load(CONFIG.format(ids=ids)), "audit": {"allow": allow}})
+
+
+def gate(data: Path, experiment: Experiment) -> None:
+    source = read_cohorts(experiment, data).table.sort_values(KEY, ignore_index=True)
+    store = open_store(source[KEY], data, experiment.image, cache_dir())
+    rows = make_records(source, store.measurements, experiment, data)
+    refuse_leaking(experiment, rows, source, store, Line(), Log(data / "log.jsonl"))
+
+
+def test_training_is_refused_and_leaves_nothing_behind(data: Path) -> None:
+    (data / "leaking.yaml").write_text(CONFIG.format(ids="patient: person"))
+    with pytest.raises(GateRefusal) as refusal:
+        train(data / "leaking.yaml", out=data / "run")
+    assert refusal.value.exit_code == 3
+    said = str(refusal.value)
+    assert "1 patient of 38 stands in several splits (4 images)" in said
+    assert "1 pair of images in different splits is nearly the same picture" in said
+    assert "audit: {allow: [PATIENT_ACROSS_SPLITS, NEAR_DUPLICATE_ACROSS_SPLITS]}" in said
+    assert "p0" not in said
+    assert not (data / "run").exists()
+
+
+def test_every_leak_must_be_named_and_stays_in_the_log(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(GateRefusal, match=r"allow: \[NEAR_DUPLICATE_ACROSS_SPLITS\]"):
+        gate(data, experiment(data, "patient: person", ("PATIENT_ACROSS_SPLITS",)))
+    gate(data, experiment(data, "patient: person", ("PATIENT_ACROSS_SPLITS", "NEAR_DUPLICATE_ACROSS_SPLITS")))
+    logged = json.loads((data / "log.jsonl").read_text())
+    assert (logged["event"], set(logged)) == ("leaks allowed", {"time", "event", "PATIENT_ACROSS_SPLITS", "NEAR_DUPLICATE_ACROSS_SPLITS"})
+    assert "WARNING: 1 patient" in capsys.readouterr().err
+
+
+def test_lesions_leak_though_records_do_not_hold_them(data: Path) -> None:
+    table = (data / "table.csv").read_text().replace("p1,l1", "p1,l0").replace(",l1\n", ",l0\n")
+    (data / "table.csv").write_text(table)
+    with pytest.raises(GateRefusal, match=r"1 lesion of 40 stands in several splits \(2 images\).*\[LESION_ACROSS_SPLITS\]"):
+        gate(data, experiment(data, "lesion: lesion"))
