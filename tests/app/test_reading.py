@@ -57,5 +57,5 @@ def test_a_large_image_is_shown_smaller(tmp_path, marker):
 
 def test_a_broken_npz_is_refused(tmp_path):
     (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04 no archive")
-    with pytest.raises(Unreadable, match="npz"):
+    with pytest.raises(Unreadable, match="the archive cannot be opened"):
         read(tmp_path / "broken.npz", None, SETTINGS)

@@ -44,7 +44,7 @@ def test_wrong_labels_are_contradicted(rows: pd.DataFrame) -> None:
     assert np.allclose(table[["p_no", "p_yes"]].sum(axis=1), 1)
     contradicted = (table["predicted"] != table["truth"]).to_numpy()
     assert contradicted[turned].mean() > 0.8
-    assert contradicted[~turned].mean() < 0.05
+    assert contradicted[~turned].mean() < 0.1
 
 
 def test_what_is_only_known_of_the_group_does_not_help(rows: pd.DataFrame) -> None:
