@@ -20,7 +20,7 @@ from medtl.imaging import decoding
 from medtl.imaging.decoding import decode_many
 from medtl.imaging.settings import ImageSettings
 
-SETTINGS = ImageSettings(size=32, channels=1, timeout=6.0)
+SETTINGS = ImageSettings(size=32, channels=1, timeout=15.0)  # a good image under load takes seconds
 ANSWERS = {
     "abort": ("DECODE_FAILED", "the decoder crashed on it"),
     "segfault": ("DECODE_FAILED", "the decoder crashed on it"),
@@ -30,7 +30,7 @@ ANSWERS = {
     "panic": ("DECODE_FAILED", "the decoder failed (PanicException)"),
     "leave": ("DECODE_FAILED", "the decoder failed (SystemExit)"),
     "eat": ("TOO_LARGE", "decoding it needs more memory than one image may take"),
-    "sleep": ("DECODE_TIMEOUT", "decoding it took more than 6 seconds (image.timeout)"),
+    "sleep": ("DECODE_TIMEOUT", "decoding it took more than 15 seconds (image.timeout)"),
 }
 Misbehaving = Callable[[Path, str], Path]
 
@@ -130,7 +130,7 @@ def test_hanging_workers_end_with_their_caller(tmp_path: Path, misbehaving: Misb
 from pathlib import Path
 from medtl.imaging import decoding, settings
 decoding._PROGRAM = {decoding._PROGRAM!r}
-next(decoding.decode_many([(Path({str(path)!r}), 0)], settings.ImageSettings(timeout=600)))
+next(decoding.decode_many([(Path({str(path)!r}), 0)], settings.ImageSettings(timeout=15.0)  # a good image under load takes seconds))
 """
     caller = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2])
     deadline, family = time.monotonic() + 300, []
