@@ -84,7 +84,11 @@ def needed(agreements: NDArray[np.float64]) -> float:
 
 def _agreement(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     coarse = _Pair.of(first, second, _COARSE, _WIDE)
-    movement = coarse.moved(np.eye(2, 3, dtype=np.float32), steps=25)
+    start = np.eye(2, 3, dtype=np.float32)
+    movement = coarse.moved(start, steps=25)
+    if movement is None:  # from a crop to its original it may go where it does not the other way round
+        back = coarse.swapped().moved(start, steps=25)
+        movement = None if back is None else np.asarray(cv2.invertAffineTransform(back), dtype=np.float32)
     if movement is None or coarse.correlation(movement) < _HOPELESS:
         return -1.0
     fine = _Pair.of(first, second, SIDE, _NARROW)
@@ -107,6 +111,9 @@ class _Pair:
     def of(cls, first: NDArray[np.uint8], second: NDArray[np.uint8], side: int, neighbourhood: float) -> _Pair:
         one, other = _resized(first, side), _resized(second, side)
         return cls(_relief(one, neighbourhood), _relief(other, neighbourhood), _seen(one), _seen(other))
+
+    def swapped(self) -> _Pair:
+        return _Pair(self.second, self.first, self.second_seen, self.first_seen)
 
     def moved(self, start: Grey, steps: int) -> Grey | None:
         """(2, 3) the affine movement that lays the second over the first; None where none is found, or one that no copy has."""
