@@ -130,11 +130,11 @@ def test_hanging_workers_end_with_their_caller(tmp_path: Path, misbehaving: Misb
 from pathlib import Path
 from medtl.imaging import decoding, settings
 decoding._PROGRAM = {decoding._PROGRAM!r}
-next(decoding.decode_many([(Path({str(path)!r}), 0)], settings.ImageSettings(timeout=15.0)  # a good image under load takes seconds))
+next(decoding.decode_many([(Path({str(path)!r}), 0)], settings.ImageSettings(timeout=15.0)))
 """
     caller = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2])
     deadline, family = time.monotonic() + 300, []
-    while len(family) < 2 and time.monotonic() < deadline:
+    while len(family) < 2 and caller.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
         family = descendants(caller.pid)
     time.sleep(0.5)
