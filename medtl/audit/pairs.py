@@ -55,7 +55,8 @@ def _across(table: pd.DataFrame, alike: str, where: str) -> Finding | None:
         "notable" if alike == "look" else "grave",
         f"{_counted(table)} in different {where} {_are(table)} {_ARE[alike]}",
         "The model is asked about pictures it has learned, and its figures are too good. "
-        "Keep each picture and its copies in one group (`split: {groups: groups.csv}`), or leave the copies out.",
+        "Keep each picture and its copies in one group (`split: {near_duplicates: together}`, or the table groups.csv), or leave the "
+        "copies out.",
         table,
         join=alike != "look",
     )
@@ -69,7 +70,7 @@ def _within(table: pd.DataFrame, alike: str) -> Finding | None:
     said = "all of one group each" if within else f"{int((table['one_group'] == 'no').sum()):,} of them in different groups"
     advice = (
         "Copies count as several cases, in training and in the figures; another split may tear them apart. "
-        "Keep them in one group (`split: {groups: groups.csv}`)."
+        "Keep them in one group (`split: {near_duplicates: together}`, or the table groups.csv)."
     )
     return _finding(_CODES[alike], severity, f"{_counted(table)} {_are(table)} {_ARE[alike]}; {said}", advice, table, join=alike != "look")
 

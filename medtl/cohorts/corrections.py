@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from medtl.cohorts.grouping import TIED
 from medtl.cohorts.settings import SplitSettings
 from medtl.cohorts.source_table import counted
 from medtl.cohorts.tables import read_table
 from medtl.errors import MedtlError, listed
 from medtl.records import KEY
 
-COLUMNS = ("left_out", "tied_unit")
+COLUMNS = ("left_out", TIED)
 """Transient columns: whether `split.exclude` names the image, and which group of `split.groups` it is in (empty = none)."""
 
 
@@ -25,7 +26,7 @@ def corrected(table: pd.DataFrame, settings: SplitSettings, root: Path) -> tuple
 
     Raises MedtlError where a file is missing, lacks a column, or names no image of the table at all (another data root).
     """
-    table, notes = table.assign(left_out=False, tied_unit=""), []
+    table, notes = table.assign(left_out=False, **{TIED: ""}), []
     if settings.exclude is not None:
         rows, unknown = _rows("exclude", settings.exclude, root, table, needed=["image"])
         table["left_out"] = pd.MultiIndex.from_frame(table[KEY]).isin(pd.MultiIndex.from_frame(rows[KEY]))
@@ -36,8 +37,8 @@ def corrected(table: pd.DataFrame, settings: SplitSettings, root: Path) -> tuple
         if ties.index.has_duplicates:
             repeated = rows.loc[rows.duplicated(KEY), "image"]
             raise MedtlError(f"split.groups: '{settings.groups}' names {counted(len(repeated), 'image')} twice: {listed(repeated)}")
-        table["tied_unit"] = ties.reindex(pd.MultiIndex.from_frame(table[KEY])).fillna("").to_numpy()
-        tied = table.loc[table["tied_unit"] != "", "tied_unit"]
+        table[TIED] = ties.reindex(pd.MultiIndex.from_frame(table[KEY])).fillna("").to_numpy()
+        tied = table.loc[table[TIED] != "", TIED]
         notes.append(f"split.groups ties {counted(len(tied), 'image')} into {counted(tied.nunique(), 'group')}{unknown}")
     return table, notes
 

@@ -25,7 +25,7 @@ def take_column(rows: pd.DataFrame, chance: pd.Series[float], settings: SplitSet
     torn = _in_two_splits(rows, split)
     if len(torn) and settings.overlap == "refuse" and not as_given:
         raise Mistakes(
-            f"split.column '{settings.column}': groups stand in two splits (one {settings.by}, or the same pixels); "
+            f"split.column '{settings.column}': groups stand in two splits (one {settings.by}, or one picture); "
             "mend the table, or say `overlap: exclude` to take them out of training:",
             _described(torn, split),
         )

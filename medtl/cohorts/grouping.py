@@ -1,8 +1,8 @@
 """Groups: the images that must stay on one side of a split, and that count as one case in every interval.
 
-A group is a connected component: rows that share a patient (study, lesion) id, the same pixels or a group of `split.groups` hang
-together, and so do the rows that hang on those. Its kind is the widest id that any of its rows has; without ids, every distinct
-image is a group.
+A group is a connected component: rows that share a patient (study, lesion) id, the same pixels, a group of `split.groups` or (if
+`split.near_duplicates` says so) nearly the same picture hang together, and so do the rows that hang on those. Its kind is the widest
+id that any of its rows has; without ids, every distinct image is a group.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ JOINED: dict[str, tuple[str, ...]] = {
     "image": (),
 }
 """`split.by` → the ids that tie rows together, the widest first."""
+TIED, NEAR = "tied_unit", "near_unit"
+"""Transient columns that tie as an id does, but give no group its name: groups of `split.groups`, and near duplicates."""
 
 
 def components(tokens: Sequence[pd.Series[str]]) -> NDArray[np.intp]:
@@ -44,7 +46,7 @@ def add_groups(table: pd.DataFrame, by: str) -> pd.DataFrame:
     """A copy with `group_id`, `group_kind` and the transient `group_unit`, which decides the split.
 
     `table` needs `pixel_hash` (empty where the image could not be read), `image`, `frame`, and for the ids `<kind>_id` and
-    `<kind>_unit`; `tied_unit`, where it is there, ties as an id does. The smallest unit of the widest kind stands for its group, so a
+    `<kind>_unit`; :data:`TIED` and :data:`NEAR` may be there. The smallest unit of the widest kind stands for its group, so a
     group keeps its name and its place in the split when rows come or go, as long as that id stays; when new rows tie two groups
     together, one of them takes the other's.
     """
@@ -54,7 +56,7 @@ def add_groups(table: pd.DataFrame, by: str) -> pd.DataFrame:
     content = [unit if unit[:6] != "unread" else hashlib.sha256(unit.encode()).hexdigest() for unit in table["image_unit"]]
     table["image_id"] = [digest[:16] for digest in content]  # of the content: no secret
     kinds = (*JOINED[by], "image")
-    ties = [table["tied_unit"]] if "tied_unit" in table.columns else []
+    ties = [table[column] for column in (TIED, NEAR) if column in table.columns]
     table["component"] = components([*(table[f"{kind}_unit"] for kind in kinds), *ties])
     table[["group_unit", "group_id", "group_kind"]] = ""
     for kind in kinds:

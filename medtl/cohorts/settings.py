@@ -67,6 +67,9 @@ class SplitSettings(Settings):
     """A table (`image`, perhaps `frame`) of images that are left out, such as the audit's `exclude.csv`; relative to the data root."""
     groups: str | None = None
     """A table (`image`, perhaps `frame`, `group`) of images that stay together, such as the audit's `groups.csv`."""
+    near_duplicates: Literal["refuse", "together"] = "refuse"
+    """Nearly equal pictures (saved again, cropped, taken at once): refuse a split that tears them apart (see `audit.allow`), or make
+    them one group."""
 
     model_config = ConfigDict(populate_by_name=True)
 

@@ -144,7 +144,7 @@ def split_notes(made: pd.DataFrame, task: Task) -> list[str]:
     """What a reader of the split should know: groups that several ids share, and classes whose share in a split is far from overall."""
     ids = made[made["patient_id"] != ""].groupby("group_id")["patient_id"].nunique()
     tied = int((ids > 1).sum())
-    notes = [f"{tied:,} groups hold several patient ids, tied together by identical pixels, a shared id or split.groups"] if tied else []
+    notes = [f"{tied:,} groups hold several patient ids, tied by one picture, a shared id or split.groups"] if tied else []
     return [*notes, *_balance_notes(made, task)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from medtl.flows.agreements import remembered
 from medtl.flows.audit_evidence import answers, features
 from medtl.flows.judging import refuse_occupied
 from medtl.flows.manifest import read_unjudged
+from medtl.flows.near_duplicates import tie_near_duplicates
 from medtl.flows.report_pictures import pictures_of
 from medtl.flows.run import Run
 from medtl.imaging.cache import cache_dir
@@ -95,6 +96,8 @@ def audit(
     line = Line()
     store = open_store(subject.table[KEY], subject.root, subject.image, cache_dir(), line.progress("images"))
     set_aside(store, subject.scope)
+    table, tied = tie_near_duplicates(subject.table, store, subject.plan, line)
+    subject = replace(subject, table=table, notes=[*subject.notes, *tied])
     records = _records(subject, store)
     found, about_features = features(store, subject.backbone, subject.image, subject.trainer, subject.root, subject.seed, line, weights)
     line.show("looking at labels …")

@@ -23,6 +23,7 @@ from medtl.experiment.load import data_root, load_experiment
 from medtl.experiment.overrides import weights_override
 from medtl.experiment.schema import Experiment
 from medtl.flows.contact_sheet import write_contact_sheet
+from medtl.flows.near_duplicates import tie_near_duplicates
 from medtl.flows.rehearsal import GIGABYTE, Cost, Rehearsal, cost, rehearse
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store, open_store
@@ -89,7 +90,7 @@ def check(
     counts = rows["split"].value_counts()
     spent = cost(experiment, rehearsed, int(counts.get(TRAIN, 0)), int(counts.get(VALIDATION, 0)), len(rows))
     broken = looked.store.measurements[~looked.store.usable]
-    notes = [*source.notes, *split_notes(rows, experiment.task)]
+    notes = [*source.notes, *looked.notes, *split_notes(rows, experiment.task)]
     line.clear()
     return Check(experiment, rows, looked.exact, broken, looked.decode_minutes, notes, rehearsed, spent)
 
@@ -102,6 +103,7 @@ class _Looked:
     """(image, frame) → position in the store, which may hold a sample only."""
     exact: bool
     decode_minutes: float
+    notes: list[str]
 
 
 def _look(source: Source, experiment: Experiment, root: Path, line: Line) -> _Looked:
@@ -119,9 +121,10 @@ def _look(source: Source, experiment: Experiment, root: Path, line: Line) -> _Lo
     measured = store.measurements
     unread = keys.merge(measured[records.KEY], how="left", indicator=True).query("_merge == 'left_only'")[records.KEY]
     assumed = measurements.table([_taken_for_usable(image, int(frame)) for image, frame in unread.to_numpy()])
-    rows = make_records(source.table, pd.concat([measured, assumed], ignore_index=True) if len(assumed) else measured, experiment, root)
+    table, tied = tie_near_duplicates(source.table, store, experiment, line) if exact else (source.table, [])
+    rows = make_records(table, pd.concat([measured, assumed], ignore_index=True) if len(assumed) else measured, experiment, root)
     places = {(image, int(frame)): place for place, (image, frame) in enumerate(measured[records.KEY].to_numpy())}
-    return _Looked(rows, store, places, exact, left / 60)
+    return _Looked(rows, store, places, exact, left / 60, tied)
 
 
 def _taken_for_usable(image: str, frame: int) -> dict[str, object]:

@@ -28,6 +28,7 @@ from medtl.flows import report, run_folder
 from medtl.flows.audit import audit_run
 from medtl.flows.judging import answered_rows, unit_of, write_predictions
 from medtl.flows.leaks import refuse_leaking
+from medtl.flows.near_duplicates import tie_near_duplicates
 from medtl.flows.run import Run, load_run
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.nursery import keep_freed_memory
@@ -150,17 +151,19 @@ def _images(experiment: Experiment, folder: Path, root: Path, line: Line, log: L
     store = open_store(source.table[records.KEY], root, experiment.image, cache_dir(), line.progress("images"))
     set_aside(store, experiment.scope)
     _refuse_broken(source.table, store, experiment)
-    rows = make_records(source.table, store.measurements, experiment, root)
+    table, tied = tie_near_duplicates(source.table, store, experiment, line)
+    rows = make_records(table, store.measurements, experiment, root)
     rows = rows.sort_values(records.KEY, ignore_index=True)
     refuse_leaking(experiment, rows, source.table, store, line, log)
-    for note in [*source.notes, *split_notes(rows, experiment.task)]:
+    notes = [*source.notes, *tied]
+    for note in [*notes, *split_notes(rows, experiment.task)]:
         line.keep(note)
     quarantined = store.measurements[~store.usable]
     for broken in quarantined.itertuples():
         line.keep(f"quarantined: {broken.image}: {broken.reason} [{broken.quarantine}]")
     counts = rows.groupby("split")["group_id"].agg(["size", "nunique"])
     summary = {split: {"images": int(n), "groups": int(groups)} for split, (n, groups) in counts.iterrows()}
-    log.event("images", splits=summary, decoded=store.decoded, quarantined=len(quarantined), notes=source.notes)
+    log.event("images", splits=summary, decoded=store.decoded, quarantined=len(quarantined), notes=notes)
     line.keep(
         "  ".join(
             f"{split or 'cross-validation'}: {part['images']:,} images of {part['groups']:,} groups" for split, part in summary.items()

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from medtl.cohorts.joining import read_cohorts
 from medtl.cohorts.splitting import make_records
-from medtl.errors import GateRefusal
+from medtl.errors import GateRefusal, MedtlError
 from medtl.experiment.schema import Experiment
 from medtl.flows.leaks import refuse_leaking
+from medtl.flows.near_duplicates import tie_near_duplicates
 from medtl.flows.train import train
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import open_store
@@ -54,17 +56,20 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def experiment(data: Path, ids: str, allow: tuple[str, ...] = ()) -> Experiment:
+def experiment(data: Path, ids: str, allow: tuple[str, ...] = (), **split: object) -> Experiment:
     import yaml
 
-    return Experiment.model_validate({**yaml.safe_load(CONFIG.format(ids=ids)), "audit": {"allow": allow}})
+    settings = yaml.safe_load(CONFIG.format(ids=ids))
+    return Experiment.model_validate({**settings, "audit": {"allow": allow}, "split": split or settings["split"]})
 
 
-def gate(data: Path, experiment: Experiment) -> None:
+def gate(data: Path, experiment: Experiment) -> tuple[pd.DataFrame, list[str]]:
     source = read_cohorts(experiment, data).table.sort_values(KEY, ignore_index=True)
     store = open_store(source[KEY], data, experiment.image, cache_dir())
-    rows = make_records(source, store.measurements, experiment, data)
+    tied, notes = tie_near_duplicates(source, store, experiment, Line())
+    rows = make_records(tied, store.measurements, experiment, data)
     refuse_leaking(experiment, rows, source, store, Line(), Log(data / "log.jsonl"))
+    return rows, notes
 
 
 def test_training_is_refused_and_leaves_nothing_behind(data: Path) -> None:
@@ -94,3 +99,26 @@ def test_lesions_leak_though_records_do_not_hold_them(data: Path) -> None:
     (data / "table.csv").write_text(table)
     with pytest.raises(GateRefusal, match=r"1 lesion of 40 stands in several splits \(2 images\).*\[LESION_ACROSS_SPLITS\]"):
         gate(data, experiment(data, "lesion: lesion"))
+
+
+@pytest.mark.parametrize("by", ["patient", "image"])
+def test_near_duplicates_stay_together_where_the_config_says_so(data: Path, by: str) -> None:
+    """Whatever the seed; and nobody else is tied."""
+    source = read_cohorts(experiment(data, "patient: person"), data).table
+    store = open_store(source[KEY], data, experiment(data, "patient: person").image, cache_dir())
+    apart = 0
+    for seed in range(6):
+        drawn = {"by": by, "folds": 3, "validation": 0.4, "seed": seed}
+        rows, notes = gate(data, experiment(data, "patient: person", ("PATIENT_ACROSS_SPLITS",), **drawn, near_duplicates="together"))
+        assert notes == ["split.near_duplicates ties 2 images into 1 group, the largest of 2"]
+        one, other = (rows[rows["image"] == name].iloc[0] for name in ("3.png", "copy.jpg"))
+        assert (one["group_id"], one["fold"]) == (other["group_id"], other["fold"])
+        loose = make_records(source, store.measurements, experiment(data, "patient: person", **drawn), data)
+        assert loose["group_id"].nunique() == rows["group_id"].nunique() + 1
+        apart += loose[loose["image"].isin(["3.png", "copy.jpg"])]["fold"].nunique() == 2
+    assert apart
+
+
+def test_near_duplicates_torn_apart_by_a_given_split_are_refused(data: Path) -> None:
+    with pytest.raises(MedtlError, match=r"copy\.jpg"):
+        gate(data, experiment(data, "patient: person", column="split", near_duplicates="together"))
