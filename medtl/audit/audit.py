@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from medtl.audit.findings import SEVERITIES, Finding
 from medtl.contracts import Task
 
-Pictures = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
-Compare = Callable[[NDArray[np.uint8], NDArray[np.uint8]], float]
+if TYPE_CHECKING:
+    from medtl.audit.duplicates import Compare, Pictures
 
 
 def audit(

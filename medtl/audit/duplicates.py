@@ -7,8 +7,10 @@ a network's features, and are called so only where their fine structures agree p
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
+import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -18,11 +20,12 @@ from medtl.audit.findings import Finding
 from medtl.audit.joined import joined
 from medtl.audit.pairs import findings_of
 from medtl.audit.places import places
+from medtl.processors import processors
 
 Pictures = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
 """Positions in `records` (B,) -> the images as the network sees them, uint8 (B, S, S, C); `Store.read` is one."""
-Compare = Callable[[NDArray[np.uint8], NDArray[np.uint8]], float]
-"""Two thumbnails -> their agreement."""
+Compare = Callable[[same_picture.Picture, same_picture.Picture], float]
+"""Two pictures -> their agreement."""
 
 _BATCH = 256
 _ALIKE_BITS, _ALIKE_COSINE = 8, 0.75
@@ -82,27 +85,35 @@ def _near(
     """Near duplicates among `single`, one image for each different picture."""
     hashes = np.array([int(text or "0", 16) for text in rows["phash"].iloc[single]], dtype=np.uint64)
     own = None if features is None else features[single]
-    thumbnails = None if pictures is None else _thumbnails(single, pictures)
-    sketches = None if thumbnails is None else np.stack([same_picture.sketch(each) for each in thumbnails])
+    known = None if pictures is None else _known(single, pictures)
+    sketches = np.stack([each.sketch.ravel() for each in known]) if known else None
     pairs = likeness.candidates(hashes, sketches, own)
     if across_only:
         pairs = pairs[_may_cross(rows, single, pairs)]
-    if thumbnails is None:
+    if known is None:
         scores, kept = _looking_alike(hashes, own, pairs)
     else:
-        scores = np.array([compare(thumbnails[one], thumbnails[other]) for one, other in pairs])
+        scores = _compared(known, pairs, compare)
         kept = scores >= same_picture.needed(scores)
-    alike = "look" if thumbnails is None else "near"
+    alike = "look" if known is None else "near"
     found = single[pairs[kept]]
     return pd.DataFrame({"first": found[:, 0], "second": found[:, 1], "alike": alike, "agreement": scores[kept]})
 
 
-def _thumbnails(positions: NDArray[np.int64], pictures: Pictures) -> NDArray[np.uint8]:
-    made = np.empty((len(positions), same_picture.SIDE, same_picture.SIDE), np.uint8)
-    for start in range(0, len(positions), _BATCH):
-        for place, image in enumerate(pictures(positions[start : start + _BATCH]), start=start):
-            made[place] = same_picture.thumbnail(image)
-    return made
+def _known(positions: NDArray[np.int64], pictures: Pictures) -> list[same_picture.Picture]:
+    batches = (pictures(positions[start : start + _BATCH]) for start in range(0, len(positions), _BATCH))
+    return [same_picture.Picture.of(same_picture.thumbnail(image)) for batch in batches for image in batch]
+
+
+def _compared(known: list[same_picture.Picture], pairs: likeness.Pairs, compare: Compare) -> NDArray[np.float64]:
+    """(P,) agreements. OpenCV releases the interpreter, so threads of ours help; its own only wait for each other on pictures so small."""
+    own = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with ThreadPoolExecutor(processors()) as threads:
+            return np.array(list(threads.map(lambda pair: compare(known[pair[0]], known[pair[1]]), pairs.tolist())), np.float64)
+    finally:
+        cv2.setNumThreads(own)
 
 
 def _may_cross(rows: pd.DataFrame, single: NDArray[np.int64], pairs: likeness.Pairs) -> NDArray[np.bool_]:

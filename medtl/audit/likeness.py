@@ -26,7 +26,7 @@ def candidates(
 
     Arguments:
         hashes: (N,) 64-bit perceptual hashes.
-        sketches: (N, M) of length one, see :func:`medtl.audit.same_picture.sketch`.
+        sketches: (N, M) of length one, see `sketch` of :class:`medtl.audit.same_picture.Picture`.
         features: (N, D) of a network, NaN rows where unknown.
     """
     found = [_nearest_hashes(hashes, neighbours)]

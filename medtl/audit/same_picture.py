@@ -38,6 +38,8 @@ _TRIED, _UNLIKE = 2, 0.4
 """How many of the eight ways to turn a picture are tried, and the correlation of sketches below which none is."""
 _STRETCH = 1.3
 """How much larger one may show it than the other."""
+_STEPS = 8
+"""Copies lie over each other after three."""
 
 Grey = NDArray[np.float32]
 Turn = tuple[int, bool]
@@ -51,24 +53,40 @@ def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def sketch(picture: NDArray[np.uint8]) -> Grey:
-    """(256,) of length one: the middle structures of a thumbnail, of which near copies have similar ones."""
-    drawn = cv2.resize(_relief(_resized(picture, _COARSE), _WIDE), (_SKETCH, _SKETCH), interpolation=cv2.INTER_AREA).ravel()
-    drawn = drawn - drawn.mean()
-    return np.asarray(drawn / (np.linalg.norm(drawn) + 1e-6), dtype=np.float32)
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A thumbnail, and what every comparison with it needs."""
+
+    thumbnail: NDArray[np.uint8]
+    sketch: Grey
+    """(16, 16) of length one: the middle structures, of which near copies have similar ones."""
+    relief: Grey
+    """(32, 32) coarse."""
+    seen: Grey
+
+    @classmethod
+    def of(cls, thumbnail: NDArray[np.uint8]) -> Picture:
+        floats = thumbnail.astype(np.float32)
+        small = np.asarray(cv2.resize(floats, (_COARSE, _COARSE), interpolation=cv2.INTER_AREA), dtype=np.float32)
+        relief = _relief(small, _WIDE)
+        drawn = cv2.resize(relief, (_SKETCH, _SKETCH), interpolation=cv2.INTER_AREA)
+        drawn = drawn - drawn.mean()
+        return cls(thumbnail, np.asarray(drawn / (np.linalg.norm(drawn) + 1e-6), dtype=np.float32), relief, _seen(small))
+
+    def turned(self, turn: Turn) -> Picture:
+        return Picture(*(_turned(each, turn) for each in (self.thumbnail, self.sketch, self.relief, self.seen)))
 
 
-def agreement(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-    """Correlation in [-1, 1] of two thumbnails' fine structures once they lie over each other, the second mirrored or turned if need be.
+def agreement(first: Picture, second: Picture) -> float:
+    """Correlation in [-1, 1] of two pictures' fine structures once they lie over each other, the second mirrored or turned if need be.
 
-    What does not overlap, or cannot be brought together, gives -1. One to five milliseconds.
+    What does not overlap, or cannot be brought together, gives -1. One to three milliseconds.
     """
-    drawn, other = (sketch(each).reshape(_SKETCH, _SKETCH) for each in (first, second))
-    likeness = {turn: float((drawn * _turned(other, turn)).sum()) for turn in TURNS}
+    likeness = {turn: float((first.sketch * _turned(second.sketch, turn)).sum()) for turn in TURNS}
     score = -1.0
     for turn in sorted(TURNS, key=likeness.__getitem__, reverse=True)[:_TRIED]:
         if score < SURE and likeness[turn] > _UNLIKE:
-            score = max(score, _agreement(first, np.ascontiguousarray(_turned(second, turn))))
+            score = max(score, _agreement(first, second.turned(turn)))
     return score
 
 
@@ -82,19 +100,20 @@ def needed(agreements: NDArray[np.float64]) -> float:
     return float(np.tanh(np.arctanh(np.median(usual)) + _ABOVE))
 
 
-def _agreement(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-    coarse = _Pair.of(first, second, _COARSE, _WIDE)
+def _agreement(first: Picture, second: Picture) -> float:
+    coarse = _Pair(first.relief, second.relief, first.seen, second.seen)
     start = np.eye(2, 3, dtype=np.float32)
-    movement = coarse.moved(start, steps=25)
+    movement = coarse.moved(start)
     if movement is None:  # from a crop to its original it may go where it does not the other way round
-        back = coarse.swapped().moved(start, steps=25)
+        back = coarse.swapped().moved(start)
         movement = None if back is None else np.asarray(cv2.invertAffineTransform(back), dtype=np.float32)
     if movement is None or coarse.correlation(movement) < _HOPELESS:
         return -1.0
-    fine = _Pair.of(first, second, SIDE, _NARROW)
+    one, other = (each.thumbnail.astype(np.float32) for each in (first, second))
+    fine = _Pair(_relief(one, _NARROW), _relief(other, _NARROW), _seen(one), _seen(other))
     movement = _enlarged(movement, SIDE / _COARSE)
     score = fine.correlation(movement)
-    finer = fine.moved(movement, steps=8) if score > _DOUBTFUL else None
+    finer = fine.moved(movement) if score > _DOUBTFUL else None
     return score if finer is None else fine.correlation(finer)
 
 
@@ -107,17 +126,12 @@ class _Pair:
     first_seen: Grey
     second_seen: Grey
 
-    @classmethod
-    def of(cls, first: NDArray[np.uint8], second: NDArray[np.uint8], side: int, neighbourhood: float) -> _Pair:
-        one, other = _resized(first, side), _resized(second, side)
-        return cls(_relief(one, neighbourhood), _relief(other, neighbourhood), _seen(one), _seen(other))
-
     def swapped(self) -> _Pair:
         return _Pair(self.second, self.first, self.second_seen, self.first_seen)
 
-    def moved(self, start: Grey, steps: int) -> Grey | None:
+    def moved(self, start: Grey) -> Grey | None:
         """(2, 3) the affine movement that lays the second over the first; None where none is found, or one that no copy has."""
-        until = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, steps, 1e-3)
+        until = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _STEPS, 1e-3)
         try:
             _, found = cv2.findTransformECC(self.first, self.second, start.copy(), cv2.MOTION_AFFINE, until)
         except cv2.error:  # it does not converge, or leaves the picture
@@ -152,12 +166,7 @@ def _enlarged(movement: Grey, factor: float) -> Grey:
 
 def _turned(picture: NDArray[Any], turn: Turn) -> NDArray[Any]:
     quarters, mirrored = turn
-    return np.rot90(picture[:, ::-1] if mirrored else picture, quarters)
-
-
-def _resized(picture: NDArray[np.uint8], side: int) -> Grey:
-    floats = picture.astype(np.float32)
-    return floats if side == len(picture) else np.asarray(cv2.resize(floats, (side, side), interpolation=cv2.INTER_AREA))
+    return np.ascontiguousarray(np.rot90(picture[:, ::-1] if mirrored else picture, quarters))
 
 
 def _relief(picture: Grey, neighbourhood: float) -> Grey:

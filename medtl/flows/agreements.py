@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,20 +15,23 @@ from medtl.files import write_atomically
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store
 
+if TYPE_CHECKING:
+    from medtl.audit.same_picture import Picture
+
 _DIGEST = 16
 
 
 class Agreements:
-    """:func:`medtl.audit.same_picture.agreement` with a memory. Call it with two thumbnails."""
+    """:func:`medtl.audit.same_picture.agreement` with a memory. Call it with two pictures."""
 
     def __init__(self, known: dict[bytes, float]):
         self.known = known
         self.new = 0
 
-    def __call__(self, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+    def __call__(self, first: Picture, second: Picture) -> float:
         from medtl.audit.same_picture import agreement
 
-        key = _digest(first) + _digest(second)
+        key = _digest(first.thumbnail) + _digest(second.thumbnail)
         if key not in self.known:
             self.known[key] = agreement(first, second)
             self.new += 1

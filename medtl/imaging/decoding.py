@@ -27,6 +27,7 @@ from medtl.errors import MedtlError
 from medtl.imaging import nursery
 from medtl.imaging.settings import ImageSettings
 from medtl.measurements import row
+from medtl.processors import processors
 
 Decoded = tuple[int, NDArray[np.uint8] | None, dict[str, object]]
 """Position in what was asked, uint8 (size, size, channels) or None where quarantined, measurements row without key."""
@@ -37,11 +38,6 @@ _START_SECONDS = 300.0
 _LONGEST_ANSWER = 1 << 20
 """Bytes of one measurement; a worker whose memory a decoder has overwritten may claim anything."""
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from medtl.imaging.nursery import main; main({descriptor})"
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def decode_many(items: Sequence[tuple[Path, int]], settings: ImageSettings, processes: int | None = None) -> Iterator[Decoded]:
@@ -65,9 +61,10 @@ def decode_many(items: Sequence[tuple[Path, int]], settings: ImageSettings, proc
                 worker.top_up(waiting, fair=-(-len(items) // (4 * len(crew))))
             for place, worker in enumerate(crew):
                 if worker.gone_wrong():
-                    number, *_ = worker.asked.popleft()
-                    waiting.extendleft(reversed(worker.asked))
-                    yield number, None, worker.verdict(settings)
+                    if worker.asked:
+                        number, *_ = worker.asked.popleft()
+                        waiting.extendleft(reversed(worker.asked))
+                        yield number, None, worker.verdict(settings)
                     worker.end()
                     crew[place] = _Worker(settings)
             yield from _answers(crew, settings)
@@ -114,13 +111,16 @@ class _Worker:
         if self.broken or not waiting or len(self.asked) > _AT_ONCE // 2:
             return
         more = [waiting.popleft() for _ in range(min(_AT_ONCE - len(self.asked), max(1, fair), len(waiting)))]
-        if not self.asked:
-            self.since = time.monotonic()
-        self.asked.extend(more)
+        idle = not self.asked
         try:
             self.connection.send_bytes(json.dumps({"settings": self.settings.model_dump(), "items": more}).encode())
-        except OSError:
-            self.broken = True
+        except OSError:  # it is dead: of what it was asked before, answers may still be on their way; these images are not to blame
+            waiting.extendleft(reversed(more))
+            self.broken = idle
+            return
+        if idle:
+            self.since = time.monotonic()
+        self.asked.extend(more)
 
     def receive(self, settings: ImageSettings) -> Decoded | None:
         """The next answer; None where the worker died instead."""
@@ -141,7 +141,7 @@ class _Worker:
         return int(number), pixels, measurement
 
     def gone_wrong(self) -> bool:
-        return bool(self.asked) and (self.broken or self.overdue)
+        return self.broken or (bool(self.asked) and self.overdue)
 
     def verdict(self, settings: ImageSettings) -> dict[str, object]:
         """The measurement of the image that the worker was at when it went wrong."""

@@ -18,8 +18,8 @@ from medtl.imaging.cache import cache_dir
 def test_what_was_compared_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     store: Any = SimpleNamespace(measurements=pd.DataFrame({"pixel_hash": ["a", "b"]}))
     chance = np.random.default_rng(0)
-    one = chance.integers(0, 256, (same_picture.SIDE, same_picture.SIDE)).astype(np.uint8)
-    other = np.roll(one, 1, axis=0)
+    noise = chance.integers(0, 256, (same_picture.SIDE, same_picture.SIDE)).astype(np.uint8)
+    one, other = (same_picture.Picture.of(np.roll(noise, rows, axis=0)) for rows in (0, 1))
     with remembered(store) as compare:
         first = compare(one, other), compare(one, one)
     assert first == (same_picture.agreement(one, other), same_picture.agreement(one, one))

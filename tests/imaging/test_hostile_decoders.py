@@ -20,7 +20,7 @@ from medtl.imaging import decoding
 from medtl.imaging.decoding import decode_many
 from medtl.imaging.settings import ImageSettings
 
-SETTINGS = ImageSettings(size=32, channels=1, timeout=15.0)  # a good image under load takes seconds
+SETTINGS = ImageSettings(size=32, channels=1, timeout=8.0)  # a good image on a busy machine takes seconds
 ANSWERS = {
     "abort": ("DECODE_FAILED", "the decoder crashed on it"),
     "segfault": ("DECODE_FAILED", "the decoder crashed on it"),
@@ -30,7 +30,7 @@ ANSWERS = {
     "panic": ("DECODE_FAILED", "the decoder failed (PanicException)"),
     "leave": ("DECODE_FAILED", "the decoder failed (SystemExit)"),
     "eat": ("TOO_LARGE", "decoding it needs more memory than one image may take"),
-    "sleep": ("DECODE_TIMEOUT", "decoding it took more than 15 seconds (image.timeout)"),
+    "sleep": ("DECODE_TIMEOUT", "decoding it took more than 8 seconds (image.timeout)"),
 }
 Misbehaving = Callable[[Path, str], Path]
 
@@ -64,11 +64,24 @@ def test_each_misdeed_costs_its_image_and_no_other(good: Path, tmp_path: Path, m
     for position, path in enumerate(mixed):
         pixels, measured = answers[position]
         if path == good:
+            assert pixels is not None, (position, measured["reason"])
             np.testing.assert_array_equal(pixels, expected)
         else:
             assert pixels is None
             assert (measured["quarantine"], measured["reason"]) == ANSWERS[path.stem]
             assert "ZZCANARY" not in str(measured)
+
+
+def test_answers_given_before_a_crash_count(good: Path, tmp_path: Path, misbehaving: Misbehaving) -> None:
+    """The decoder is dead when the caller, which was busy elsewhere, sends more: only the image that killed it is lost."""
+    paths = [good] * 40
+    paths[9] = misbehaving(tmp_path / "abort", "abort")
+    answers = decode_many([(path, 0) for path in paths], SETTINGS, processes=1)
+    found = [next(answers)]
+    while children_now(nursery()):
+        time.sleep(0.05)
+    found += answers
+    assert [position for position, pixels, _ in found if pixels is None] == [9]
 
 
 def test_a_sleeping_decoder_is_left_at_the_limit_and_its_process_is_gone(good: Path, tmp_path: Path, misbehaving: Misbehaving) -> None:
@@ -130,7 +143,7 @@ def test_hanging_workers_end_with_their_caller(tmp_path: Path, misbehaving: Misb
 from pathlib import Path
 from medtl.imaging import decoding, settings
 decoding._PROGRAM = {decoding._PROGRAM!r}
-next(decoding.decode_many([(Path({str(path)!r}), 0)], settings.ImageSettings(timeout=15.0)))
+next(decoding.decode_many([(Path({str(path)!r}), 0)], settings.ImageSettings(timeout=8.0)))
 """
     caller = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2])
     deadline, family = time.monotonic() + 300, []
