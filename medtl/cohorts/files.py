@@ -62,6 +62,12 @@ def list_images(folder: Path, recursive: bool = True) -> Listing:
     return found
 
 
+def lies_in(root: Path, image: str) -> bool:
+    """Whether the file is there; of an array in an archive (`set.npz/train_images`) the archive."""
+    path = root / image
+    return path.is_file() or (path.parent.suffix.lower() == ".npz" and path.parent.is_file())
+
+
 def without_suffix(name: str) -> str:
     """A file's name without the suffix of an image (the number at the end of a UID stays).
 

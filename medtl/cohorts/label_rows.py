@@ -14,6 +14,7 @@ from medtl.cohorts.settings import TableSettings
 from medtl.cohorts.source_table import SourceTable, counted, rows_listed
 from medtl.cohorts.tables import LabelTable, read_table
 from medtl.errors import MedtlError, listed
+from medtl.records import KEY
 
 
 def open_table(settings: TableSettings, root: Path) -> LabelTable:
@@ -56,19 +57,19 @@ def settle_rows(source: SourceTable, settings: TableSettings) -> None:
         frontal = table[view].str.strip().str.upper().isin([name.upper() for name in settings.frontal])
         source.notes.append(f"{counted(int((~frontal).sum()), 'image')} that are not frontal left out")
         table = table[frontal]
-    repeated = table.duplicated("image", keep=False)
+    repeated = table.duplicated(KEY, keep=False)
     different = table.drop_duplicates([column for column in table.columns if column != "where"])
-    torn = table[table["image"].isin(different.loc[different.duplicated("image"), "image"])]
+    torn = table.merge(different.loc[different.duplicated(KEY), KEY].drop_duplicates(), on=KEY)
     if len(torn):
-        values = torn.drop(columns=["image", "where"]).groupby(torn["image"]).nunique()
+        values = torn.drop(columns="where").groupby(KEY).nunique()
         columns = listed("label" if column == "spelling" else column for column in values.columns[(values > 1).any()])
         source.mistakes.append(f"{counted(len(torn), 'row')} of one image disagree in {columns}: {rows_listed(torn)}")
     elif repeated.any() and settings.rows == "refuse":
         rows = table[repeated]
         source.mistakes.append(f"{counted(len(rows), 'row')} name an image again: {rows_listed(rows)}; `rows: all` takes each image once")
     elif repeated.any():
-        source.notes.append(f"{counted(int(table.duplicated('image').sum()), 'further row')} of the same image left out")
-    table = table.drop_duplicates("image")
+        source.notes.append(f"{counted(int(table.duplicated(KEY).sum()), 'further row')} of the same image left out")
+    table = table.drop_duplicates(KEY)
     several = table[(table["study"] != "") & table.duplicated("study", keep=False)]
     if len(several) and settings.rows == "refuse":
         studies = counted(several["study"].nunique(), "study has", "studies have")

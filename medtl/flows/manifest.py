@@ -19,7 +19,7 @@ from medtl.contracts import EXTERNAL, Task
 from medtl.errors import MedtlError, did_you_mean, listed
 from medtl.registry import parse_choice
 
-COLUMNS = ("image", "label", "patient_id", "lesion_id", "study_id", "domain")
+COLUMNS = ("image", "frame", "label", "patient_id", "lesion_id", "study_id", "domain")
 USUAL = (
     "age", "sex", "view", "laterality", "modality", "body_part", "site", "hospital", "device", "scanner", "localization", "dx_type", "date",
 )  # fmt: skip
@@ -136,6 +136,7 @@ def with_spellings(task: Task, spellings: Mapping[str, str]) -> Task:
 
 def _cohort(file: Path, root: Path, column: Mapping[str, str], cells: pd.DataFrame) -> CohortSettings:
     ids = {kind: column.get(f"{kind}_id", f"{kind}_id") for kind in ("patient", "lesion", "study")}
+    frame = column.get("frame", "frame")
     cohort: CohortSettings = parse_choice(
         "cohorts.sources",
         {
@@ -148,6 +149,7 @@ def _cohort(file: Path, root: Path, column: Mapping[str, str], cells: pd.DataFra
             "rows": "all",
             "unlisted": "exclude",
             **{kind: {"column": name} for kind, name in ids.items() if name in cells.columns},
+            **({"frame": frame} if frame in cells.columns else {}),
         },
     )
     return cohort

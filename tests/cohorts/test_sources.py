@@ -195,6 +195,21 @@ def test_several_images_of_one_study(tmp_path: Path, plan: Callable[..., Any], t
 # MedMNIST
 
 
+def test_a_column_names_frames_slices_and_rows_of_arrays(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
+    touch("cine.dcm", "set.npz")
+    table(tmp_path, "image,frame,label", "cine.dcm,3,NORMAL", "cine.dcm,,PNA", "set.npz/train_images,12,PNA", "cine.dcm,3,NORMAL")
+    found = read_cohorts(plan({**CSV, "frame": "frame", "rows": "all"}), tmp_path)
+    assert found.table[["image", "frame", "label"]].to_numpy().tolist() == [
+        ["cine.dcm", 3, "normal"],
+        ["cine.dcm", 0, "pneumonia"],
+        ["set.npz/train_images", 12, "pneumonia"],
+    ]
+    table(tmp_path, "image,frame,label", "cine.dcm,-1,NORMAL", "cine.dcm,1.5,PNA", "cine.dcm,2,PNA")
+    told = mistakes(plan({**CSV, "frame": "frame"}), tmp_path)
+    assert "2 rows with no whole number in 'frame': line 2 (cine.dcm), line 3 (cine.dcm)" in told
+    assert "frame" in mistakes(plan({**CSV, "frame": "slice"}), tmp_path)
+
+
 def archive(path: Path, **arrays: Any) -> None:
     np.savez(path, **arrays)
 

@@ -6,7 +6,9 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from medtl import predictions, records
 from medtl.contracts import Task
@@ -14,6 +16,7 @@ from medtl.errors import GateRefusal, MedtlError, Mistakes
 from medtl.evaluation import metrics_file
 from medtl.flows.evaluate import evaluate
 from medtl.flows.manifest import with_spellings
+from medtl.model.model import Model
 
 HEADER = ["image", "label", "patient_id", "domain"]
 
@@ -56,6 +59,17 @@ def test_a_manifest_is_judged_and_written(make_run, outside, tmp_path):
     assert done.looks.sentence(done.split) == "This is look 1 at these 12 external images, by 1 model."
     with pytest.raises(MedtlError, match="not empty"):
         evaluate(tmp_path / "run", outside, out=tmp_path / "out")
+
+
+def test_rows_of_an_array_are_judged_as_files_are(make_run, outside, tmp_path):
+    files = [outside.parent / f"images/{i}.png" for i in range(12)]
+    np.savez(outside.parent / "set.npz", images=np.stack([np.asarray(Image.open(file)) for file in files]))
+    rows = [["set.npz/images", str(i), "ill" if i % 3 else "normal"] for i in range(12)]
+    evaluate(make_run(), table(outside.parent / "rows.csv", rows, ["image", "frame", "label"]), out=tmp_path / "out")
+    found = predictions.read(tmp_path / "out" / "predictions.csv")
+    assert found["frame"].tolist() == list(range(12))
+    alone = Model.load(tmp_path / "run" / "model").predict(files)
+    np.testing.assert_allclose(predictions.probabilities(found), predictions.probabilities(alone), atol=1e-6)
 
 
 def test_columns_and_labels_called_otherwise(make_run, outside, tmp_path):

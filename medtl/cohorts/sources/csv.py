@@ -13,7 +13,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import model_validator
 
-from medtl.cohorts.files import by_name, inside_root, list_images
+from medtl.cohorts.files import by_name, inside_root, lies_in, list_images
 from medtl.cohorts.ids import find_ids
 from medtl.cohorts.label_rows import missing_columns, open_table, without_uncertain
 from medtl.cohorts.settings import TableSettings
@@ -33,6 +33,8 @@ class Settings(TableSettings):
     """Added to every name, such as '.jpg'."""
     template: str | None = None
     """Makes the path out of columns, such as 'images/{image_id}.jpg'."""
+    frame: str | None = None
+    """The column that names the frame, the slice (`image.volume` says of which plane) or the array's row, counted from 0; empty = 0."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Settings:
@@ -51,7 +53,9 @@ def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
         return unusable(str(refusal))
     cells = opened.cells
     fields = re.findall(r"{([^{}]+)}", settings.template) if settings.template is not None else [settings.image]
-    missing = missing_columns(cells, {**{f"image ({name})": name for name in fields}, "label": settings.label, "view": settings.view})
+    missing = missing_columns(
+        cells, {**{f"image ({name})": name for name in fields}, "label": settings.label, "view": settings.view, "frame": settings.frame}
+    )
     if missing:
         return unusable(*missing)
     if settings.template is not None and not fields:
@@ -75,6 +79,12 @@ def _located(settings: Settings, root: Path, cells: pd.DataFrame, lines: Sequenc
     written = [_path(settings, {name: column[row] for name, column in columns.items()}) for row in range(len(cells))]
     table = pd.DataFrame({"image": _images(settings, root, written), "frame": 0}, index=cells.index)
     table["where"] = [f"line {line} ({path or 'no image'})" for line, path in zip(lines, written, strict=True)]
+    if settings.frame is not None:
+        named = cells[settings.frame].str.strip()
+        wrong = table[~named.str.fullmatch(r"\d{0,9}", flags=re.ASCII)]
+        if len(wrong):
+            raise MedtlError(f"frame: {counted(len(wrong), 'row')} with no whole number in '{settings.frame}': {rows_listed(wrong)}")
+        table["frame"] = named.replace("", "0").astype(int)
     table["spelling"] = without_uncertain(cells[settings.label], settings.uncertain)
     return table
 
@@ -114,7 +124,7 @@ def _check_files(source: SourceTable, settings: Settings, root: Path) -> None:
     named = {PurePosixPath(image).parent.as_posix() for image in table["image"] if image}
     folders = [inside_root(root, ".", settings.folder) or "."] if everywhere else sorted(named)
     there = {(PurePosixPath(folder) / name).as_posix() for folder in folders for name in list_images(root / folder, everywhere).images}
-    exists = pd.Series([image in there or (bool(image) and (root / image).is_file()) for image in table["image"]], index=table.index)
+    exists = pd.Series([image in there or (bool(image) and lies_in(root, image)) for image in table["image"]], index=table.index)
     absent = table[~exists]
     if len(absent) and settings.missing == "refuse":
         matched = f"{int(exists.sum()):,} of {len(table):,} rows have their image"
