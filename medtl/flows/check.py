@@ -23,6 +23,7 @@ from medtl.experiment.load import data_root, load_experiment
 from medtl.experiment.overrides import weights_override
 from medtl.experiment.schema import Experiment
 from medtl.flows.contact_sheet import write_contact_sheet
+from medtl.flows.leaks import refuse_leaking
 from medtl.flows.near_duplicates import tie_near_duplicates
 from medtl.flows.rehearsal import GIGABYTE, Cost, Rehearsal, cost, rehearse
 from medtl.imaging.cache import cache_dir
@@ -46,7 +47,7 @@ class Check:
     records: pd.DataFrame
     """Of all images; with k folds, those of the first fold."""
     exact: bool
-    """Whether all images were read; otherwise identical images in several files and unreadable ones are not known yet."""
+    """Whether all images were read; otherwise identical images in several files, leaks and unreadable images are not known yet."""
     quarantined: pd.DataFrame
     decode_minutes: float
     """Still to come."""
@@ -123,6 +124,8 @@ def _look(source: Source, experiment: Experiment, root: Path, line: Line) -> _Lo
     assumed = measurements.table([_taken_for_usable(image, int(frame)) for image, frame in unread.to_numpy()])
     table, tied = tie_near_duplicates(source.table, store, experiment, line) if exact else (source.table, [])
     rows = make_records(table, pd.concat([measured, assumed], ignore_index=True) if len(assumed) else measured, experiment, root)
+    if exact:
+        refuse_leaking(experiment, rows, source.table, store, line)
     places = {(image, int(frame)): place for place, (image, frame) in enumerate(measured[records.KEY].to_numpy())}
     return _Looked(rows, store, places, exact, left / 60, tied)
 
@@ -165,7 +168,7 @@ def _images_said(found: Check) -> list[str]:
     if unlabelled:
         texts.append(f"             {unlabelled:,} without a label are {EXCLUDED}")
     texts += [f"             {note}" for note in found.notes]
-    looked = "" if found.exact else " of the sample that was read; training reads all, and finds identical images then"
+    looked = "" if found.exact else " of the sample that was read; training reads all, and finds identical images and leaks then"
     for code, reason in found.quarantined.groupby("quarantine")["reason"].agg(["size", "first"]).iterrows():
         texts.append(f"quarantine   {reason['size']:,}{looked}: {reason['first']} [{code}]")
     return texts if found.exact or len(found.quarantined) else [*texts, f"quarantine   none{looked}"]

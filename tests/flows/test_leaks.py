@@ -15,6 +15,7 @@ from medtl.cohorts.joining import read_cohorts
 from medtl.cohorts.splitting import make_records
 from medtl.errors import GateRefusal, MedtlError
 from medtl.experiment.schema import Experiment
+from medtl.flows.check import check
 from medtl.flows.leaks import refuse_leaking
 from medtl.flows.near_duplicates import tie_near_duplicates
 from medtl.flows.train import train
@@ -83,6 +84,9 @@ def test_training_is_refused_and_leaves_nothing_behind(data: Path) -> None:
     assert "audit: {allow: [PATIENT_ACROSS_SPLITS, NEAR_DUPLICATE_ACROSS_SPLITS]}" in said
     assert "p0" not in said
     assert not (data / "run").exists()
+    with pytest.raises(GateRefusal) as foretold:
+        check(data / "leaking.yaml")
+    assert str(foretold.value) == said
 
 
 def test_every_leak_must_be_named_and_stays_in_the_log(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
