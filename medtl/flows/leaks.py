@@ -18,7 +18,8 @@ from medtl.training.log import Log
 def refuse_leaking(
     experiment: Experiment, rows: pd.DataFrame, source: pd.DataFrame, store: Store, line: Line, log: Log | None = None
 ) -> None:
-    """Raise GateRefusal (exit code 3) unless nothing leaks, or `audit.allow` names every leak there is, which are then said, and kept in the log.
+    """Raise GateRefusal (exit code 3) unless nothing leaks, or `audit.allow` names every leak there is; then
+    they are said, and kept in the log.
 
     `rows`: the records, row for row as the store. `source`: of `read_cohorts`, whose ids of studies and lesions records do not hold.
     """
