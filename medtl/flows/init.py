@@ -55,7 +55,11 @@ def config_text(name: str, proposal: Proposal, command: str) -> str:
         task["positive"] = list(classes)[1]
     sure = len(labels) != 2 or (is_healthy(labels[0]) and not is_healthy(labels[1]))
     split: dict[str, Any] = {"by": proposal.by, "seed": 0}
-    split |= {"column": proposal.given_split} if proposal.given_split else {"validation": 0.15, "test": 0.2}
+    if proposal.given_split:
+        split["column"] = proposal.given_split
+    else:
+        split |= {"near_duplicates": "together"} if proposal.by == "image" else {}
+        split |= {"validation": 0.15, "test": 0.2}
     counts = ", ".join(f"{label} {count:,}" for label, count in proposal.counts.items())
     lines = [
         *(f"# {line}" for line in proposal.found),
@@ -83,7 +87,9 @@ def config_text(name: str, proposal: Proposal, command: str) -> str:
 def _split_comment(proposal: Proposal) -> list[str]:
     if proposal.by != "image":
         return [f"# No {proposal.by} stands in two splits."]
-    warning = "# No ids were found: several images of one patient may stand in two splits, and intervals are too narrow."
+    warning = (
+        "# No ids were found: images of one patient may stand in two splits unless they are near duplicates; intervals are too narrow."
+    )
     return [warning, *([f"# In the cohort, {proposal.remarks['split']}"] if "split" in proposal.remarks else [])]
 
 

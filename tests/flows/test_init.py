@@ -52,6 +52,7 @@ def test_class_folders_with_awkward_names(tmp_path: Path) -> None:
         (tmp_path / "d" / name / "1.png").write_bytes(b"")
     experiment = load_experiment(init(tmp_path / "d", out=tmp_path / "c.yaml"))
     assert set(experiment.task.classes) == {"no", "0007", "#2: x"}
+    assert (experiment.split.by, experiment.split.near_duplicates) == ("image", "together")
     assert len(read_cohorts(experiment, tmp_path / "d").table) == 3
 
 
