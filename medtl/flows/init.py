@@ -87,9 +87,7 @@ def config_text(name: str, proposal: Proposal, command: str) -> str:
 def _split_comment(proposal: Proposal) -> list[str]:
     if proposal.by != "image":
         return [f"# No {proposal.by} stands in two splits."]
-    warning = (
-        "# No ids were found: images of one patient may stand in two splits unless they are near duplicates; intervals are too narrow."
-    )
+    warning = "# No ids were found: images of one patient may stand in two splits unless nearly equal, and intervals are too narrow."
     return [warning, *([f"# In the cohort, {proposal.remarks['split']}"] if "split" in proposal.remarks else [])]
 
 
