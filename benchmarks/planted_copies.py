@@ -2,9 +2,10 @@
 
     python benchmarks/planted_copies.py FOLDER [FOLDER ...] [--copies 20] [--crop 0.03] [--brighter 1.15] [--quality 85] [--size 160]
 
-Every folder is a set; its pictures stand in train or test by chance. Copies are cropped, brightened and saved again as JPEG, and put on the
-other side from their originals. Compared is as in the gate before training: without features. A line for each set: the copies found, the
-pairs of a copy with a picture that is none of its original (false), the pairs among the pictures themselves, seconds.
+Every folder is a set; its pictures stand in train or test by chance. Copies are cropped, brightened and saved again as JPEG, and put on
+the other side from their originals. Compared is as `split: {near_duplicates: together}` does: all pairs, without features. A line for
+each set: the copies found, the pairs of a copy with a picture that is none of its original (false), the pairs among the pictures
+themselves, seconds.
 """
 
 from __future__ import annotations

@@ -6,5 +6,5 @@ import os
 
 
 def processors() -> int:
-    """At least 1; respects the affinity that a job scheduler or a container has set."""
+    """At least 1; counts the processors that this process may run on (affinity), not a share of time that it is limited to."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

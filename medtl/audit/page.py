@@ -23,8 +23,8 @@ from medtl.files import write_text
 from medtl.records import KEY
 
 FILE = "audit.html"
-WIDE = 8
-"""Columns from which on a table lies on its side, if it has fewer rows than that."""
+WIDE, FEW = 8, 7
+"""A table of more columns lies on its side if it has few rows."""
 WORDS = {"grave": "grave", "notable": "notable", "note": "to know"}
 MEANINGS = {
     "grave": "results cannot be believed as the images stand",
@@ -149,7 +149,7 @@ def _table(position: int, finding: Finding, most: int) -> Table | None:
     rest = len(finding.table) - len(head)
     note = f"{rest:,} more rows in " if rest else "Also in "
     header = [str(column).replace("_", " ") for column in columns]
-    if len(header) > WIDE >= len(rows):
+    if len(header) > WIDE and len(rows) <= FEW and not finding.pairs:
         header, *rows = ([name, *cells] for name, *cells in zip(header, *rows, strict=True))
     return Table(name, "", header, rows, finding.table, note + f"{TABLES}/{name}.csv", prose=True)
 

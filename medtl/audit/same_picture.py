@@ -80,7 +80,7 @@ class Picture:
 def agreement(first: Picture, second: Picture) -> float:
     """Correlation in [-1, 1] of two pictures' fine structures once they lie over each other, the second mirrored or turned if need be.
 
-    What does not overlap, or cannot be brought together, gives -1. One to three milliseconds.
+    What does not overlap, or cannot be brought together, gives -1. Two to four milliseconds.
     """
     likeness = {turn: float((first.sketch * _turned(second.sketch, turn)).sum()) for turn in TURNS}
     score = -1.0

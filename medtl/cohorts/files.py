@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from medtl.errors import listed
+from medtl.imaging.sources import parse
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".dcm", ".dicom", ".ima", ".nii", ".nii.gz")
 _NO_IMAGES = {"DICOMDIR", "README", "LICENSE", "LICENCE", "COPYING", "CHANGELOG", "VERSION", "MAKEFILE", "DOCKERFILE"}
@@ -62,10 +63,10 @@ def list_images(folder: Path, recursive: bool = True) -> Listing:
     return found
 
 
-def lies_in(root: Path, image: str) -> bool:
-    """Whether the file is there; of an array in an archive (`set.npz/train_images`) the archive."""
+def file_of(root: Path, image: str) -> str:
+    """The file that an image lies in, relative to the root: itself, or of an address (`set.npz/train_images`, `scan.nii.gz/3`) the file."""
     path = root / image
-    return path.is_file() or (path.parent.suffix.lower() == ".npz" and path.parent.is_file())
+    return image if not image or path.parent.is_dir() else parse(path).file.relative_to(root).as_posix()
 
 
 def without_suffix(name: str) -> str:

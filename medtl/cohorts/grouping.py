@@ -1,6 +1,6 @@
 """Groups: the images that must stay on one side of a split, and that count as one case in every interval.
 
-A group is a connected component: rows that share a patient (study, lesion) id, the same pixels, a group of `split.groups` or (if
+A group is a connected component: rows that share a patient (study, lesion) id, a file, the same pixels, a group of `split.groups` or (if
 `split.near_duplicates` says so) nearly the same picture hang together, and so do the rows that hang on those. Its kind is the widest
 id that any of its rows has; without ids, every distinct image is a group.
 """
@@ -45,7 +45,7 @@ def components(tokens: Sequence[pd.Series[str]]) -> NDArray[np.intp]:
 def add_groups(table: pd.DataFrame, by: str) -> pd.DataFrame:
     """A copy with `group_id`, `group_kind` and the transient `group_unit`, which decides the split.
 
-    `table` needs `pixel_hash` (empty where the image could not be read), `image`, `frame`, and for the ids `<kind>_id` and
+    `table` needs `pixel_hash` and `sha256` (empty where the image could not be read), `image`, `frame`, and for the ids `<kind>_id` and
     `<kind>_unit`; :data:`TIED` and :data:`NEAR` may be there. The smallest unit of the widest kind stands for its group, so a
     group keeps its name and its place in the split when rows come or go, as long as that id stays; when new rows tie two groups
     together, one of them takes the other's.
@@ -57,7 +57,7 @@ def add_groups(table: pd.DataFrame, by: str) -> pd.DataFrame:
     table["image_id"] = [digest[:16] for digest in content]  # of the content: no secret
     kinds = (*JOINED[by], "image")
     ties = [table[column] for column in (TIED, NEAR) if column in table.columns]
-    table["component"] = components([*(table[f"{kind}_unit"] for kind in kinds), *ties])
+    table["component"] = components([*(table[f"{kind}_unit"] for kind in kinds), table["sha256"], *ties])
     table[["group_unit", "group_id", "group_kind"]] = ""
     for kind in kinds:
         known = table[table[f"{kind}_unit"] != ""]

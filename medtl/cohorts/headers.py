@@ -16,6 +16,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from medtl.cohorts.files import file_of
 from medtl.imaging.dicom import begins_like
 from medtl.imaging.dicom_facts import TAGS, circumstances_of, facts_of
 
@@ -52,7 +53,8 @@ def read_facts(path: Path) -> dict[str, str] | None:
 def facts_of_files(root: Path, images: Iterable[str]) -> pd.DataFrame | None:
     """(N, :data:`KEPT`) facts of the images at these paths below `root`, empty where a file is no DICOM; None where none is one."""
     named = list(images)
-    read = {image: read_facts(root / image) if _begins_like_dicom(root / image) else None for image in dict.fromkeys(named)}
+    files = {image: root / file_of(root, image) for image in named}
+    read = {image: read_facts(file) if _begins_like_dicom(file) else None for image, file in files.items()}
     if not any(read.values()):
         return None
     return pd.DataFrame([read[image] or {} for image in named], columns=list(KEPT)).fillna("")

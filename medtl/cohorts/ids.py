@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from medtl.cohorts import CohortSettings, IdSource
+from medtl.cohorts.files import file_of
 from medtl.cohorts.headers import read_facts
 from medtl.cohorts.source_table import ID_KINDS, SourceTable, counted
 from medtl.errors import MedtlError, did_you_mean, listed
@@ -137,7 +138,7 @@ def _matched(pattern: str, name: str) -> str:
 
 
 def _from_headers(images: pd.Series[str], kind: str, root: Path) -> list[str]:
-    facts = [read_facts(root / image) or {} for image in images]
+    facts = [read_facts(root / file_of(root, image)) or {} for image in images]
     return [header_id(kind, fact) for fact in facts]
 
 

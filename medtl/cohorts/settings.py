@@ -69,7 +69,7 @@ class SplitSettings(Settings):
     """A table (`image`, perhaps `frame`, `group`) of images that stay together, such as the audit's `groups.csv`."""
     near_duplicates: Literal["refuse", "together"] = "refuse"
     """Nearly equal pictures (saved again, cropped, taken at once): refuse a split that tears them apart (see `audit.allow`), or make
-    them one group."""
+    them one group. Looked for without a network's features, with which an audit may find more."""
 
     model_config = ConfigDict(populate_by_name=True)
 

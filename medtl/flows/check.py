@@ -25,6 +25,7 @@ from medtl.experiment.schema import Experiment
 from medtl.flows.contact_sheet import write_contact_sheet
 from medtl.flows.leaks import refuse_leaking
 from medtl.flows.near_duplicates import tie_near_duplicates
+from medtl.flows.quarantine import refuse_broken
 from medtl.flows.rehearsal import GIGABYTE, Cost, Rehearsal, cost, rehearse
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store, open_store
@@ -113,13 +114,18 @@ def _look(source: Source, experiment: Experiment, root: Path, line: Line) -> _Lo
     sample = keys.iloc[np.unique(np.linspace(0, len(keys) - 1, max(SAMPLE, 2 * experiment.transfer.batch)).astype(int))]
     started = time.monotonic()
     store = open_store(sample, root, experiment.image, cache_dir(), line.progress("images, a sample"))
-    per_image = (time.monotonic() - started) / max(1, len(sample))
-    left = per_image * (len(keys) - len(sample))
-    exact = store.decoded == 0 or left <= PATIENCE
+    decoded = store.decoded
+    if not decoded:  # known from an earlier look; whether the others are, some of them tell
+        started, others = time.monotonic(), keys.sample(min(SAMPLE, len(keys)))
+        decoded = open_store(others, root, experiment.image, cache_dir(), line.progress("images, a sample")).decoded
+    left = (time.monotonic() - started) / SAMPLE * (len(keys) - len(sample))
+    exact = decoded == 0 or left <= PATIENCE
     if exact:
         store, left = open_store(keys, root, experiment.image, cache_dir(), line.progress("images")), 0.0
     set_aside(store, experiment.scope)
     measured = store.measurements
+    if exact:
+        refuse_broken(source.table, store, experiment)
     unread = keys.merge(measured[records.KEY], how="left", indicator=True).query("_merge == 'left_only'")[records.KEY]
     assumed = measurements.table([_taken_for_usable(image, int(frame)) for image, frame in unread.to_numpy()])
     table, tied = tie_near_duplicates(source.table, store, experiment, line) if exact else (source.table, [])

@@ -111,7 +111,7 @@ def _read(opened: _Opened, task: Task, keep: tuple[str, ...] = (), split: SplitS
     file, root, cells = opened.file, opened.root, opened.cells
     plan = Outside(task, (_cohort(file, root, opened.columns, cells),), keep, split or SplitSettings())
     source = read_cohorts(plan, root, every_class=False)
-    domains = _domains(source.table, cells, cells[opened.column("image")], opened.column("domain"), file, root)
+    domains = _domains(source.table, opened)
     return Manifest(source.table.assign(domain=domains), root, plan, source.notes)
 
 
@@ -161,9 +161,13 @@ def _common_root(folder: Path, images: pd.Series[str]) -> Path:
     return Path(os.path.commonpath([str(folder), *places]))
 
 
-def _domains(table: pd.DataFrame, cells: pd.DataFrame, images: pd.Series[str], column: str, file: Path, root: Path) -> pd.Series[str]:
+def _domains(table: pd.DataFrame, opened: _Opened) -> pd.Series[str]:
+    """(N,) what the manifest's column says of each image and frame."""
+    cells, column, frame = opened.cells, opened.column("domain"), opened.column("frame")
     if column not in cells.columns:
         return table["domain"]
-    folder = os.path.relpath(file.parent, root)
-    given = {inside_root(root, folder, image): domain for image, domain in zip(images, cells[column], strict=True)}
-    return table["image"].map(given).replace("", EXTERNAL).fillna(EXTERNAL)
+    folder = os.path.relpath(opened.file.parent, opened.root)
+    images = [inside_root(opened.root, folder, image) for image in cells[opened.column("image")]]
+    frames = pd.to_numeric(cells[frame], errors="coerce").fillna(0).astype(int) if frame in cells.columns else [0] * len(cells)
+    given = dict(zip(zip(images, frames, strict=True), cells[column], strict=True))
+    return pd.Series([given.get(key) or EXTERNAL for key in zip(table["image"], table["frame"], strict=True)], index=table.index, dtype=str)

@@ -29,5 +29,5 @@ def tie_near_duplicates(table: pd.DataFrame, store: Store, plan: Plan, line: Lin
     line.clear()
     unit = ties.set_index(KEY)["group"].reindex(pd.MultiIndex.from_frame(table[KEY])).fillna("")
     sizes = ties["group"].value_counts()
-    said = f"split.near_duplicates ties {counted(len(ties), 'image')} into {counted(len(sizes), 'group')}"
+    said = f"split.near_duplicates ties {counted(len(ties), 'image')}, equal or nearly, into {counted(len(sizes), 'group')}"
     return table.assign(**{NEAR: unit.to_numpy()}), [said + (f", the largest of {sizes.iloc[0]:,}" if len(sizes) else "")]

@@ -29,6 +29,7 @@ from medtl.flows.audit import audit_run
 from medtl.flows.judging import answered_rows, unit_of, write_predictions
 from medtl.flows.leaks import refuse_leaking
 from medtl.flows.near_duplicates import tie_near_duplicates
+from medtl.flows.quarantine import refuse_broken
 from medtl.flows.run import Run, load_run
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.nursery import keep_freed_memory
@@ -150,7 +151,7 @@ def _images(experiment: Experiment, folder: Path, root: Path, line: Line, log: L
     source.table = source.table.sort_values(records.KEY, ignore_index=True)
     store = open_store(source.table[records.KEY], root, experiment.image, cache_dir(), line.progress("images"))
     set_aside(store, experiment.scope)
-    _refuse_broken(source.table, store, experiment)
+    refuse_broken(source.table, store, experiment)
     table, tied = tie_near_duplicates(source.table, store, experiment, line)
     rows = make_records(table, store.measurements, experiment, root)
     rows = rows.sort_values(records.KEY, ignore_index=True)
@@ -172,19 +173,6 @@ def _images(experiment: Experiment, folder: Path, root: Path, line: Line, log: L
     write_atomically(folder / "measurements.csv", lambda path: measurements.write(store.measurements, path))
     write_atomically(file, lambda path: records.write(rows, path))  # a torn one would be resumed as a smaller study
     return rows, store
-
-
-def _refuse_broken(table: pd.DataFrame, store: Store, experiment: Experiment) -> None:
-    """Stop where too many of one cohort's images cannot be used."""
-    for domain in table["domain"].unique():
-        own = (table["domain"] == domain).to_numpy()
-        broken = store.measurements[own & ~store.usable]
-        if len(broken) > experiment.image.quarantine_share * own.sum():
-            examples = "\n".join(f"  - {row.image}: {row.reason} [{row.quarantine}]" for row in broken.head(20).itertuples())
-            raise MedtlError(
-                f"{len(broken)} of {own.sum()} images of cohort '{domain}' cannot be used, more than image.quarantine_share allows "
-                f"({experiment.image.quarantine_share:.0%}):\n{examples}"
-            )
 
 
 def _train_folds(experiment: Experiment, rows: pd.DataFrame, store: Store, root: Path, folder: Path, log: Log, line: Line) -> None:

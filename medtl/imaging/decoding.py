@@ -34,6 +34,8 @@ Decoded = tuple[int, NDArray[np.uint8] | None, dict[str, object]]
 
 _AT_ONCE = 16
 """Images sent to a worker before it has answered the earlier ones, so that it never waits."""
+_IDLE_DEATHS = 100
+"""Workers in a row that may end before they are asked anything."""
 _START_SECONDS = 300.0
 _LONGEST_ANSWER = 1 << 20
 """Bytes of one measurement; a worker whose memory a decoder has overwritten may claim anything."""
@@ -54,6 +56,7 @@ def decode_many(items: Sequence[tuple[Path, int]], settings: ImageSettings, proc
     if not items:
         return
     waiting = deque((number, str(path), frame) for number, (path, frame) in enumerate(items))
+    idle_deaths = 0
     crew = [_Worker(settings) for _ in range(min(processes or processors(), len(items)))]
     try:
         while waiting or any(worker.asked for worker in crew):
@@ -61,6 +64,9 @@ def decode_many(items: Sequence[tuple[Path, int]], settings: ImageSettings, proc
                 worker.top_up(waiting, fair=-(-len(items) // (4 * len(crew))))
             for place, worker in enumerate(crew):
                 if worker.gone_wrong():
+                    idle_deaths = 0 if worker.asked else idle_deaths + 1
+                    if idle_deaths > _IDLE_DEATHS:
+                        raise MedtlError("the processes that decode images end as soon as they start; is there memory left for them?")
                     if worker.asked:
                         number, *_ = worker.asked.popleft()
                         waiting.extendleft(reversed(worker.asked))

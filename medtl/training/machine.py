@@ -11,6 +11,7 @@ import torch
 
 from medtl.errors import MedtlError
 from medtl.experiment.schema import TrainerSettings
+from medtl.processors import processors
 
 
 def why_no_gpu() -> str:
@@ -26,11 +27,6 @@ def why_no_gpu() -> str:
     return f"the NVIDIA driver does not serve CUDA {torch.version.cuda}, which this torch was built for"
 
 
-def available_cpus() -> int:
-    """CPUs that this process may use (containers and task sets counted in)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def decide(settings: TrainerSettings) -> TrainerSettings:
     """Replace `device: auto` and `threads: null` by what holds here; `precision: auto` is left to :func:`decide_precision`."""
     reason = why_no_gpu()
@@ -42,7 +38,7 @@ def decide(settings: TrainerSettings) -> TrainerSettings:
             "set trainer.devices and trainer.num_nodes to 1"
         )
     device = settings.device if settings.device != "auto" else ("cpu" if reason else "cuda")
-    return settings.model_copy(update={"device": device, "threads": settings.threads or available_cpus()})
+    return settings.model_copy(update={"device": device, "threads": settings.threads or processors()})
 
 
 def decide_precision(settings: TrainerSettings, step: Callable[[], None]) -> TrainerSettings:

@@ -6,12 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from medtl.cohorts.joining import read_cohorts
+from medtl.cohorts.splitting import make_records
 from medtl.errors import Mistakes
+from medtl.imaging.settings import ImageSettings
+from medtl.imaging.store import open_store
+from medtl.records import KEY
 
 
 def mistakes(plan: Any, root: Path) -> str:
@@ -197,17 +202,38 @@ def test_several_images_of_one_study(tmp_path: Path, plan: Callable[..., Any], t
 
 def test_a_column_names_frames_slices_and_rows_of_arrays(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
     touch("cine.dcm", "set.npz")
-    table(tmp_path, "image,frame,label", "cine.dcm,3,NORMAL", "cine.dcm,,PNA", "set.npz/train_images,12,PNA", "cine.dcm,3,NORMAL")
+    rows = ["cine.dcm,3,NORMAL", "cine.dcm,,PNA", "set.npz/train_images,12.0,PNA", "cine.dcm,3,NORMAL", "cine.dcm/0,,PNA"]
+    table(tmp_path, "image,frame,label", *rows)
     found = read_cohorts(plan({**CSV, "frame": "frame", "rows": "all"}), tmp_path)
     assert found.table[["image", "frame", "label"]].to_numpy().tolist() == [
         ["cine.dcm", 3, "normal"],
         ["cine.dcm", 0, "pneumonia"],
         ["set.npz/train_images", 12, "pneumonia"],
+        ["cine.dcm/0", 0, "pneumonia"],
     ]
     table(tmp_path, "image,frame,label", "cine.dcm,-1,NORMAL", "cine.dcm,1.5,PNA", "cine.dcm,2,PNA")
     told = mistakes(plan({**CSV, "frame": "frame"}), tmp_path)
-    assert "2 rows with no whole number in 'frame': line 2 (cine.dcm), line 3 (cine.dcm)" in told
+    assert "2 rows with no whole number in 'frame': line 2 (cine.dcm), line 3 (cine.dcm), such as '-1'" in told
     assert "frame" in mistakes(plan({**CSV, "frame": "slice"}), tmp_path)
+
+
+def test_slices_are_those_that_were_named_and_stay_on_one_side(tmp_path: Path, plan: Callable[..., Any]) -> None:
+    """Slice k of each volume is bright in k + 1 of five bands."""
+    rows = []
+    for number in range(6):
+        volume = np.random.default_rng(number).integers(0, 9, (40, 40, 4)).astype(np.int16)
+        for k in range(4):
+            volume[: 8 * (k + 1), :, k] += 100
+        nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / f"{number}.nii")
+        rows += [f"{number}.nii/0,,NORMAL", f"{number}.nii,1,PNA", f"{number}.nii,3,PNA"]
+    table(tmp_path, "image,frame,label", *rows)
+    settings = plan({**CSV, "frame": "frame", "rows": "all"}, folds=3, by="image")
+    source = read_cohorts(settings, tmp_path).table
+    store = open_store(source[KEY], tmp_path, ImageSettings(size=40, channels=1), tmp_path / "cache")
+    bright = (store.read(np.arange(len(source))) > 128).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(bright, (source["frame"] + 1) / 5)
+    made = make_records(source, store.measurements, settings, tmp_path, as_given=True)
+    assert made.groupby(made["image"].str[0])["fold"].nunique().tolist() == [1] * 6
 
 
 def archive(path: Path, **arrays: Any) -> None:

@@ -82,7 +82,7 @@ def test_components_are_those_of_a_flood(rows: list[tuple[str, str]]) -> None:
 
 def test_groups_by_hand() -> None:
     #        0     1     2     3     4     5 (unread)
-    made = table(["p1", "p1", "p2", "", "", ""], pixels=["a", "b", "b", "c", "a", ""])
+    made = table(["p1", "p1", "p2", "", "", ""], pixels=["a", "b", "b", "c", "a", ""]).assign(sha256=list("123456"))
     grouped = add_groups(made, "patient")
     assert grouped["component"].nunique() == 3
     assert grouped["group_id"].tolist()[:3] == ["keyed p1"] * 3, "p1 and p2 show the same picture; the smaller id stands for both"
@@ -93,7 +93,7 @@ def test_groups_by_hand() -> None:
 
 
 def test_patients_tie_lesions_together_and_images_alone_do_not() -> None:
-    made = table(["p1", "p1", "", ""], lesions=["l1", "l2", "l2", "l3"])
+    made = table(["p1", "p1", "", ""], lesions=["l1", "l2", "l2", "l3"]).assign(sha256=list("1234"))
     assert add_groups(made, "lesion")["component"].nunique() == 2
     assert add_groups(made, "lesion")["group_kind"].tolist() == ["patient"] * 3 + ["lesion"]
     assert add_groups(made, "patient")["group_kind"].tolist() == ["patient"] * 3 + ["lesion"]
@@ -198,7 +198,7 @@ def test_records_are_complete_and_sorted(tmp_path: Path) -> None:
 
 def test_header_facts_fill_kept_columns() -> None:
     made = table(["a", "b"], view=["", "LL"])
-    measurements = made[["image", "frame", "pixel_hash"]].assign(sha256="s", quarantine="", view="PA", modality="DX")
+    measurements = made[["image", "frame", "pixel_hash"]].assign(sha256="sha " + made["image"], quarantine="", view="PA", modality="DX")
     plan = Plan(SplitSettings(), keep=("view", "modality", "laterality"))
     external = external_records(made.drop(columns="pixel_hash"), measurements, plan)
     assert external[["view", "modality", "laterality", "split"]].to_numpy().tolist() == [
@@ -209,7 +209,7 @@ def test_header_facts_fill_kept_columns() -> None:
 
 def test_images_without_measurements_are_refused() -> None:
     made = table(["a", "b"])
-    measurements = made[["image", "frame", "pixel_hash"]].assign(sha256="s", quarantine="")
+    measurements = made[["image", "frame", "pixel_hash"]].assign(sha256="sha " + made["image"], quarantine="")
     with pytest.raises(MedtlError, match=r"1 images have not been measured: 1.png"):
         make_records(made.drop(columns="pixel_hash"), measurements.head(1), Plan(SplitSettings()), Path())
 
@@ -237,7 +237,7 @@ def test_notes_on_ties_and_balance() -> None:
 
 
 def records_of_external(made: pd.DataFrame) -> pd.DataFrame:
-    measurements = made[["image", "frame", "pixel_hash"]].assign(sha256="s", quarantine="")
+    measurements = made[["image", "frame", "pixel_hash"]].assign(sha256="sha " + made["image"], quarantine="")
     return external_records(made.drop(columns="pixel_hash"), measurements, Plan(SplitSettings()))
 
 

@@ -64,10 +64,11 @@ def test_a_manifest_is_judged_and_written(make_run, outside, tmp_path):
 def test_rows_of_an_array_are_judged_as_files_are(make_run, outside, tmp_path):
     files = [outside.parent / f"images/{i}.png" for i in range(12)]
     np.savez(outside.parent / "set.npz", images=np.stack([np.asarray(Image.open(file)) for file in files]))
-    rows = [["set.npz/images", str(i), "ill" if i % 3 else "normal"] for i in range(12)]
-    evaluate(make_run(), table(outside.parent / "rows.csv", rows, ["image", "frame", "label"]), out=tmp_path / "out")
+    rows = [["set.npz/images", str(i), "ill" if i % 3 else "normal", f"h{i // 6}"] for i in range(12)]
+    evaluate(make_run(), table(outside.parent / "rows.csv", rows, ["image", "frame", "label", "domain"]), out=tmp_path / "out")
     found = predictions.read(tmp_path / "out" / "predictions.csv")
     assert found["frame"].tolist() == list(range(12))
+    assert found["domain"].tolist() == ["h0"] * 6 + ["h1"] * 6
     alone = Model.load(tmp_path / "run" / "model").predict(files)
     np.testing.assert_allclose(predictions.probabilities(found), predictions.probabilities(alone), atol=1e-6)
 

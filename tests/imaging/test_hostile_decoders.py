@@ -78,8 +78,7 @@ def test_answers_given_before_a_crash_count(good: Path, tmp_path: Path, misbehav
     paths[9] = misbehaving(tmp_path / "abort", "abort")
     answers = decode_many([(path, 0) for path in paths], SETTINGS, processes=1)
     found = [next(answers)]
-    while children_now(nursery()):
-        time.sleep(0.05)
+    assert children(nursery()) == []
     found += answers
     assert [position for position, pixels, _ in found if pixels is None] == [9]
 

@@ -13,7 +13,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import model_validator
 
-from medtl.cohorts.files import by_name, inside_root, lies_in, list_images
+from medtl.cohorts.files import by_name, file_of, inside_root, list_images
 from medtl.cohorts.ids import find_ids
 from medtl.cohorts.label_rows import missing_columns, open_table, without_uncertain
 from medtl.cohorts.settings import TableSettings
@@ -26,7 +26,7 @@ class Settings(TableSettings):
 
     name: Literal["csv"] = "csv"
     image: str = "image"
-    """The column that names the image; relative to the table's folder."""
+    """The column that names the image, relative to the table's folder: a file, or an address in one (`scan.nii.gz/0`, its first slice)."""
     find: Literal["path", "name"] = "path"
     """`name`: the column holds a file's name, with or without its suffix, anywhere below `folder`."""
     suffix: str = ""
@@ -34,7 +34,8 @@ class Settings(TableSettings):
     template: str | None = None
     """Makes the path out of columns, such as 'images/{image_id}.jpg'."""
     frame: str | None = None
-    """The column that names the frame, the slice (`image.volume` says of which plane) or the array's row, counted from 0; empty = 0."""
+    """The column that names the frame, the slice (`image.volume` says of which plane) or the row of an array, as records do: rows count
+    from 0; of a file, 0 or nothing means the only image it holds, so that its first slice must be named as an address."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Settings:
@@ -80,10 +81,11 @@ def _located(settings: Settings, root: Path, cells: pd.DataFrame, lines: Sequenc
     table = pd.DataFrame({"image": _images(settings, root, written), "frame": 0}, index=cells.index)
     table["where"] = [f"line {line} ({path or 'no image'})" for line, path in zip(lines, written, strict=True)]
     if settings.frame is not None:
-        named = cells[settings.frame].str.strip()
-        wrong = table[~named.str.fullmatch(r"\d{0,9}", flags=re.ASCII)]
-        if len(wrong):
-            raise MedtlError(f"frame: {counted(len(wrong), 'row')} with no whole number in '{settings.frame}': {rows_listed(wrong)}")
+        named = cells[settings.frame].str.strip().str.replace(r"\.0+$", "", regex=True)
+        wrong = ~named.str.fullmatch(r"\d{0,9}", flags=re.ASCII)
+        if wrong.any():
+            examples = f"{rows_listed(table[wrong])}, such as {named[wrong].iloc[0]!r}"
+            raise MedtlError(f"frame: {counted(int(wrong.sum()), 'row')} with no whole number in '{settings.frame}': {examples}")
         table["frame"] = named.replace("", "0").astype(int)
     table["spelling"] = without_uncertain(cells[settings.label], settings.uncertain)
     return table
@@ -121,10 +123,11 @@ def _check_files(source: SourceTable, settings: Settings, root: Path) -> None:
     """Rows without an image, and images without a row in the folders that the table points into."""
     table = source.table
     everywhere = settings.find == "name"
-    named = {PurePosixPath(image).parent.as_posix() for image in table["image"] if image}
+    files = [file_of(root, image) for image in table["image"]]
+    named = {PurePosixPath(file).parent.as_posix() for file in files if file}
     folders = [inside_root(root, ".", settings.folder) or "."] if everywhere else sorted(named)
     there = {(PurePosixPath(folder) / name).as_posix() for folder in folders for name in list_images(root / folder, everywhere).images}
-    exists = pd.Series([image in there or (bool(image) and lies_in(root, image)) for image in table["image"]], index=table.index)
+    exists = pd.Series([file in there or (bool(file) and (root / file).is_file()) for file in files], index=table.index)
     absent = table[~exists]
     if len(absent) and settings.missing == "refuse":
         matched = f"{int(exists.sum()):,} of {len(table):,} rows have their image"
@@ -134,7 +137,7 @@ def _check_files(source: SourceTable, settings: Settings, root: Path) -> None:
         )
     elif len(absent):
         source.notes.append(f"{counted(len(absent), 'row')} of {len(table):,} without an image left out")
-    unlisted = sorted(there - set(table["image"]))
+    unlisted = sorted(there - set(files))
     if unlisted and settings.unlisted == "refuse" and exists.any():
         source.mistakes.append(
             f"{counted(len(unlisted), 'image')} without a row in the table: {listed(unlisted)}; add the rows, or say `unlisted: exclude`"
