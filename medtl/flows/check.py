@@ -114,11 +114,12 @@ def _look(source: Source, experiment: Experiment, root: Path, line: Line) -> _Lo
     sample = keys.iloc[np.unique(np.linspace(0, len(keys) - 1, max(SAMPLE, 2 * experiment.transfer.batch)).astype(int))]
     started = time.monotonic()
     store = open_store(sample, root, experiment.image, cache_dir(), line.progress("images, a sample"))
-    decoded = store.decoded
+    decoded, timed = store.decoded, len(sample)
     if not decoded:  # known from an earlier look; whether the others are, some of them tell
         started, others = time.monotonic(), keys.sample(min(SAMPLE, len(keys)))
         decoded = open_store(others, root, experiment.image, cache_dir(), line.progress("images, a sample")).decoded
-    left = (time.monotonic() - started) / SAMPLE * (len(keys) - len(sample))
+        timed = len(others)
+    left = (time.monotonic() - started) / max(1, timed) * (len(keys) - len(sample))
     exact = decoded == 0 or left <= PATIENCE
     if exact:
         store, left = open_store(keys, root, experiment.image, cache_dir(), line.progress("images")), 0.0

@@ -86,6 +86,8 @@ def test_a_large_cohort_is_sampled(pictures: Path, monkeypatch: pytest.MonkeyPat
     assert len(sampled.records) == 101
     assert sampled.decode_minutes > 0
     assert "of the sample that was read; training reads all" in str(sampled)
+    again = looked_at(pictures, "image.size=48")
+    assert not again.exact, "that the sample is known says nothing about the rest"
 
 
 def test_the_machine_that_is_asked_for_must_be_there(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
