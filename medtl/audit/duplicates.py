@@ -107,11 +107,16 @@ def _known(positions: NDArray[np.int64], pictures: Pictures) -> list[same_pictur
 
 def _compared(known: list[same_picture.Picture], pairs: likeness.Pairs, compare: Compare) -> NDArray[np.float64]:
     """(P,) agreements. OpenCV releases the interpreter, so threads of ours help; its own only wait for each other on pictures so small."""
+
+    def scores(some: likeness.Pairs) -> list[float]:
+        return [compare(known[one], known[other]) for one, other in some.tolist()]
+
     own = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
         with ThreadPoolExecutor(processors()) as threads:
-            return np.array(list(threads.map(lambda pair: compare(known[pair[0]], known[pair[1]]), pairs.tolist())), np.float64)
+            found = threads.map(scores, np.array_split(pairs, len(pairs) // _BATCH + 1))
+            return np.array([score for some in found for score in some], np.float64)
     finally:
         cv2.setNumThreads(own)
 
