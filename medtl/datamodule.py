@@ -74,17 +74,13 @@ class EpochOrder(Sampler[NDArray[np.int64]]):
 
 
 class Batches(Dataset[tuple[Tensor, Tensor]]):
-    """Indexed by an array of places: a whole batch at once, (images uint8 (B, S, S, C), targets int64 (B,))."""
+    """Indexed by an array of places: a whole batch at once, (what `read` gives for these places, targets int64 (B,))."""
 
-    def __init__(self, store: Store, part: Part, augmentation: AugmentationSettings | None, seed: int, order: EpochOrder | None = None):
-        self.store, self.part, self.augmentation, self.seed, self.order = store, part, augmentation, seed, order
+    def __init__(self, read: Callable[[NDArray[np.int64]], Tensor], targets: NDArray[np.int64]):
+        self.read, self.targets = read, targets
 
     def __getitem__(self, places: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        positions = self.part.positions[places]
-        images = self.store.read(positions)
-        if self.augmentation is not None and self.order is not None:
-            images = augment(images, positions, self.augmentation, self.seed, self.order.epoch)
-        return torch.from_numpy(images), torch.from_numpy(self.part.targets[places])
+        return self.read(places), torch.from_numpy(self.targets[places])
 
 
 class StoredImages(pl.LightningDataModule):
@@ -110,18 +106,48 @@ class StoredImages(pl.LightningDataModule):
         """Optimiser steps in one epoch."""
         return len(EpochOrder(len(self.train), self.batch, self.seed, world=world))
 
+    def training_batch(self, places: NDArray[np.int64]) -> Tensor:
+        """Images uint8 (B, S, S, C) at these places of the training part, augmented for the present epoch."""
+        positions = self.train.positions[places]
+        return torch.from_numpy(augment(self.store.read(positions), positions, self.augmentation, self.seed, self._epoch()))
+
+    def validation_batch(self, places: NDArray[np.int64]) -> Tensor:
+        """Images uint8 (B, S, S, C) at these places of the validation part."""
+        return torch.from_numpy(self.store.read(self.validation.positions[places]))
+
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         rank, world = self._place()
         order = EpochOrder(len(self.train), self.batch, self.seed, self.weights, rank, world, self._epoch)
-        return DataLoader(Batches(self.store, self.train, self.augmentation, self.seed, order), sampler=order, batch_size=None)
+        return DataLoader(Batches(self.training_batch, self.train.targets), sampler=order, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         # every process judges all validation images: the score is then the same everywhere without a gather
         batches = np.split(np.arange(len(self.validation)), range(64, len(self.validation), 64))
-        return DataLoader(Batches(self.store, self.validation, None, self.seed), sampler=batches, batch_size=None)  # type: ignore[arg-type]
+        return DataLoader(Batches(self.validation_batch, self.validation.targets), sampler=batches, batch_size=None)  # type: ignore[arg-type]
 
     def _epoch(self) -> int:
         return max(self.trainer.current_epoch if self.trainer else 0, self.first_epoch)
 
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+
+class StoredMaps(StoredImages):
+    """The same batches where frozen layers have run once: maps at the border below the stages that learn."""
+
+    def __init__(self, images: StoredImages, training: list[Tensor], validation: list[Tensor]):
+        super().__init__(images.store, images.train, images.validation, images.augmentation, images.batch, images.seed, images.weights)
+        self.views, self.judged = training, validation
+        """(N, …) of the training part per view, (M, …) of the validation part per mirror image."""
+
+    def training_batch(self, places: NDArray[np.int64]) -> Tensor:
+        """Maps (B, …) of one view of each image; in as many epochs as there are views, each is seen once."""
+        turn = torch.from_numpy((places + self._epoch()) % len(self.views))
+        index = torch.from_numpy(places)
+        if len(self.views) == 1:
+            return self.views[0][index]
+        return torch.stack([self.views[int(view)][place] for view, place in zip(turn, index, strict=True)])
+
+    def validation_batch(self, places: NDArray[np.int64]) -> Tensor:
+        """Maps (B, V, …) of all mirror images."""
+        return torch.stack([view[torch.from_numpy(places)] for view in self.judged], dim=1)

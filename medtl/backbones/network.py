@@ -53,7 +53,7 @@ class Network(nn.Module):
     def pool(self, maps: Tensor) -> Tensor:
         """Maps (B, F, h, w) -> features (B, D): global pooling and what the network has between it and its classifier."""
         features: Tensor = self.backbone.forward_head(maps, pre_logits=True)
-        return features.mean(dim=(2, 3)) if features.ndim == 4 else features
+        return features.reshape(features.shape[0], self.dim, -1).mean(dim=2)  # some leave the averaging to their classifier
 
     def features(self, x: Tensor) -> Tensor:
         """(B, C, S, S) in [0, 1] -> (B, D)."""
@@ -65,14 +65,30 @@ class Network(nn.Module):
         """By one forward of a small black image; training mode afterwards."""
         self.eval()
         with torch.no_grad():
-            dim: int = self.features(torch.zeros(1, self.mean.shape[1], 128, 128)).shape[1]
+            maps = self.feature_maps(torch.zeros(1, self.mean.shape[1], 128, 128))
+            dim: int = self.backbone.forward_head(maps, pre_logits=True).shape[1]
         self.train()
         return dim
 
     def stages(self) -> list[list[str]]:
-        """Names of the parameters in groups, from the input to the features: for tuning a part of the network."""
-        groups = family(self._description.library).stages(self.backbone)
-        return [[f"backbone.{name}" for name in group] for group in groups]
+        """Names of the parameters in groups, from the input to the features: for tuning a part of the network.
+
+        The library's own groups; one of nothing but norms and biases (DenseNet's and ConvNeXt's last) belongs to the one before it.
+        """
+        shapes = {name: parameter.ndim for name, parameter in self.named_parameters()}
+        stages: list[list[str]] = []
+        for group in family(self._description.library).stages(self.backbone):
+            names = [f"backbone.{name}" for name in group]
+            if stages and all(shapes[name] <= 1 for name in names):
+                stages[-1] += names
+            else:
+                stages.append(names)
+        return stages
+
+    def auxiliary(self) -> tuple[nn.Module, int] | None:
+        """The layer after which the network's makers put an auxiliary classifier, and its channels; None where they put none."""
+        layer = getattr(self.backbone, "Mixed_6e", None)  # Inception-v3, in timm and torchvision alike
+        return None if layer is None else (layer, 768)
 
 
 def build_network(settings: BackboneSettings, image: ImageSettings, root: Path, seed: int = 0, pretrained: bool = True) -> Network:

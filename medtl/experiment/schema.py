@@ -20,6 +20,8 @@ from medtl.records import refuse_personal_columns
 from medtl.registry import Chosen, Mistake, Settings, refuse
 from medtl.transfer import TransferSettings
 
+AUXILIARY_SIZE = 299
+"""What Inception-v3 was trained on; the convolutions of its auxiliary classifier do not fit into the maps of much smaller images."""
 Texts = Annotated[tuple[str, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 
 
@@ -125,6 +127,10 @@ class Experiment(Settings):
         if backbone is not None and backbone.weights == "none" and transfer.strategy != "scratch":
             sentence = "needs pretrained weights, but backbone.weights is none; give weights, or train from scratch"
             refuse([Mistake(("strategy",), transfer.strategy, sentence)])
+        image = info.data.get("image")
+        if image is not None and transfer.auxiliary and image.size < AUXILIARY_SIZE:
+            sentence = f"needs images of {AUXILIARY_SIZE} pixels, but image.size is {image.size}; enlarge them, or leave it out"
+            refuse([Mistake(("auxiliary",), transfer.auxiliary, sentence)])
         return transfer
 
     @field_validator("decision")

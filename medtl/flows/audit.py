@@ -121,7 +121,7 @@ def audit_run(run: Run, store: Store, root: Path, line: Line) -> Audit:
     """
     experiment, records = run.experiment, run.records()
     found, about = None, f"No features, for {experiment.transfer.strategy} computes none."
-    if experiment.transfer.strategy in ("linear-probe", "lp-ft"):
+    if experiment.transfer.probed:
         found, about = features(store, experiment.backbone, experiment.image, experiment.trainer, root, experiment.seed, line)
     judged = run.predictions()
     with remembered(store) as compare:

@@ -77,7 +77,7 @@ def config_text(name: str, proposal: Proposal, command: str) -> str:
         f"split: {_flow(split)}",
         "image: {size: 224, fit: pad}   # fit: pad, crop or squeeze",
         "backbone: {name: mobilenetv2_100, weights: imagenet}   # or a file: --weights FILE",
-        "transfer: {strategy: lp-ft, epochs: 12}   # scratch, linear-probe, full, or lp-ft: first the head, then everything",
+        "transfer: {strategy: lp-ft, epochs: 12}   # first the head, then all; or linear-probe, partial, gradual, full, scratch",
         "imbalance: {loss: cross-entropy, sampler: natural}",
         "seed: 0",
     ]

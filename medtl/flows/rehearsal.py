@@ -17,6 +17,7 @@ from medtl.datamodule import Part, StoredImages
 from medtl.experiment.schema import Experiment
 from medtl.imaging.store import Store
 from medtl.module.classifier import VIEWS, Classifier, as_input
+from medtl.module.learning import optimizer_groups, plan, set_learning, set_modes
 from medtl.training.fit import Balance, balance, build_classifier
 
 STEPS = 3
@@ -63,7 +64,7 @@ def rehearse(experiment: Experiment, store: Store, train: Part, root: Path) -> R
 
     forward_seconds = _fastest(forward, device) / len(images)
     step_seconds = 0.0
-    if experiment.transfer.strategy != "linear-probe":
+    if experiment.transfer.tuned:
         step_seconds = _fastest(_step(classifier, experiment, store, train), device)
     model_bytes = sum(tensor.numel() * tensor.element_size() for tensor in classifier.state_dict().values())
     return Rehearsal(step_seconds, forward_seconds, _memory(device), model_bytes, images, targets)
@@ -73,9 +74,10 @@ def cost(experiment: Experiment, rehearsed: Rehearsal, train: int, validation: i
     """From `train` and `validation` images (of one fold) and all `images` to minutes and bytes of the whole training."""
     transfer, folds = experiment.transfer, experiment.split.folds or 1
     judging = validation * len(VIEWS[experiment.decision.flips]) * rehearsed.forward_seconds
-    probe = (train + validation) * rehearsed.forward_seconds if transfer.strategy in ("linear-probe", "lp-ft") else 0.0
+    views = transfer.views or 1
+    probe = (train * views + validation) * rehearsed.forward_seconds if transfer.probed else 0.0
     steps = max(1, train // min(transfer.batch, train))
-    epoch = 0.0 if transfer.strategy == "linear-probe" else steps * rehearsed.step_seconds + judging
+    epoch = steps * rehearsed.step_seconds + judging if transfer.tuned else 0.0
     total = folds * (probe + transfer.epochs * epoch + judging)
     # a checkpoint holds the weights and AdamW's two moments; two are kept, beside the best weights and the package
     copies = 2 * (4 if transfer.ema else 3) + 2 if epoch else 2
@@ -101,11 +103,16 @@ def _balanced(experiment: Experiment, train: Part) -> Balance:
 
 
 def _step(classifier: Classifier, experiment: Experiment, store: Store, train: Part) -> Callable[[], None]:
-    """One optimiser step on the next batch, read and augmented as in training."""
-    device = experiment.trainer.device
+    """One optimiser step on the next batch, read and augmented as in training, with all learning that ever will."""
+    device, transfer = experiment.trainer.device, experiment.transfer
+    groups = plan(classifier, transfer)
+    set_learning(classifier, groups, transfer.epochs - 1)
     classifier.train()
+    set_modes(classifier, transfer)
     loss = _balanced(experiment, train).loss.to(device)
-    optimizer = torch.optim.AdamW(classifier.parameters(), lr=1e-6)
+    optimizer = torch.optim.AdamW(optimizer_groups(groups, transfer)[0])
+    for group in optimizer.param_groups:
+        group["lr"] = 1e-6
     loader = _data(experiment, store, train).train_dataloader()
 
     def step() -> None:

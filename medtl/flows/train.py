@@ -120,7 +120,7 @@ def _settled(experiment: Experiment, folder: Path, root: Path) -> Experiment:
 def _with_precision(experiment: Experiment, root: Path) -> object:
     """Probe a few training steps of the network itself where bfloat16 may pay."""
     trainer = experiment.trainer
-    if experiment.transfer.strategy == "linear-probe":
+    if not experiment.transfer.tuned:
         return trainer.model_copy(update={"precision": "float32"})
     classifier = None
 

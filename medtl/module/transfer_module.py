@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
@@ -11,22 +12,34 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from medtl.backbones.cutting import cut
 from medtl.errors import MedtlError
 from medtl.evaluation import monitor
-from medtl.module.classifier import Classifier
+from medtl.module.auxiliary import Auxiliary
+from medtl.module.classifier import Classifier, as_input
+from medtl.module.learning import optimizer_groups, plan, rate_factors, set_learning, set_modes
+from medtl.module.mixing import mix
 from medtl.transfer import TransferSettings
 
 Batch = tuple[Tensor, Tensor]
 
 
 class TransferModule(pl.LightningModule):
-    """All layers learn (AdamW, linear warm-up, cosine decay); validation is judged once per epoch on all its images together.
+    """Layers learn by the plan of :mod:`medtl.module.learning` (AdamW); validation is judged once per epoch on all its images together.
 
-    `averaged`, where `transfer.ema` asks for it, is the exponential moving average that validation judges and that is kept.
+    `averaged`, where `transfer.ema` asks for it, is the exponential moving average that validation judges and that is kept. With
+    `maps`, batches hold not images but maps at the border below the stages that learn (see `datamodule.StoredMaps`).
     """
 
     def __init__(
-        self, classifier: Classifier, loss: nn.Module, transfer: TransferSettings, steps: int, seed: int, positive: int | None = None
+        self,
+        classifier: Classifier,
+        loss: nn.Module,
+        transfer: TransferSettings,
+        steps: int,
+        seed: int,
+        positive: int | None = None,
+        maps: bool = False,
     ):
         super().__init__()
         self.classifier = classifier
@@ -36,8 +49,13 @@ class TransferModule(pl.LightningModule):
         self.steps = steps
         self.seed = seed
         self.positive = positive
+        self.groups = plan(classifier, transfer)
+        self.auxiliary = Auxiliary(classifier, seed) if transfer.auxiliary else None
         self.score = -math.inf
         """Of the last validation; higher is better."""
+        self._above = {each: _above(each, transfer.stages) for each in (classifier, self.judged)} if maps else {}
+        self._pretrained = [(p, p.detach().clone()) for g in self.groups if not g.head for p in g.parameters] if transfer.l2_sp else []
+        self._planned = -1
         self._judged: list[tuple[Tensor, Tensor]] = []
 
     @property
@@ -46,26 +64,59 @@ class TransferModule(pl.LightningModule):
         return self.averaged if self.averaged is not None else self.classifier
 
     def train(self, mode: bool = True) -> TransferModule:
-        """As usual, but frozen batch norms stay in evaluation mode: their statistics must not move."""
+        """As usual, but what is frozen stays in evaluation mode."""
         super().train(mode)
-        if self.transfer.batch_norm == "frozen":
-            for module in batch_norms(self.classifier):
-                module.eval()
+        if mode:
+            set_modes(self.classifier, self.transfer)
         if self.averaged is not None:
             self.averaged.eval()
         return self
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        images, targets = batch
-        # dropout depends on (seed, epoch, batch) alone: Lightning does not announce the first epoch after a resume
+        self._plan_epoch()
+        # all chance depends on (seed, epoch, batch) alone: Lightning does not announce the first epoch after a resume
         torch.manual_seed((self.seed * 1_000_003 + self.current_epoch) * 1_000_003 + batch_index)
-        value: Tensor = self.loss(self.classifier(images), targets, None)
+        value = self._loss(*batch, batch_index)
         if not torch.isfinite(value):
             raise MedtlError(
                 f"the loss is {value.item()} in epoch {self.current_epoch + 1}, batch {batch_index + 1}; lower transfer.rate "
                 f"(now {self.transfer.rate:g}); the checkpoints of earlier epochs are kept"
             )
         return value
+
+    def _plan_epoch(self) -> None:
+        if self._planned != self.current_epoch:
+            self._planned = self.current_epoch
+            set_learning(self.classifier, self.groups, self.current_epoch)
+            self.train()
+
+    def _loss(self, given: Tensor, targets: Tensor, batch_index: int) -> Tensor:
+        if self._above:
+            value: Tensor = self.loss(self._answer(self.classifier, given), targets, None)
+            return value
+        t = self.transfer
+        images, others, share = as_input(given), targets, 1.0
+        if t.mixup or t.cutmix:
+            images, others, share = mix(images, targets, t.mixup, t.cutmix, (self.seed, self.current_epoch << 32 | batch_index))
+        answers = [(1.0, self.classifier(images))]
+        if self.auxiliary is not None:
+            answers.append((t.auxiliary, self.auxiliary()))
+        parts = [weight * share * self.loss(logits, targets, None) for weight, logits in answers]
+        if share < 1:
+            parts += [weight * (1 - share) * self.loss(logits, others, None) for weight, logits in answers]
+        return torch.stack(parts).sum()
+
+    def _answer(self, classifier: Classifier, maps: Tensor) -> Tensor:
+        maps = maps.contiguous(memory_format=torch.channels_last) if maps.ndim == 4 else maps
+        return classifier.classify(self._above[classifier](maps))
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None) -> None:
+        rates = {id(parameter): group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        with torch.no_grad():
+            for parameter, start in self._pretrained:
+                if parameter.requires_grad:
+                    parameter.lerp_(start, min(1.0, rates[id(parameter)] * self.transfer.l2_sp))
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_index: int) -> None:
         if self.averaged is None:
@@ -76,12 +127,20 @@ class TransferModule(pl.LightningModule):
             for slow, fast in zip(self.averaged.state_dict().values(), self.classifier.state_dict().values(), strict=True):
                 slow.lerp_(fast, 1 - keep) if slow.is_floating_point() else slow.copy_(fast)
 
+    def on_fit_end(self) -> None:
+        if self.auxiliary is not None:
+            self.auxiliary.detach()
+
     def on_validation_epoch_start(self) -> None:
         self._judged = []
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        images, targets = batch
-        self._judged.append((self.judged(images).float(), targets))
+        given, targets = batch
+        if self._above:
+            logits = torch.stack([self._answer(self.judged, view) for view in given.unbind(dim=1)]).mean(dim=0)
+        else:
+            logits = self.judged(given)
+        self._judged.append((logits.float(), targets))
 
     def on_validation_epoch_end(self) -> None:
         logits, targets = (torch.cat(parts) for parts in zip(*self._judged, strict=True))
@@ -89,30 +148,16 @@ class TransferModule(pl.LightningModule):
         self.score = monitor.score(self.transfer.monitor, truth, logits.double().cpu().numpy(), self.positive)
 
     def configure_optimizers(self) -> Any:
-        t = self.transfer
-        if t.batch_norm == "frozen":
-            for module in batch_norms(self.classifier):
-                module.requires_grad_(False)
-        head = {id(parameter) for parameter in self.classifier.head.parameters()}
-        groups = []
-        for of_head, rate in ((False, t.rate), (True, t.head_rate or t.rate)):
-            own = [p for p in self.classifier.parameters() if p.requires_grad and (id(p) in head) == of_head]
-            # biases and norms are not decayed (He et al., "Bag of tricks", 2019)
-            groups.append({"params": [p for p in own if p.ndim > 1], "lr": rate, "weight_decay": t.weight_decay})
-            groups.append({"params": [p for p in own if p.ndim <= 1], "lr": rate, "weight_decay": 0.0})
-        optimizer = torch.optim.AdamW([group for group in groups if group["params"]])
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, self.steps, t.warmup))
+        groups, starts = optimizer_groups(self.groups, self.transfer)
+        if self.auxiliary is not None:
+            groups.append({"params": list(self.auxiliary.head.parameters()), "lr": self.transfer.head_rate or self.transfer.rate})
+            starts.append(0)
+        optimizer = torch.optim.AdamW(groups, weight_decay=self.transfer.weight_decay)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate_factors(starts, self.steps, self.transfer))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def rate_factor(step: int, steps: int, warmup: float) -> float:
-    """Linear rise over the first `warmup` share of the steps, then half a cosine to zero; in (0, 1]."""
-    rise = max(1, round(warmup * steps))
-    if step < rise:
-        return (step + 1) / rise
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise))))
-
-
-def batch_norms(module: nn.Module) -> list[nn.Module]:
-    """All batch-norm layers (timm's fused norm-activations are subclasses of them)."""
-    return [layer for layer in module.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+def _above(classifier: Classifier, stages: int) -> Callable[[Tensor], Tensor]:
+    found = cut(classifier.network, stages)
+    assert found is not None, "maps were computed, so the network can be cut"
+    return found.above

@@ -17,9 +17,23 @@ Fact = tuple[str, str]
 STRATEGIES = {
     "scratch": "all layers learn, from random weights: no transfer",
     "linear-probe": "the pretrained layers stay as they are (frozen); a linear head learns on their features",
+    "partial": "first a linear head on frozen features (linear probe), then the head and the network's last stages",
     "full": "all layers learn, from the pretrained weights and a random head",
     "lp-ft": "first a linear head on frozen features (linear probe), then all layers from there",
+    "gradual": "first a linear head on frozen features (linear probe), then the network stage by stage, the last first",
 }
+TECHNIQUES: dict[str, tuple[float | None, str]] = {
+    "stages": (1, "{:g} stages learn"),
+    "views": (None, "frozen layers see {:g} fixed views of an image"),
+    "layer_decay": (1, "each stage at {:g} of the rate of the one above"),
+    "l2_sp": (0, "L2-SP {:g}"),
+    "mixup": (0, "mixup {:g}"),
+    "cutmix": (0, "cutmix {:g}"),
+    "auxiliary": (0, "auxiliary classifier, weight {:g}"),
+    "ema": (0, "moving average of the weights, decay {:g}"),
+    "soup": (1, "greedy soup of up to {:g} epochs"),
+}
+"""Settings of `transfer` that are told where they do something: the value with which they do nothing, and the words."""
 
 
 def facts(contents: Contents) -> list[Fact]:
@@ -64,10 +78,17 @@ def _transfer(settings: Mapping[str, Any]) -> Iterator[Fact]:
         yield (
             "optimisation",
             f"AdamW, {transfer['epochs']} epochs, batches of {transfer['batch']}, peak rate {transfer['rate']:g}, "
-            f"weight decay {transfer['weight_decay']:g}, dropout {transfer['dropout']:g}, label smoothing {transfer['label_smoothing']:g}",
+            f"weight decay {transfer['weight_decay']:g}, dropout {transfer['dropout']:g}, label smoothing {transfer['label_smoothing']:g}, "
+            f"batch norms {transfer['batch_norm']}" + "".join(f", {text}" for text in _techniques(transfer)),
         )
     yield "imbalance", f"loss {imbalance['loss']['name']}, sampler {imbalance['sampler']['name']}"
     yield "machine", f"{trainer['device']}, {trainer['precision']}"
+
+
+def _techniques(transfer: Mapping[str, Any]) -> Iterator[str]:
+    for name, (neutral, text) in TECHNIQUES.items():
+        if transfer.get(name, neutral) != neutral:
+            yield text.format(transfer[name])
 
 
 def _decision(package: Mapping[str, Any]) -> str:

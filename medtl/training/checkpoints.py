@@ -66,20 +66,31 @@ def load_weights(classifier: Classifier, path: Path) -> None:
 class Keeper(pl.Callback):
     """After every epoch: keep the best weights by validation, stop when patience is over, write the checkpoint to resume from."""
 
-    def __init__(self, folder: Path, patience: int | None):
-        self.folder, self.patience = folder, patience
-        self.best, self.best_epoch, self.last_epoch = -math.inf, -1, -1
+    def __init__(self, folder: Path, patience: int | None, most: int = 1):
+        self.folder, self.patience, self.most = folder, patience, most
+        self.kept: list[tuple[float, int]] = []
+        """Score and epoch of the best so far, the best first (the earlier on a tie); `most` of them."""
+        self.last_epoch = -1
 
     @property
-    def best_file(self) -> Path:
-        """Weights of the best epoch so far."""
-        return self.folder / "best.safetensors"
+    def best(self) -> float:
+        """The best score so far."""
+        return self.kept[0][0] if self.kept else -math.inf
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch, from 0, of the best score; -1 before there is one."""
+        return self.kept[0][1] if self.kept else -1
+
+    def file(self, epoch: int) -> Path:
+        """Weights after a kept epoch."""
+        return self.folder / f"best-{epoch:04d}.safetensors"
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "best_epoch": self.best_epoch, "last_epoch": self.last_epoch}
+        return {"kept": self.kept, "last_epoch": self.last_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best, self.best_epoch, self.last_epoch = state_dict["best"], state_dict["best_epoch"], state_dict["last_epoch"]
+        self.kept, self.last_epoch = [(score, epoch) for score, epoch in state_dict["kept"]], state_dict["last_epoch"]
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """A run that patience had ended is not trained on when it is resumed."""
@@ -88,15 +99,21 @@ class Keeper(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TransferModule)
         self.last_epoch = trainer.current_epoch
-        if module.score > self.best:
-            self.best, self.best_epoch = module.score, trainer.current_epoch
-            if trainer.is_global_zero:
-                save_weights(module.judged, self.best_file)
+        before = self.kept
+        candidates = [*before, (module.score, trainer.current_epoch)] if module.score > -math.inf else before
+        self.kept = sorted(candidates, key=lambda each: (-each[0], each[1]))[: self.most]
+        if (module.score, trainer.current_epoch) in self.kept and trainer.is_global_zero:
+            save_weights(module.judged, self.file(trainer.current_epoch))
         self._stop_if_over(trainer)
         trainer.save_checkpoint(self.folder / f"epoch-{trainer.current_epoch:04d}.ckpt")
         if trainer.is_global_zero:
-            for old in sorted(self.folder.glob("epoch-*.ckpt"))[:-KEPT]:
-                old.unlink()
+            self._tidy(before)
+
+    def _tidy(self, before: list[tuple[float, int]]) -> None:
+        """Remove what neither of the two newest checkpoints speaks of."""
+        kept = {self.file(epoch) for _, epoch in (*self.kept, *before)}
+        for old in [*sorted(self.folder.glob("epoch-*.ckpt"))[:-KEPT], *(set(self.folder.glob("best-*.safetensors")) - kept)]:
+            old.unlink()
 
     def _stop_if_over(self, trainer: pl.Trainer) -> None:
         if self.patience is not None and self.last_epoch - self.best_epoch >= self.patience:

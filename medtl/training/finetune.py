@@ -13,23 +13,29 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch import nn
 
-from medtl.datamodule import StoredImages
+from medtl.datamodule import StoredImages, StoredMaps
 from medtl.errors import MedtlError
 from medtl.experiment.schema import Experiment
 from medtl.module.classifier import Classifier
+from medtl.module.learning import sentence
 from medtl.module.transfer_module import TransferModule
 from medtl.terminal import Line
-from medtl.training.checkpoints import Keeper, SafeCheckpointIO, load_weights, newest
+from medtl.training.checkpoints import Keeper, SafeCheckpointIO, newest
 from medtl.training.log import EpochReporter, Log
+from medtl.training.soup import Judge, greedy_soup
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What fine-tuning reached; the classifier itself was changed in place to its best epoch."""
+    """What fine-tuning reached; the classifier itself was changed in place to its best epoch, or to a mean of its best ones."""
 
     best: float
     best_epoch: int
     epochs: int
+    soup: tuple[int, ...]
+    """The epochs, from 0, whose weights were averaged."""
+    souped: float
+    """The validation score of that mean."""
 
 
 def finetune(
@@ -41,15 +47,21 @@ def finetune(
     log: Log,
     line: Line,
     trackers: list[Logger],
+    judge: Judge | None = None,
 ) -> Tuned:
-    """Fit all layers; `folder` keeps the checkpoints. A readable checkpoint found there is continued from, to the same end."""
+    """Fit what the strategy lets learn; `folder` keeps the checkpoints. A readable one found there is continued from, to the same end.
+
+    `judge`: the validation score of a classifier, needed where `transfer.soup` averages several epochs.
+    """
     transfer, machine = experiment.transfer, experiment.trainer
     world = machine.devices * machine.num_nodes
     steps = data.steps_per_epoch(world) * transfer.epochs
     if steps == 0:
         raise MedtlError(f"{len(data.train)} training images make no batch on {world} devices; bring more, or fewer devices")
-    module = TransferModule(classifier, loss, transfer, steps, experiment.seed, experiment.task.positive_index)
-    keeper = Keeper(folder, transfer.patience)
+    on_maps = isinstance(data, StoredMaps)
+    module = TransferModule(classifier, loss, transfer, steps, experiment.seed, experiment.task.positive_index, on_maps)
+    line.keep(sentence(module.groups, transfer))
+    keeper = Keeper(folder, transfer.patience, transfer.soup)
     reporter = EpochReporter(log, line, transfer.monitor, lambda: (keeper.best, keeper.best_epoch))
     _quiet()
     trainer = pl.Trainer(
@@ -86,8 +98,11 @@ def finetune(
             raise KeyboardInterrupt from None
     if keeper.best_epoch < 0:
         raise MedtlError(f"no epoch gave finite answers for the validation images; lower transfer.rate (now {transfer.rate:g})")
-    load_weights(classifier, keeper.best_file)
-    return Tuned(keeper.best, keeper.best_epoch, trainer.current_epoch)
+    files = {epoch: keeper.file(epoch) for _, epoch in keeper.kept}
+    soup, souped = greedy_soup(classifier, files, keeper.best, judge)
+    if len(files) > 1:
+        line.keep(f"soup of epochs {', '.join(str(epoch + 1) for epoch in sorted(soup))}  validation {transfer.monitor} {souped:.4f}")
+    return Tuned(keeper.best, keeper.best_epoch, trainer.current_epoch, tuple(sorted(soup)), souped)
 
 
 def _quiet() -> None:

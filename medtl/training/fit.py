@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from lightning.pytorch.loggers import Logger
 from numpy.typing import ArrayLike, NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from medtl import registry
 from medtl.backbones.fitting import sentence
@@ -20,16 +20,19 @@ from medtl.contracts import TRAIN, VALIDATION
 from medtl.datamodule import Part, StoredImages
 from medtl.decisions import calibration, threshold
 from medtl.decisions.calibration import Calibration
+from medtl.evaluation import monitor
 from medtl.experiment.schema import Experiment
-from medtl.features import cached_features
+from medtl.features import PLAIN, View, cached_features, mirrored
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store
 from medtl.model.answers import ensemble_logits
 from medtl.module.classifier import Classifier
 from medtl.module.inference import logits_of
+from medtl.module.learning import refuse_impossible
 from medtl.terminal import Line
 from medtl.training.checkpoints import load_weights, save_weights
 from medtl.training.finetune import finetune
+from medtl.training.frozen import training_views, with_frozen_run_once
 from medtl.training.log import Log
 from medtl.training.probe import fit_probe
 
@@ -100,13 +103,13 @@ def fit(
     classifier = build_classifier(experiment, root)
     history: dict[str, Any] = {"weights": classifier.network.provenance}
     line.keep(f"{experiment.backbone.name}: {sentence(classifier.network.provenance)}")
-    if transfer.strategy in ("linear-probe", "lp-ft"):
+    if transfer.probed:
         history["probe"] = _probe(classifier, store, train, validation, balanced, experiment, folder, log, line)
-    if transfer.strategy != "linear-probe":
-        data = StoredImages(store, train, validation, experiment.augmentation, transfer.batch, experiment.seed, balanced.weights)
-        tuned = finetune(classifier, balanced.loss, data, experiment, folder, log, line, trackers)
-        history["tuned"] = {"epochs": tuned.epochs, "best_epoch": tuned.best_epoch + 1, f"validation_{transfer.monitor}": tuned.best}
-    logits = logits_of(classifier, store, validation.positions, device)
+    if transfer.tuned:
+        history["tuned"] = _tune(classifier, store, train, validation, balanced, experiment, folder, log, line, trackers)
+        logits = logits_of(classifier, store, validation.positions, device)
+    else:
+        logits = _probed_logits(classifier, store, validation, line)
     calibrated, cut = calibrate(experiment, logits[None], balanced.prior_shift, validation.targets)
     return Fitted(classifier, balanced.prior_shift, calibrated, cut, logits, history)
 
@@ -118,7 +121,34 @@ def build_classifier(experiment: Experiment, root: Path) -> Classifier:
     network = build_network(experiment.backbone, experiment.image, root, experiment.seed, pretrained)
     torch.manual_seed(experiment.seed)
     classifier = Classifier(network, len(experiment.task.names), experiment.transfer.dropout, experiment.decision.flips)
+    refuse_impossible(classifier, experiment.transfer)
     return classifier.to(device=experiment.trainer.device, memory_format=torch.channels_last)
+
+
+def _tune(
+    classifier: Classifier,
+    store: Store,
+    train: Part,
+    validation: Part,
+    balanced: Balance,
+    experiment: Experiment,
+    folder: Path,
+    log: Log,
+    line: Line,
+    trackers: list[Logger],
+) -> dict[str, Any]:
+    """Let layers of the network learn; where frozen ones see fixed views, on the maps that these make of them once."""
+    transfer = experiment.transfer
+    data = StoredImages(store, train, validation, experiment.augmentation, transfer.batch, experiment.seed, balanced.weights)
+    on_maps = with_frozen_run_once(classifier, data, experiment, line)
+
+    def judge(candidate: Classifier) -> float:
+        logits = logits_of(candidate, store, validation.positions, torch.device(experiment.trainer.device))
+        return monitor.score(transfer.monitor, validation.targets, logits, experiment.task.positive_index)
+
+    tuned = finetune(classifier, balanced.loss, on_maps or data, experiment, folder, log, line, trackers, judge)
+    history = {"epochs": tuned.epochs, "best_epoch": tuned.best_epoch + 1, f"validation_{transfer.monitor}": tuned.best}
+    return {**history, "soup": [epoch + 1 for epoch in tuned.soup], "souped": tuned.souped} if transfer.soup > 1 else history
 
 
 def _probe(
@@ -134,16 +164,19 @@ def _probe(
 ) -> dict[str, Any]:
     """Fit the head on features computed once; a head that an interrupted run had finished is taken as it stands."""
     file = folder / "probe.safetensors"
-    device = torch.device(experiment.trainer.device)
-    positions = np.concatenate([train.positions, validation.positions])
-    features = cached_features(classifier.network, store, positions, device, cache_dir(), line.progress("features"))
+    views = training_views(experiment)
+
+    def seen(part: Part, view: View) -> Tensor:
+        device = torch.device(experiment.trainer.device)
+        return cached_features(classifier.network, store, part.positions, device, cache_dir(), line.progress("features"), view)
+
     probe = fit_probe(
-        features[: len(train)],
-        torch.from_numpy(train.targets),
-        None if balanced.weights is None else torch.from_numpy(balanced.weights),
+        torch.cat([seen(train, view) for view in views]),
+        torch.from_numpy(np.tile(train.targets, len(views))),
+        None if balanced.weights is None else torch.from_numpy(np.tile(balanced.weights, len(views))),
         balanced.loss.double(),
         experiment.transfer.probe_penalty,
-        (features[len(train) :], validation.targets),
+        (seen(validation, PLAIN), validation.targets),
         experiment.transfer.monitor,
         len(experiment.task.names),
         experiment.task.positive_index,
@@ -158,6 +191,19 @@ def _probe(
     log.event("probe", penalty=probe.penalty, scores={str(penalty): score for penalty, score in probe.scores.items()})
     line.keep(f"linear probe  validation {experiment.transfer.monitor} {best:.4f} (penalty {probe.penalty:g})")
     return {"penalty": probe.penalty, f"validation_{experiment.transfer.monitor}": best}
+
+
+def _probed_logits(classifier: Classifier, store: Store, validation: Part, line: Line) -> NDArray[np.float64]:
+    """The head's logits on validation features, averaged over mirror images; those of the plain view are there from fitting it."""
+    device = next(classifier.parameters()).device
+    with torch.inference_mode():
+        views = [
+            cached_features(classifier.network, store, validation.positions, device, cache_dir(), line.progress("features"), mirrored(axes))
+            for axes in classifier.views
+        ]
+        classifier.eval()
+        logits: NDArray[np.float64] = torch.stack([classifier.classify(view.to(device)) for view in views]).mean(0).double().cpu().numpy()
+    return logits
 
 
 def calibrate(

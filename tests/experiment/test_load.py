@@ -47,7 +47,7 @@ def test_a_right_config_loads(write: Write) -> None:
         (
             "epochs: 3",
             "strategy: lpft",
-            "config.yaml:11: transfer.strategy: 'lpft' is not allowed; did you mean 'lp-ft'?; allowed: scratch, linear-probe, full, lp-ft",
+            "config.yaml:11: transfer.strategy: 'lpft' is not allowed; did you mean 'lp-ft'?; allowed: scratch, linear-probe, partial, ",
         ),
         ("name: pneumonia\n", "name: 2024\n", "config.yaml:1: name: 2024 is no text; put it in quotes"),
         (

@@ -63,7 +63,7 @@ def test_a_weights_file_may_have_any_name(write: Write, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "sentences"),
     [
-        (["transfer.epoch=3"], ["--set transfer.epoch=3: transfer.epoch: is unknown; did you mean 'epochs'?; allowed: strategy, epochs"]),
+        (["transfer.epoch=3"], ["--set transfer.epoch=3: transfer.epoch: is unknown; did you mean 'epochs'?; allowed: strategy, stages"]),
         (["transfer.epochs=0"], ["--set transfer.epochs=0: transfer.epochs: 0 is too small; allowed: ≥ 1"]),
         (["transfr.epochs=3"], ["--set transfr.epochs=3: transfr: is unknown; did you mean 'transfer'?"]),
         (["imbalance.loss.gama=3"], ["--set imbalance.loss.gama=3: imbalance.loss.gama: is unknown; did you mean 'gamma'?"]),

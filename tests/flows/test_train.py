@@ -63,6 +63,17 @@ def _rule(folder: Path) -> dict:
     return {key: model[key] for key in ("calibration", "operating_point", "prior_shift", "fingerprint")}
 
 
+def test_partial_tuning_on_kept_maps_gives_a_model_like_any_other(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["transfer.strategy=partial", "transfer.stages=2", "transfer.views=2", "transfer.soup=2", "augmentation.flip=horizontal"]
+    run = train(data / "tiny.yaml", overrides=[*given, "decision.flips=horizontal"], out=tmp_path / "run")
+    assert "frozen layers run once: 98 maps" in capsys.readouterr().err, (
+        "36 training images twice, 13 of validation and their mirror images"
+    )
+    history = json.loads((run.folder / "model" / "model.json").read_text())["training"]["history"][0]
+    assert set(history["tuned"]) == {"epochs", "best_epoch", "validation_auroc", "soup", "souped"}
+    assert evaluate(run.folder).metrics["n"] == 11
+
+
 def test_a_run_folder_is_complete(run: Path) -> None:
     tables = {"records.csv", "measurements.csv", "predictions.csv", "metrics.json", "report.html"}
     assert {path.name for path in run.iterdir()} >= tables | {"experiment.yaml", "environment.json", "log.jsonl", "checkpoints", "model"}

@@ -52,6 +52,15 @@ class TinyNetwork(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         return self.body((x - 0.5) / 0.25)
 
+    forward = features
+
+    def stages(self) -> list[list[str]]:
+        names = [name for name, _ in self.named_parameters()]
+        return [[name for name in names if name.startswith(layers)] for layers in (("body.0.", "body.1."), ("body.3.",))]
+
+    def auxiliary(self) -> None:
+        return None
+
 
 def make_images(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Noise, with a bright square in the upper left where the class is 1."""

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from medtl.imbalance.losses import cross_entropy
-from medtl.module.transfer_module import TransferModule, rate_factor
+from medtl.module.learning import rate_factor
+from medtl.module.transfer_module import TransferModule
 from medtl.terminal import Line
 from medtl.training.finetune import finetune
 from medtl.training.log import Log
@@ -33,9 +34,14 @@ def test_it_learns_logs_and_keeps_two_checkpoints(classifier, data, experiment, 
     events = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [event["epoch"] for event in events] == [1, 2, 3, 4, 5]
     assert max(event["validation_auroc"] for event in events) == pytest.approx(tuned.best)
-    assert said.count("\n") == 5
+    assert said.count("\n") == 6
+    assert "the head and all of 2 stages learn" in said
     assert "epoch 5/5" in said
-    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["best.safetensors", "epoch-0003.ckpt", "epoch-0004.ckpt"]
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [
+        f"best-{tuned.best_epoch:04d}.safetensors",
+        "epoch-0003.ckpt",
+        "epoch-0004.ckpt",
+    ]
 
 
 def test_frozen_batch_norms_do_not_move(classifier, data, experiment, tmp_path):
