@@ -15,6 +15,7 @@ from medtl import measurements, predictions, records
 from medtl.cohorts.joining import read_cohorts
 from medtl.cohorts.splitting import fold_records, make_records, split_notes
 from medtl.contracts import TRAIN, VALIDATION
+from medtl.decisions.threshold import adjustment
 from medtl.errors import GateRefusal, MedtlError
 from medtl.evaluation import metrics_file
 from medtl.evaluation.summary import summarize
@@ -212,6 +213,7 @@ def _train_one(experiment: Experiment, rows: pd.DataFrame, store: Store, root: P
         prior_shift=fitted.prior_shift,
         calibration=fitted.calibration,
         threshold=fitted.threshold,
+        adjusted=_adjusted(experiment, rows),
     )
     write_predictions(table, folder / "predictions.csv")
     _write_metrics(table, experiment, judged, folder, fitted.threshold)
@@ -248,7 +250,14 @@ def _package(experiment: Experiment, folder: Path, members: Sequence[Fitted], ro
         fitted_n=judged,
         training_images=_training_pixels(rows, store),
         lineage={"experiment_sha256": hashlib.sha256(to_yaml(experiment).encode()).hexdigest()},
+        adjusted=_adjusted(experiment, rows),
     )
+
+
+def _adjusted(experiment: Experiment, rows: pd.DataFrame) -> tuple[float, ...] | None:
+    """What `decision.adjust` takes off each class's log-probability, by the images learned from."""
+    learned = next(iter(_counts(rows).values()))
+    return adjustment([learned.get(name, 0) for name in experiment.task.names], experiment.decision.adjust)
 
 
 def _counts(rows: pd.DataFrame) -> dict[str, dict[str, int]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -67,6 +69,32 @@ def test_decide():
     assert threshold.decide(np.zeros((0, 3))).tolist() == []
 
 
+def test_an_adjustment_worked_by_hand():
+    # Of 100 training images 80, 15 and 5: p over frequency is 0.6/0.8, 0.3/0.15, 0.1/0.05, so 0.75, 2 (the first of equals), 2 ...
+    p = [[0.60, 0.30, 0.10], [0.96, 0.03, 0.01], [0.50, 0.10, 0.40], [np.nan] * 3]
+    full = threshold.adjustment([80, 15, 5], 1.0)
+    assert full == pytest.approx((np.log(0.8), np.log(0.15), np.log(0.05)))
+    assert threshold.decide(p, adjusted=full).tolist() == [1, 0, 2, -1]
+    # ... and with half of it, over the root: 0.671, 0.775, 0.447; 0.559, 0.258, 1.789
+    assert threshold.decide(p, adjusted=threshold.adjustment([80, 15, 5], 0.5)).tolist() == [1, 0, 2, -1]
+    assert threshold.adjustment([80, 15, 5], 0.0) is None
+    assert threshold.decide(p).tolist() == [0, 0, 0, -1]
+
+
+def test_full_adjustment_is_best_by_balanced_accuracy():
+    """Against all 3^4 ways of answering four kinds of image whose p(class | kind) is known."""
+    comes = np.array([0.4, 0.3, 0.2, 0.1])
+    p = np.array([[0.90, 0.08, 0.02], [0.70, 0.25, 0.05], [0.60, 0.10, 0.30], [0.50, 0.30, 0.20]])
+    frequency = comes @ p
+
+    def balanced_accuracy(answers: tuple[int, ...]) -> float:
+        return sum(comes[kind] * p[kind, answer] / frequency[answer] for kind, answer in enumerate(answers)) / 3
+
+    best = max(product(range(3), repeat=4), key=balanced_accuracy)
+    assert tuple(threshold.decide(p, adjusted=threshold.adjustment(1000 * frequency, 1.0))) == best
+    assert balanced_accuracy(best) > balanced_accuracy(tuple(threshold.decide(p)))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -75,6 +103,8 @@ def test_decide():
         (lambda: threshold.decide([[0.1, 0.2, 0.7]], 1, 0.5), "two classes"),
         (lambda: threshold.decide([[0.1, 0.9]], None, 0.5), "position of the positive"),
         (lambda: threshold.decide([0.1, 0.9]), "expected"),
+        (lambda: threshold.decide([[0.1, 0.9]], 1, 0.5, (0.0, 0.0)), "has the one, of more classes the other"),
+        (lambda: threshold.adjustment([3, 0, 2], 1.0), "no training image of class number 1 "),
     ],
 )
 def test_refusals(call: object, message: str):
