@@ -28,7 +28,7 @@ def because(package: PackageFile, probabilities: Mapping[str, float], decision: 
         others = sorted((name for name in probabilities if name != decision), key=lambda name: -probabilities[name])
         if probabilities[others[0]] > probabilities[decision]:
             return (
-                f"At {percent(probabilities[decision])}, preferred because it was rarer in training; "
+                f"At {percent(probabilities[decision])}, preferred because it is rarer; "
                 f"the most probable of {len(probabilities)} classes is {others[0]}, at {percent(probabilities[others[0]])}."
             )
         return (

@@ -22,6 +22,6 @@ class DecisionSettings(Settings):
     threshold: Literal["youden", "f1"] = "youden"
     """Binary tasks: the threshold that maximises sensitivity + specificity, or the positive class's F1, on validation."""
     adjust: Annotated[float, Field(ge=0, le=4)] = 0.0
-    """Several classes: the class of the largest log p - adjust · log(its frequency in training) is answered (logit adjustment after
-    training: Menon et al., ICLR 2021). 0 = the most probable class; 1 = as if all were equally frequent, which balanced accuracy wants.
-    It moves answers towards rare classes; probabilities stay what they are."""
+    """Several classes: the class of the largest log p - adjust · log(its frequency) is answered (logit adjustment after training: Menon et
+    al., ICLR 2021). 0 = the most probable class; 1 = as if all were equally frequent, which balanced accuracy wants; in between, F1.
+    It moves answers towards rare classes; probabilities stay what they are. Frequencies are the mean of p over validation."""

@@ -1,5 +1,5 @@
-"""Operating points: the threshold of a binary task, put on validation; what several classes' probabilities are weighed against by how
-frequent the classes were in training; and the rule that turns probabilities into classes."""
+"""Operating points, from validation: the threshold of a binary task, or what several classes' probabilities are weighed against; and the
+rule that turns probabilities into classes."""
 
 from __future__ import annotations
 
@@ -57,20 +57,16 @@ def unfittable(p_positive: ArrayLike, is_positive: ArrayLike) -> str:
     return ""
 
 
-def adjustment(counts: ArrayLike, tau: float) -> tuple[float, ...] | None:
-    """What :func:`decide` takes off each class's log p: tau · log(n_k / n), n_k training images of class k; None where tau is 0.
+def adjustment(probabilities: ArrayLike, tau: float) -> tuple[float, ...] | None:
+    """What :func:`decide` takes off each class's log p: tau · log π; None where tau is 0.
 
-    Raises :class:`MedtlError` where a class has no training image: nothing is known of how rare it is.
+    (N, K) calibrated probabilities of validation; π_k is the mean of p_k over these images (NaN rows, unread, are left out): the class
+    frequencies that the probabilities themselves assume, which with a calibrated intercept are not those of training.
     """
-    images = np.asarray(counts, dtype=np.float64)
     if tau == 0:
         return None
-    if (images <= 0).any():
-        empty = ", ".join(str(index) for index in np.flatnonzero(images <= 0))
-        raise MedtlError(
-            f"decision.adjust: no training image of class number {empty} (in the order of task.classes, from 0); add images, or set it to 0"
-        )
-    return tuple((tau * np.log(images / images.sum())).tolist())
+    frequencies = np.nanmean(np.asarray(probabilities, dtype=np.float64), axis=0)
+    return tuple((tau * np.log(np.maximum(frequencies, np.finfo(float).tiny))).tolist())
 
 
 def decide(

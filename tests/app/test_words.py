@@ -38,7 +38,7 @@ def test_one_of_several_is_told_by_the_next(package, tmp_path):
 def test_a_rare_class_that_was_preferred_is_told_beside_the_most_probable(package, tmp_path):
     three = package_format.read(package(tmp_path / "model", ("a", "b", "c"), adjusted=(-0.1, -1.5, -2.5)))
     told = words.because(three, {"a": 0.5, "b": 0.3, "c": 0.2}, "c", "")
-    assert told == "At 20.0 %, preferred because it was rarer in training; the most probable of 3 classes is a, at 50.0 %."
+    assert told == "At 20.0 %, preferred because it is rarer; the most probable of 3 classes is a, at 50.0 %."
     assert words.because(three, {"a": 0.9, "b": 0.08, "c": 0.02}, "a", "").startswith("The most probable of 3 classes")
 
 

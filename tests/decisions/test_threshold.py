@@ -70,29 +70,34 @@ def test_decide():
 
 
 def test_an_adjustment_worked_by_hand():
-    # Of 100 training images 80, 15 and 5: p over frequency is 0.6/0.8, 0.3/0.15, 0.1/0.05, so 0.75, 2 (the first of equals), 2 ...
-    p = [[0.60, 0.30, 0.10], [0.96, 0.03, 0.01], [0.50, 0.10, 0.40], [np.nan] * 3]
-    full = threshold.adjustment([80, 15, 5], 1.0)
-    assert full == pytest.approx((np.log(0.8), np.log(0.15), np.log(0.05)))
+    # The means of p over the three images are 0.6, 0.25 and 0.15: p over them is (1, 1.2, 0.67), (1.5, 0.4, 0), (0.5, 1.4, 2.33);
+    # over their roots 0.775, 0.5, 0.387: (0.77, 0.6, 0.26), (1.16, 0.2, 0), (0.39, 0.7, 0.90).
+    p = [[0.60, 0.30, 0.10], [0.90, 0.10, 0.00], [0.30, 0.35, 0.35], [np.nan] * 3]
+    full, half = threshold.adjustment(p, 1.0), threshold.adjustment(p, 0.5)
+    assert full == pytest.approx((np.log(0.6), np.log(0.25), np.log(0.15)))
     assert threshold.decide(p, adjusted=full).tolist() == [1, 0, 2, -1]
-    # ... and with half of it, over the root: 0.671, 0.775, 0.447; 0.559, 0.258, 1.789
-    assert threshold.decide(p, adjusted=threshold.adjustment([80, 15, 5], 0.5)).tolist() == [1, 0, 2, -1]
-    assert threshold.adjustment([80, 15, 5], 0.0) is None
-    assert threshold.decide(p).tolist() == [0, 0, 0, -1]
+    assert threshold.decide(p, adjusted=half).tolist() == [0, 0, 2, -1]
+    assert threshold.adjustment(p, 0.0) is None
+    assert threshold.decide(p).tolist() == [0, 0, 1, -1]
 
 
 def test_full_adjustment_is_best_by_balanced_accuracy():
     """Against all 3^4 ways of answering four kinds of image whose p(class | kind) is known."""
-    comes = np.array([0.4, 0.3, 0.2, 0.1])
+    comes = np.array([4, 3, 2, 1])
     p = np.array([[0.90, 0.08, 0.02], [0.70, 0.25, 0.05], [0.60, 0.10, 0.30], [0.50, 0.30, 0.20]])
-    frequency = comes @ p
+    joint = comes[:, None] * p / comes.sum()
 
     def balanced_accuracy(answers: tuple[int, ...]) -> float:
-        return sum(comes[kind] * p[kind, answer] / frequency[answer] for kind, answer in enumerate(answers)) / 3
+        return sum(joint[kind, answer] / joint[:, answer].sum() for kind, answer in enumerate(answers)) / 3
 
     best = max(product(range(3), repeat=4), key=balanced_accuracy)
-    assert tuple(threshold.decide(p, adjusted=threshold.adjustment(1000 * frequency, 1.0))) == best
+    assert tuple(threshold.decide(p, adjusted=threshold.adjustment(p.repeat(comes, axis=0), 1.0))) == best
     assert balanced_accuracy(best) > balanced_accuracy(tuple(threshold.decide(p)))
+
+
+def test_a_class_that_is_never_thought_possible_is_not_chosen():
+    p = [[0.6, 0.4, 0.0], [0.2, 0.8, 0.0]]
+    assert threshold.decide(p, adjusted=threshold.adjustment(p, 1.0)).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +109,6 @@ def test_full_adjustment_is_best_by_balanced_accuracy():
         (lambda: threshold.decide([[0.1, 0.9]], None, 0.5), "position of the positive"),
         (lambda: threshold.decide([0.1, 0.9]), "expected"),
         (lambda: threshold.decide([[0.1, 0.9]], 1, 0.5, (0.0, 0.0)), "has the one, of more classes the other"),
-        (lambda: threshold.adjustment([3, 0, 2], 1.0), "no training image of class number 1 "),
     ],
 )
 def test_refusals(call: object, message: str):

@@ -122,6 +122,8 @@ def test_asymmetric() -> None:
     # present: (1 - 0.9)^1 · 0.10536; absent: q = 0.2 - 0.05 = 0.15, 0.15² · -ln 0.85 = 0.0225 · 0.16251893; 0.01 lies below the margin
     found = several("asymmetric", positive_focus=1, negative_focus=2, margin=0.05)
     assert found == over_known(0.1 * PRESENT, 0.0225 * 0.16251893, 0.0)
+    # without focus: -ln 0.85, and nothing at all below the margin
+    assert several("asymmetric", negative_focus=0, margin=0.05) == over_known(PRESENT, 0.16251893, 0.0)
     # smoothing 0.2 mixes in a tenth of the other side: q = 0.85, 0.7225 · -ln 0.15; 0.8 · -ln 0.2; 0.99 · -ln 0.01
     smoothed = several("asymmetric", 0.2, positive_focus=1, negative_focus=2, margin=0.05)
     first = 0.9 * 0.1 * PRESENT + 0.1 * 0.7225 * 1.89711998

@@ -74,7 +74,7 @@ def test_several_classes_are_decided_by_the_largest_probability():
 def test_an_adjustment_moves_the_decision_and_no_probability():
     """p = (0.5, 0.3, 0.2) over frequencies 0.8, 0.15, 0.05 is 0.625, 2, 4."""
     values = np.log(np.array([[[0.5, 0.3, 0.2]]]))
-    plain, adjusted = table_of(values, THREE), table_of(values, THREE, adjusted=adjustment([80, 15, 5], 1.0))
+    plain, adjusted = table_of(values, THREE), table_of(values, THREE, adjusted=adjustment([[0.8, 0.15, 0.05]], 1.0))
     assert (list(plain["predicted"]), list(adjusted["predicted"])) == (["x"], ["z"])
     assert list(adjusted["decision"]) == ["z"]
     assert np.array_equal(probabilities(plain), probabilities(adjusted))

@@ -78,7 +78,7 @@ def test_several_classes_are_decided_by_the_largest_probability(package):
     assert "Tells 3 classes apart" in text
     assert "largest probability. " in text
     package["operating_point"]["rule"] = "adjusted"
-    assert "largest probability, each weighed against how frequent the class was in training. " in card.text(package, None)
+    assert "largest probability, each weighed against how frequent the class is. " in card.text(package, None)
 
 
 def test_names_do_not_become_markup(package, metrics):
