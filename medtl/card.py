@@ -139,5 +139,6 @@ def _decision(package: Mapping[str, Any]) -> str:
     views = "" if package.get("flips", "none") == "none" else "An answer is the mean over the image and its mirror images. "
     how = f"{views}Calibrated with temperature {calibration['temperature']:.3g}; fitted on {point['n']} {_plain(point['split'])} images."
     if point["threshold"] is None:
-        return f"The class of the largest probability. {how}"
+        rarer = ", each weighed against how frequent the class is" if point["rule"] == "adjusted" else ""
+        return f"The class of the largest probability{rarer}. {how}"
     return f"Positive from a probability of {_digits(point['threshold'])} on (rule: {_plain(point['rule'])}). {how}"

@@ -102,15 +102,16 @@ class Chosen:
     """Annotation of a field that holds a component of `folder` chosen by name.
 
     `loss: Annotated[SerializeAsAny[Settings], Chosen("imbalance.losses")]`. Validates with :func:`parse_choice`, and tells the JSON
-    schema and the explanation of mistakes what may be chosen.
+    schema and the explanation of mistakes what may be chosen. With `or_false`, `false` may stand there too: none.
     """
 
-    def __init__(self, folder: str):
+    def __init__(self, folder: str, or_false: bool = False):
         self.folder = folder
+        self.or_false = or_false
 
     def listed(self) -> str:
         """What may stand there, in words."""
-        return ", ".join(names(self.folder))
+        return ", ".join([*(["false"] if self.or_false else []), *names(self.folder)])
 
     def settings(self, value: Any) -> type[Settings] | None:
         """The settings class that `value` chooses, None where it chooses none."""
@@ -121,8 +122,11 @@ class Chosen:
         return chosen
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(lambda value: parse_choice(self.folder, value), handler(source))
+        def parsed(value: Any) -> Any:
+            return False if self.or_false and value is False else parse_choice(self.folder, value)
+
+        return core_schema.no_info_before_validator_function(parsed, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         every = [handler(component(self.folder, name).Settings.__pydantic_core_schema__) for name in names(self.folder)]
-        return {"oneOf": [{"enum": list(names(self.folder))}, *every]}
+        return {"oneOf": [*([{"const": False}] if self.or_false else []), {"enum": list(names(self.folder))}, *every]}

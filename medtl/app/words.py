@@ -26,6 +26,11 @@ def because(package: PackageFile, probabilities: Mapping[str, float], decision: 
     threshold = package.operating_point.threshold
     if threshold is None:
         others = sorted((name for name in probabilities if name != decision), key=lambda name: -probabilities[name])
+        if probabilities[others[0]] > probabilities[decision]:
+            return (
+                f"At {percent(probabilities[decision])}, preferred because it is rarer; "
+                f"the most probable of {len(probabilities)} classes is {others[0]}, at {percent(probabilities[others[0]])}."
+            )
         return (
             f"The most probable of {len(probabilities)} classes, at {percent(probabilities[decision])}; "
             f"the next is {others[0]}, at {percent(probabilities[others[0]])}."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from medtl.registry import Settings
 
@@ -19,3 +21,7 @@ class DecisionSettings(Settings):
     """One temperature for all classes, and an intercept per class that corrects the prevalence the network believes in."""
     threshold: Literal["youden", "f1"] = "youden"
     """Binary tasks: the threshold that maximises sensitivity + specificity, or the positive class's F1, on validation."""
+    adjust: Annotated[float, Field(ge=0, le=4)] = 0.0
+    """Several classes: the class of the largest log p - adjust · log(its frequency) is answered (logit adjustment after training: Menon et
+    al., ICLR 2021). 0 = the most probable class; 1 = as if all were equally frequent, which balanced accuracy wants; in between, F1.
+    It moves answers towards rare classes; probabilities stay what they are. Frequencies are the mean of p over validation."""

@@ -1,7 +1,9 @@
-"""Operating points: where the threshold of a binary task is put on validation, and the rule that turns probabilities into classes."""
+"""Operating points, from validation: the threshold of a binary task, or what several classes' probabilities are weighed against; and the
+rule that turns probabilities into classes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -55,18 +57,37 @@ def unfittable(p_positive: ArrayLike, is_positive: ArrayLike) -> str:
     return ""
 
 
-def decide(probabilities: ArrayLike, positive_index: int | None = None, threshold: float | None = None) -> NDArray[np.int64]:
+def adjustment(probabilities: ArrayLike, tau: float) -> tuple[float, ...] | None:
+    """What :func:`decide` takes off each class's log p: tau · log π; None where tau is 0.
+
+    (N, K) calibrated probabilities of validation; π_k is the mean of p_k over these images (NaN rows, unread, are left out): the class
+    frequencies that the probabilities themselves assume, which with a calibrated intercept are not those of training.
+    """
+    if tau == 0:
+        return None
+    frequencies = np.nanmean(np.asarray(probabilities, dtype=np.float64), axis=0)
+    return tuple((tau * np.log(np.maximum(frequencies, np.finfo(float).tiny))).tolist())
+
+
+def decide(
+    probabilities: ArrayLike,
+    positive_index: int | None = None,
+    threshold: float | None = None,
+    adjusted: Sequence[float] | None = None,
+) -> NDArray[np.int64]:
     """(N, K) probabilities → (N,) class positions by the stored rule; :data:`UNREAD` (-1) for rows with NaN.
 
-    With a threshold (binary tasks): the positive class where its p >= threshold, else the other one. Without: the most
-    probable class, the first of equals.
+    With a threshold (binary tasks): the positive class where its p >= threshold, else the other one. Without: the class of the
+    largest log p - `adjusted` (K numbers, :func:`adjustment`), or of the largest p; the first of equals.
     """
     p = np.asarray(probabilities, dtype=np.float64)
     if p.ndim != 2:
         raise MedtlError(f"decide: probabilities of shape {p.shape}; expected (images, classes)")
     unread = np.isnan(p).any(axis=1)
+    if threshold is not None and adjusted is not None:
+        raise MedtlError("decide: a threshold and an adjustment were given; a task of two classes has the one, of more classes the other")
     if threshold is None:
-        chosen = np.argmax(p, axis=1)
+        chosen = np.argmax(p if adjusted is None else p * np.exp(-np.asarray(adjusted)), axis=1)
     elif positive_index in (0, 1) and p.shape[1] == 2:
         chosen = np.where(p[:, positive_index] >= threshold, positive_index, 1 - positive_index)
     else:

@@ -135,9 +135,15 @@ class Experiment(Settings):
 
     @field_validator("decision")
     @classmethod
-    def _flips_as_learned(cls, decision: DecisionSettings, info: ValidationInfo) -> DecisionSettings:
+    def _fits_task_and_training(cls, decision: DecisionSettings, info: ValidationInfo) -> DecisionSettings:
+        mistakes = []
+        task = info.data.get("task")  # absent where it is itself mistaken
+        if decision.adjust and task is not None and task.positive_index is not None:
+            sentence = "has no meaning for two classes: the threshold decides there, and is chosen on validation (decision.threshold)"
+            mistakes.append(Mistake(("adjust",), decision.adjust, sentence))
         learned = info.data.get("augmentation", AugmentationSettings()).flip
         if decision.flips not in {"none", learned} and learned != "both":
             sentence = f"asks for mirror images that training does not show (augmentation.flip is {learned}); mirror in both or in neither"
-            refuse([Mistake(("flips",), decision.flips, sentence)])
+            mistakes.append(Mistake(("flips",), decision.flips, sentence))
+        refuse(mistakes)
         return decision

@@ -15,6 +15,8 @@ from medtl import measurements, predictions, records
 from medtl.cohorts.joining import read_cohorts
 from medtl.cohorts.splitting import fold_records, make_records, split_notes
 from medtl.contracts import TRAIN, VALIDATION
+from medtl.decisions.prior import remove
+from medtl.decisions.threshold import adjustment
 from medtl.errors import GateRefusal, MedtlError
 from medtl.evaluation import metrics_file
 from medtl.evaluation.summary import summarize
@@ -212,6 +214,7 @@ def _train_one(experiment: Experiment, rows: pd.DataFrame, store: Store, root: P
         prior_shift=fitted.prior_shift,
         calibration=fitted.calibration,
         threshold=fitted.threshold,
+        adjusted=adjustment(fitted.calibration.apply(remove(fitted.logits, fitted.prior_shift)), experiment.decision.adjust),
     )
     write_predictions(table, folder / "predictions.csv")
     _write_metrics(table, experiment, judged, folder, fitted.threshold)
@@ -226,16 +229,16 @@ def _write_metrics(table: pd.DataFrame, experiment: Experiment, rows: pd.DataFra
 
 
 def _package(experiment: Experiment, folder: Path, members: Sequence[Fitted], rows: pd.DataFrame, store: Store) -> None:
-    """Write `model/`. An ensemble's calibration and threshold are fitted on the members' own validation images, one member each."""
+    """Write `model/`. An ensemble's calibration and rule are fitted on the members' own validation images, one member each."""
     if len(members) == 1:
         calibrated, cut = members[0].calibration, members[0].threshold
-        judged = len(members[0].logits)
+        logits = remove(members[0].logits, members[0].prior_shift)
     else:
         table = predictions.read(folder / "predictions.csv")
         truth = table["truth"].map({name: k for k, name in enumerate(experiment.task.names)}).to_numpy(np.int64)
         shift = np.array([members[int(fold)].prior_shift for fold in table["fold"]])
-        calibrated, cut = calibrate(experiment, (predictions.logits(table) - shift)[None], np.zeros(shift.shape[1]), truth)
-        judged = len(table)
+        logits = predictions.logits(table) - shift
+        calibrated, cut = calibrate(experiment, logits[None], np.zeros(shift.shape[1]), truth)
     package.save(
         folder / "model",
         members=[fitted.classifier for fitted in members],
@@ -245,9 +248,10 @@ def _package(experiment: Experiment, folder: Path, members: Sequence[Fitted], ro
         prior_shift=[fitted.prior_shift for fitted in members],
         metrics=metrics_file.read(folder / "metrics.json"),
         training={"images": _counts(rows), "history": [fitted.history for fitted in members]},
-        fitted_n=judged,
+        fitted_n=len(logits),
         training_images=_training_pixels(rows, store),
         lineage={"experiment_sha256": hashlib.sha256(to_yaml(experiment).encode()).hexdigest()},
+        adjusted=adjustment(calibrated.apply(logits), experiment.decision.adjust),
     )
 
 

@@ -49,16 +49,18 @@ def answer_table(
     prior_shift: ArrayLike,
     calibration: Calibration,
     threshold: float | None,
+    adjusted: Sequence[float] | None = None,
 ) -> pd.DataFrame:
     """A predictions table, one row per row of `keys`, in its order.
 
     `keys` holds `image` and `frame` and any of the leading columns (truth, split …; absent = empty). `logits`: (M, N, K); rows whose
-    `reasons` entry is not empty were not read: they get no answer, and their logits are not looked at.
+    `reasons` entry is not empty were not read: they get no answer, and their logits are not looked at. `threshold`, `adjusted`: see
+    :func:`medtl.decisions.threshold.decide`.
     """
     read = np.asarray([not reason for reason in reasons], bool)
     answered = np.asarray(logits, np.float64)[:, read]
     probabilities = calibration.apply(ensemble_logits(answered, prior_shift))
-    chosen = decide(probabilities, task.positive_index, threshold)
+    chosen = decide(probabilities, task.positive_index, threshold, adjusted)
     table = pd.DataFrame({column: _leading(keys, column) for column in LEADING})
     names = np.asarray(task.names, object)
     for prefix, values in (("logit_", reported_logits(answered, prior_shift)), ("p_", probabilities)):

@@ -41,9 +41,11 @@ class OperatingPoint(Settings):
     """Where a probability becomes a class."""
 
     rule: str
-    """`youden` or `f1` for two classes, `argmax` for more."""
+    """`youden` or `f1` for two classes; `argmax` for more, or `adjusted` where rare classes are preferred."""
     threshold: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Of the positive class's calibrated probability; None where the rule is argmax."""
+    """Of the positive class's calibrated probability; None where there are more classes."""
+    adjusted: tuple[float, ...] | None = None
+    """What is taken off each class's log-probability before the largest decides; None = nothing."""
     split: str = "validation"
     """On which images calibration and threshold were fitted …"""
     n: Annotated[int, Field(ge=0)] = 0
@@ -85,6 +87,8 @@ class PackageFile(Settings):
             raise ValueError("prior_shift: one row per weights file and one number per class")
         if (self.operating_point.threshold is None) != (self.task.positive_index is None):
             raise ValueError("operating_point: a threshold belongs to a task of two classes, and only there")
+        if self.operating_point.adjusted is not None and len(self.operating_point.adjusted) != len(self.task.classes):
+            raise ValueError("operating_point: adjusted needs one number per class")
         return self
 
     def computed_fingerprint(self) -> str:
@@ -92,6 +96,8 @@ class PackageFile(Settings):
         decides = self.model_dump(mode="json", include=_DECIDES)
         if self.flips == "none":  # packages older than a field keep their fingerprint
             del decides["flips"]
+        if self.operating_point.adjusted is None:
+            del decides["operating_point"]["adjusted"]
         if self.image.volume == NAMED:
             del decides["image"]["volume"]
         return fingerprint([member.sha256 for member in self.weights], decides)

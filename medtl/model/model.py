@@ -74,7 +74,7 @@ class Model:
 
     @property
     def threshold(self) -> float | None:
-        """Of the positive class's calibrated probability; None where the largest probability decides."""
+        """Of the positive class's calibrated probability; None where there are more than two classes."""
         return self.package.operating_point.threshold
 
     @property
@@ -121,6 +121,7 @@ class Model:
             prior_shift=self.package.prior_shift,
             calibration=self.calibration,
             threshold=self.threshold,
+            adjusted=self.package.operating_point.adjusted,
         )
 
     def predict(self, paths: str | Path | Iterable[str | Path], progress: Progress | None = None) -> pd.DataFrame:

@@ -49,11 +49,13 @@ def save(
     fitted_n: int = 0,
     training_images: Iterable[str] | None = None,
     lineage: Mapping[str, Any] | None = None,
+    adjusted: Sequence[float] | None = None,
 ) -> PackageFile:
     """Write a package, whole or not at all: into a temporary folder beside it, which then takes its place.
 
     `prior_shift`: (K,) for all members, or (M, K). `metrics`: the content of metrics.json, copied. `training_images`: pixel hashes
     of the images learned from (kept truncated). `fitted_on`, `fitted_n`: the images that chose calibration and threshold.
+    `adjusted`: what the decision takes off each class's log-probability (:func:`medtl.decisions.threshold.adjustment`).
     Raises MedtlError where a weight is not finite or the folder cannot be written.
     """
     with _written_beside(Path(folder)) as place:
@@ -71,7 +73,7 @@ def save(
                 "prior_shift": _per_member(prior_shift, len(members)),
                 "calibration": calibration.to_json(),
                 "operating_point": OperatingPoint(
-                    rule="argmax" if threshold is None else experiment.decision.threshold, threshold=threshold, split=fitted_on, n=fitted_n
+                    rule=_rule(experiment, threshold, adjusted), threshold=threshold, adjusted=adjusted, split=fitted_on, n=fitted_n
                 ),
                 "training": dict(training or {}),
                 "lineage": dict(lineage or {}),
@@ -88,6 +90,12 @@ def save(
 def refresh_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
     """Bring a package's `metrics.json` and `card.md` up to date after an evaluation; all else stays as it is."""
     _write_companions(package_format.read(folder), metrics, folder)
+
+
+def _rule(experiment: Experiment, threshold: float | None, adjusted: Sequence[float] | None) -> str:
+    if threshold is not None:
+        return experiment.decision.threshold
+    return "argmax" if adjusted is None else "adjusted"
 
 
 def _write_members(members: Sequence[Classifier], place: Path) -> list[WeightsFile]:

@@ -95,7 +95,8 @@ def _decision(package: Mapping[str, Any]) -> str:
     point, calibration = package["operating_point"], package["calibration"]
     fitted = f"calibrated with temperature {calibration['temperature']:.3g}, on {point['n']:,} {point['split']} images"
     if point["threshold"] is None:
-        return f"the class of the largest probability; {fitted}"
+        rarer = ", each weighed against how frequent the class is" if point["rule"] == "adjusted" else ""
+        return f"the class of the largest probability{rarer}; {fitted}"
     return f"positive from a probability of {number(point['threshold'])} on (rule: {point['rule']}); {fitted}"
 
 

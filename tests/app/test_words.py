@@ -35,6 +35,13 @@ def test_one_of_several_is_told_by_the_next(package, tmp_path):
     assert words.operating_point(three) == ""
 
 
+def test_a_rare_class_that_was_preferred_is_told_beside_the_most_probable(package, tmp_path):
+    three = package_format.read(package(tmp_path / "model", ("a", "b", "c"), adjusted=(-0.1, -1.5, -2.5)))
+    told = words.because(three, {"a": 0.5, "b": 0.3, "c": 0.2}, "c", "")
+    assert told == "At 20.0 %, preferred because it is rarer; the most probable of 3 classes is a, at 50.0 %."
+    assert words.because(three, {"a": 0.9, "b": 0.08, "c": 0.02}, "a", "").startswith("The most probable of 3 classes")
+
+
 def test_no_answer_has_its_reason_without_the_code(binary):
     told = words.because(binary, {}, "no answer", "the network gave no finite answer for this image [NOT_FINITE]")
     assert told == "No answer, because the network gave no finite answer for this image."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -67,6 +69,37 @@ def test_decide():
     assert threshold.decide(np.zeros((0, 3))).tolist() == []
 
 
+def test_an_adjustment_worked_by_hand():
+    # The means of p over the three images are 0.6, 0.25 and 0.15: p over them is (1, 1.2, 0.67), (1.5, 0.4, 0), (0.5, 1.4, 2.33);
+    # over their roots 0.775, 0.5, 0.387: (0.77, 0.6, 0.26), (1.16, 0.2, 0), (0.39, 0.7, 0.90).
+    p = [[0.60, 0.30, 0.10], [0.90, 0.10, 0.00], [0.30, 0.35, 0.35], [np.nan] * 3]
+    full, half = threshold.adjustment(p, 1.0), threshold.adjustment(p, 0.5)
+    assert full == pytest.approx((np.log(0.6), np.log(0.25), np.log(0.15)))
+    assert threshold.decide(p, adjusted=full).tolist() == [1, 0, 2, -1]
+    assert threshold.decide(p, adjusted=half).tolist() == [0, 0, 2, -1]
+    assert threshold.adjustment(p, 0.0) is None
+    assert threshold.decide(p).tolist() == [0, 0, 1, -1]
+
+
+def test_full_adjustment_is_best_by_balanced_accuracy():
+    """Against all 3^4 ways of answering four kinds of image whose p(class | kind) is known."""
+    comes = np.array([4, 3, 2, 1])
+    p = np.array([[0.90, 0.08, 0.02], [0.70, 0.25, 0.05], [0.60, 0.10, 0.30], [0.50, 0.30, 0.20]])
+    joint = comes[:, None] * p / comes.sum()
+
+    def balanced_accuracy(answers: tuple[int, ...]) -> float:
+        return sum(joint[kind, answer] / joint[:, answer].sum() for kind, answer in enumerate(answers)) / 3
+
+    best = max(product(range(3), repeat=4), key=balanced_accuracy)
+    assert tuple(threshold.decide(p, adjusted=threshold.adjustment(p.repeat(comes, axis=0), 1.0))) == best
+    assert balanced_accuracy(best) > balanced_accuracy(tuple(threshold.decide(p)))
+
+
+def test_a_class_that_is_never_thought_possible_is_not_chosen():
+    p = [[0.6, 0.4, 0.0], [0.2, 0.8, 0.0]]
+    assert threshold.decide(p, adjusted=threshold.adjustment(p, 1.0)).tolist() == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -75,6 +108,7 @@ def test_decide():
         (lambda: threshold.decide([[0.1, 0.2, 0.7]], 1, 0.5), "two classes"),
         (lambda: threshold.decide([[0.1, 0.9]], None, 0.5), "position of the positive"),
         (lambda: threshold.decide([0.1, 0.9]), "expected"),
+        (lambda: threshold.decide([[0.1, 0.9]], 1, 0.5, (0.0, 0.0)), "has the one, of more classes the other"),
     ],
 )
 def test_refusals(call: object, message: str):

@@ -86,6 +86,21 @@ def test_a_right_config_loads(write: Write) -> None:
             "{loss: {name: focal, gama: 1}}",
             "config.yaml:12: imbalance.loss.gama: is unknown; did you mean 'gamma'?; allowed: name, gamma",
         ),
+        (
+            "{loss: focal}",
+            "{retrain_classifier: blanced}",
+            "config.yaml:12: imbalance.retrain_classifier: 'blanced' is unknown; did you mean 'balanced'?; allowed: balanced, effective",
+        ),
+        (
+            "{loss: focal}",
+            "{retrain_classifier: {name: balanced, power: 3}}",
+            "config.yaml:12: imbalance.retrain_classifier.power: 3 is too large; allowed: ≥ 0 and ≤ 2",
+        ),
+        (
+            "{loss: focal}",
+            "{retrain_classifier: null}",
+            "config.yaml:12: imbalance.retrain_classifier: has no value; allowed: false, balanced, effective-number, natural, square-root",
+        ),
         ("{loss: focal}", "{loss: {name: focal, gamma: big}}", "config.yaml:12: imbalance.loss.gamma: 'big' is no number; allowed: ≥ 0"),
         (", pattern: '(person\\d+)'}", "}", "config.yaml:8: cohorts[0].patient: "),
         (
@@ -130,6 +145,10 @@ def test_each_mistake_has_its_sentence(write: Write, old: str, new: str, sentenc
         (
             "decision: {flips: horizontal}\n",
             "config.yaml:13: decision.flips: 'horizontal' asks for mirror images that training does not show (augmentation.flip is none)",
+        ),
+        (
+            "decision: {adjust: 1}\n",
+            "config.yaml:13: decision.adjust: 1.0 has no meaning for two classes: the threshold decides there",
         ),
         ("image: {size: 8}\n", "config.yaml:13: image.size: 8 is too small; allowed: ≥ 16 and ≤ 2048"),
     ],

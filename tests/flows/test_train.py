@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -20,6 +21,7 @@ from medtl.errors import GateRefusal, MedtlError
 from medtl.evaluation import metrics_file
 from medtl.flows.evaluate import evaluate
 from medtl.flows.train import train
+from medtl.model.model import Model
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
@@ -141,6 +143,29 @@ def test_folds_test_every_image_once_and_make_an_ensemble(data: Path, tmp_path: 
         learned = records.read(folder / "folds" / fold / "records.csv")
         assert set(rows["image"]) == set(learned["image"][learned["split"] == "test"])
     assert metrics_file.read(folder / "metrics.json")["splits"]["test"]["n"] == 60
+
+
+def test_the_adjusted_decision_is_the_same_in_training_package_evaluation_and_prediction(data: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(data / "table.csv")
+    table.loc[table.index[:8], "shape"] = "rare"
+    table.to_csv(data / "three.csv", index=False)
+    overrides = [
+        "cohorts.0.table=three.csv",
+        "task={classes: {disc: [disc], square: [square], rare: [rare]}}",
+        "transfer.strategy=linear-probe",
+        "decision.adjust=1",
+    ]
+    folder = train(data / "tiny.yaml", overrides=overrides, out=tmp_path / "adjusted").folder
+    evaluate(folder)
+    answers = predictions.read(folder / "predictions.csv")
+    assert set(answers["split"]) == {"validation", "test"}
+    p = predictions.probabilities(answers)
+    weighed = p / p[answers["split"] == "validation"].mean(axis=0)
+    expected = np.array(["disc", "square", "rare"])[weighed.argmax(axis=1)]
+    assert list(answers["predicted"]) == list(expected)
+    assert (p.argmax(axis=1) != weighed.argmax(axis=1)).any(), "it changed something"
+    again = Model.load(folder / "model", "cpu").predict([data / image for image in answers["image"]])
+    assert list(again["predicted"]) == list(expected)
 
 
 def test_too_many_broken_images_stop_the_run(data: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from scipy.special import softmax
 
 from medtl.contracts import Task
 from medtl.decisions.calibration import Calibration
+from medtl.decisions.threshold import adjustment
 from medtl.model.answers import answer_table, ensemble_logits, reported_logits
 from medtl.predictions import NO_ANSWER, columns, logits, probabilities
 
@@ -68,6 +69,16 @@ def test_the_threshold_judges_the_positive_class(threshold, expected):
 
 def test_several_classes_are_decided_by_the_largest_probability():
     assert list(table_of(np.array([[[0.0, 2.0, 1.0], [3.0, 2.0, 1.0]]]), THREE)["predicted"]) == ["y", "x"]
+
+
+def test_an_adjustment_moves_the_decision_and_no_probability():
+    """p = (0.5, 0.3, 0.2) over frequencies 0.8, 0.15, 0.05 is 0.625, 2, 4."""
+    values = np.log(np.array([[[0.5, 0.3, 0.2]]]))
+    plain, adjusted = table_of(values, THREE), table_of(values, THREE, adjusted=adjustment([[0.8, 0.15, 0.05]], 1.0))
+    assert (list(plain["predicted"]), list(adjusted["predicted"])) == (["x"], ["z"])
+    assert list(adjusted["decision"]) == ["z"]
+    assert np.array_equal(probabilities(plain), probabilities(adjusted))
+    assert np.array_equal(logits(plain), logits(adjusted))
 
 
 def test_unread_images_stay_as_rows_without_an_answer():

@@ -76,7 +76,9 @@ def test_several_classes_are_decided_by_the_largest_probability(package):
     package["operating_point"]["threshold"] = None
     text = card.text(package, None)
     assert "Tells 3 classes apart" in text
-    assert "largest probability" in text
+    assert "largest probability. " in text
+    package["operating_point"]["rule"] = "adjusted"
+    assert "largest probability, each weighed against how frequent the class is. " in card.text(package, None)
 
 
 def test_names_do_not_become_markup(package, metrics):

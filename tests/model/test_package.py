@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from medtl.decisions.calibration import Calibration
 from medtl.errors import MedtlError
 from medtl.model import format as package_format
 from medtl.model.model import Model
@@ -97,11 +98,29 @@ def test_flips_are_averaged_and_part_of_the_model(package, experiment, classifie
         assert mirrored.predict_arrays(view) == pytest.approx(expected, abs=1e-5)
 
 
+def test_an_adjustment_is_kept_decides_and_has_one_number_per_class(package, experiment):
+    three = experiment.task.model_copy(update={"classes": {"a": ("A",), "b": ("B",), "c": ("C",)}, "positive": None})
+    changed = {
+        "experiment": experiment.model_copy(update={"task": three}),
+        "threshold": None,
+        "prior_shift": np.zeros(3),
+        "calibration": Calibration.identity(3),
+    }
+    plain = package_format.read(package(folder="plain", **changed))
+    adjusted = package_format.read(package(folder="adjusted", **changed, adjusted=(-0.2, -1.9, -3.0)))
+    assert (plain.operating_point.rule, adjusted.operating_point.rule) == ("argmax", "adjusted")
+    assert adjusted.operating_point.adjusted == (-0.2, -1.9, -3.0)
+    assert plain.fingerprint != adjusted.fingerprint
+    with pytest.raises(ValueError, match="adjusted needs one number per class"):
+        package(folder="short", **changed, adjusted=(-0.2, -1.9))
+
+
 def test_a_package_from_before_newer_fields_still_opens(package):
     folder = package()
     fields = json.loads((folder / "model.json").read_text())
     assert fields.pop("flips") == "none"
     assert fields["image"].pop("volume") == {"show": "named", "plane": "stored"}
+    assert fields["operating_point"].pop("adjusted") is None
     (folder / "model.json").write_text(json.dumps(fields))
     assert Model.load(folder, "cpu").package.flips == "none"
 

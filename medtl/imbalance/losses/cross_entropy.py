@@ -1,8 +1,10 @@
-"""Plain cross-entropy, with label smoothing (Szegedy et al., CVPR 2016) from the transfer settings."""
+"""Plain cross-entropy, with label smoothing (Szegedy et al., CVPR 2016) from the transfer settings.
+
+Where an image may be of several classes: binary cross-entropy of each.
+"""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -13,6 +15,8 @@ from medtl.imbalance.class_weights import Array
 if TYPE_CHECKING:
     from torch import nn
 
+TASKS = ("single", "multi")
+
 
 class Settings(registry.Settings):
     name: Literal["cross-entropy"] = "cross-entropy"
@@ -20,11 +24,9 @@ class Settings(registry.Settings):
 
 def build(settings: Settings, counts: Array, label_smoothing: float = 0.0) -> nn.Module:
     """The contract of `medtl.imbalance.losses`."""
-    from torch.nn import functional
+    from medtl.imbalance.losses._weighted import weighted_loss
 
-    from medtl.imbalance.losses._per_image import MeanLoss
-
-    return MeanLoss(partial(functional.cross_entropy, reduction="none", label_smoothing=label_smoothing))
+    return weighted_loss(np.ones_like(counts), label_smoothing)
 
 
 def log_prior_shift(settings: Settings, counts: Array) -> Array:

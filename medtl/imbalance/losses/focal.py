@@ -2,22 +2,25 @@
 
 `power` gives the class weights a (Lin's alpha) by inverse frequency, as in the weighted loss; 0 = none. Only these shift the
 prior and are declared. The focusing factor pulls probabilities towards the middle without preferring a class (the argmax
-stays Bayes-optimal, the probabilities do not: Charoenphakdee et al., CVPR 2021), which is left to the calibration.
+stays Bayes-optimal, the probabilities do not: Charoenphakdee et al., CVPR 2021), which is left to the calibration. With focusing,
+what the weights shift is exact only where the weighted classes are equally probable.
+
+Where an image may be of several classes, each class by itself, as Lin wrote it.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 from pydantic import Field
 
 from medtl import registry
-from medtl.imbalance.class_weights import Array, inverse_frequency
+from medtl.imbalance.class_weights import Array, inverse_frequency, log_shift
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
+
+TASKS = ("single", "multi")
 
 
 class Settings(registry.Settings):
@@ -28,27 +31,13 @@ class Settings(registry.Settings):
     """Class weights (n / (K · n_k))^power; 0 = none, 1 = every class weighs the same in total."""
 
 
-def focal_cross_entropy(logits: Tensor, targets: Tensor, gamma: float, label_smoothing: float) -> Tensor:
-    """(B, K), (B,) -> (B,) focal losses. With label smoothing the factor stays that of the labelled class."""
-    import torch
-    from torch.nn import functional
-
-    losses = functional.cross_entropy(logits, targets, reduction="none", label_smoothing=label_smoothing)
-    if gamma == 0:
-        return losses
-    log_p = functional.log_softmax(logits, dim=1).gather(1, targets[:, None]).squeeze(1)
-    # 1 - p without cancellation; kept above 0, where the gradient of a power below 1 is infinite.
-    return (-torch.expm1(log_p)).clamp_min(torch.finfo(log_p.dtype).eps) ** gamma * losses
-
-
 def build(settings: Settings, counts: Array, label_smoothing: float = 0.0) -> nn.Module:
     """The contract of `medtl.imbalance.losses`; raises MedtlError where `power` > 0 and a class has no training image."""
-    from medtl.imbalance.losses._per_image import MeanLoss
+    from medtl.imbalance.losses._weighted import weighted_loss
 
-    per_image = partial(focal_cross_entropy, gamma=settings.gamma, label_smoothing=label_smoothing)
-    return MeanLoss(per_image, inverse_frequency(counts, settings.power))
+    return weighted_loss(inverse_frequency(counts, settings.power), label_smoothing, settings.gamma)
 
 
 def log_prior_shift(settings: Settings, counts: Array) -> Array:
     """log a_k of the class weights; zero with `power` 0."""
-    return np.asarray(np.log(inverse_frequency(counts, settings.power)))
+    return log_shift(inverse_frequency(counts, settings.power))

@@ -2,21 +2,24 @@
 
 Every image of class k counts w_k = n / (K · n_k), raised to `power`: as if the classes were equally frequent (power 1).
 The Bayes-optimal logits are then raised by log w_k, which is declared as the prior shift and undone after training.
+
+Where an image may be of several classes, each is weighted against its own absence: a present class counts
+(negatives / positives)^power times what an absent one does (torch's `pos_weight`), and both together what they did before.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 from pydantic import Field
 
 from medtl import registry
-from medtl.imbalance.class_weights import Array, inverse_frequency
+from medtl.imbalance.class_weights import Array, inverse_frequency, log_shift
 
 if TYPE_CHECKING:
     from torch import nn
+
+TASKS = ("single", "multi")
 
 
 class Settings(registry.Settings):
@@ -27,14 +30,11 @@ class Settings(registry.Settings):
 
 def build(settings: Settings, counts: Array, label_smoothing: float = 0.0) -> nn.Module:
     """The contract of `medtl.imbalance.losses`; raises MedtlError where a class has no training image."""
-    from torch.nn import functional
+    from medtl.imbalance.losses._weighted import weighted_loss
 
-    from medtl.imbalance.losses._per_image import MeanLoss
-
-    per_image = partial(functional.cross_entropy, reduction="none", label_smoothing=label_smoothing)
-    return MeanLoss(per_image, inverse_frequency(counts, settings.power))
+    return weighted_loss(inverse_frequency(counts, settings.power), label_smoothing)
 
 
 def log_prior_shift(settings: Settings, counts: Array) -> Array:
     """log w_k: exact without label smoothing (whose own flattening is left to the temperature)."""
-    return np.asarray(np.log(inverse_frequency(counts, settings.power)))
+    return log_shift(inverse_frequency(counts, settings.power))

@@ -12,6 +12,8 @@ from pydantic import Field
 from medtl import registry
 from medtl.imbalance.class_weights import Array, inverse_frequency
 
+TASKS = ("single",)
+
 
 class Settings(registry.Settings):
     name: Literal["balanced"] = "balanced"

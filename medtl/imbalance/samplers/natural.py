@@ -9,6 +9,8 @@ import numpy as np
 from medtl import registry
 from medtl.imbalance.class_weights import Array
 
+TASKS = ("single", "multi")
+
 
 class Settings(registry.Settings):
     name: Literal["natural"] = "natural"
