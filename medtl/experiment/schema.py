@@ -15,7 +15,7 @@ from medtl.contracts import Task
 from medtl.decisions.settings import DecisionSettings
 from medtl.errors import MedtlError
 from medtl.imaging.settings import ImageSettings
-from medtl.imbalance import ImbalanceSettings
+from medtl.imbalance import ImbalanceSettings, unfit
 from medtl.records import refuse_personal_columns
 from medtl.registry import Chosen, Mistake, Settings, refuse
 from medtl.transfer import TransferSettings
@@ -132,6 +132,17 @@ class Experiment(Settings):
             sentence = f"needs images of {AUXILIARY_SIZE} pixels, but image.size is {image.size}; enlarge them, or leave it out"
             refuse([Mistake(("auxiliary",), transfer.auxiliary, sentence)])
         return transfer
+
+    @field_validator("imbalance")
+    @classmethod
+    def _serves_task_and_strategy(cls, imbalance: ImbalanceSettings, info: ValidationInfo) -> ImbalanceSettings:
+        task, transfer = info.data.get("task"), info.data.get("transfer")
+        mistakes = unfit(imbalance, task.kind) if task is not None else []
+        if imbalance.retrain_classifier and transfer is not None and not transfer.tuned:
+            sentence = "has no meaning with linear-probe, whose head is fitted on frozen features already; choose the sampler instead"
+            mistakes.append(Mistake(("retrain_classifier",), imbalance.retrain_classifier.name, sentence))  # type: ignore[attr-defined]
+        refuse(mistakes)
+        return imbalance
 
     @field_validator("decision")
     @classmethod

@@ -18,7 +18,8 @@ from medtl.experiment.schema import Experiment
 from medtl.imaging.store import Store
 from medtl.module.classifier import VIEWS, Classifier, as_input
 from medtl.module.learning import optimizer_groups, plan, set_learning, set_modes
-from medtl.training.fit import Balance, balance, build_classifier
+from medtl.training.balance import Balance, balance
+from medtl.training.fit import build_classifier
 
 STEPS = 3
 GIGABYTE = 1e9

@@ -41,8 +41,10 @@ from medtl.model.answers import answer_table
 from medtl.model.scope import set_aside
 from medtl.terminal import Line
 from medtl.training import machine
+from medtl.training.balance import balance
 from medtl.training.environment import describe
-from medtl.training.fit import Fitted, build_classifier, calibrate, fit
+from medtl.training.fit import Fitted, build_classifier, calibrate, fit, parts_of
+from medtl.training.job import Job
 from medtl.training.log import Log, loggers
 
 
@@ -203,7 +205,20 @@ def _train_one(experiment: Experiment, rows: pd.DataFrame, store: Store, root: P
     """Fit, and write the run's tables (validation only)."""
     if not (folder / "records.csv").exists():
         write_atomically(folder / "records.csv", lambda path: records.write(rows, path))
-    fitted = fit(experiment, rows, store, root, folder / "checkpoints", log, line, loggers(experiment.tracking, folder, experiment.name))
+    parts = parts_of(rows, experiment)
+    job = Job(
+        experiment,
+        store,
+        parts[TRAIN],
+        parts[VALIDATION],
+        balance(experiment, parts[TRAIN].targets),
+        folder / "checkpoints",
+        cache_dir(),
+        log,
+        line,
+        loggers(experiment.tracking, folder, experiment.name),
+    )
+    fitted = fit(job, root)
     log.event("fitted", **fitted.history)
     judged = rows[(rows["split"] == VALIDATION) & (rows["label"] != "")]
     table = answer_table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -40,6 +40,7 @@ class TransferModule(pl.LightningModule):
         seed: int,
         positive: int | None = None,
         maps: bool = False,
+        prior_shift: Sequence[float] = (0.0,),
     ):
         super().__init__()
         self.classifier = classifier
@@ -49,6 +50,7 @@ class TransferModule(pl.LightningModule):
         self.steps = steps
         self.seed = seed
         self.positive = positive
+        self.prior_shift = np.asarray(prior_shift, np.float64)
         self.groups = plan(classifier, transfer)
         self.auxiliary = Auxiliary(classifier, seed) if transfer.auxiliary else None
         self.score = -math.inf
@@ -57,6 +59,11 @@ class TransferModule(pl.LightningModule):
         self._pretrained = [(p, p.detach().clone()) for g in self.groups if not g.head for p in g.parameters] if transfer.l2_sp else []
         self._planned = -1
         self._judged: list[tuple[Tensor, Tensor]] = []
+
+    @property
+    def settled(self) -> bool:
+        """Whether the loss is in its final phase: an epoch before it is no candidate for the best."""
+        return bool(self.loss.settled)
 
     @property
     def judged(self) -> Classifier:
@@ -88,6 +95,7 @@ class TransferModule(pl.LightningModule):
         if self._planned != self.current_epoch:
             self._planned = self.current_epoch
             set_learning(self.classifier, self.groups, self.current_epoch)
+            self.loss.set_progress(self.current_epoch / max(1, self.transfer.epochs - 1))
             self.train()
 
     def _loss(self, given: Tensor, targets: Tensor, batch_index: int) -> Tensor:
@@ -145,7 +153,8 @@ class TransferModule(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         logits, targets = (torch.cat(parts) for parts in zip(*self._judged, strict=True))
         truth = targets.cpu().numpy().astype(np.int64)
-        self.score = monitor.score(self.transfer.monitor, truth, logits.double().cpu().numpy(), self.positive)
+        undone = logits.double().cpu().numpy() - self.prior_shift  # judged is what the package will answer
+        self.score = monitor.score(self.transfer.monitor, truth, undone, self.positive)
 
     def configure_optimizers(self) -> Any:
         groups, starts = optimizer_groups(self.groups, self.transfer)

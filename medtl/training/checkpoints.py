@@ -100,7 +100,8 @@ class Keeper(pl.Callback):
         assert isinstance(module, TransferModule)
         self.last_epoch = trainer.current_epoch
         before = self.kept
-        candidates = [*before, (module.score, trainer.current_epoch)] if module.score > -math.inf else before
+        counts = module.settled and module.score > -math.inf
+        candidates = [*before, (module.score, trainer.current_epoch)] if counts else before
         self.kept = sorted(candidates, key=lambda each: (-each[0], each[1]))[: self.most]
         if (module.score, trainer.current_epoch) in self.kept and trainer.is_global_zero:
             save_weights(module.judged, self.file(trainer.current_epoch))
@@ -116,5 +117,5 @@ class Keeper(pl.Callback):
             old.unlink()
 
     def _stop_if_over(self, trainer: pl.Trainer) -> None:
-        if self.patience is not None and self.last_epoch - self.best_epoch >= self.patience:
+        if self.patience is not None and self.kept and self.last_epoch - self.best_epoch >= self.patience:
             trainer.should_stop = True

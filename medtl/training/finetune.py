@@ -5,24 +5,22 @@ from __future__ import annotations
 import logging
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import LightningEnvironment
-from torch import nn
 
 from medtl.datamodule import StoredImages, StoredMaps
 from medtl.errors import MedtlError
-from medtl.experiment.schema import Experiment
 from medtl.module.classifier import Classifier
 from medtl.module.learning import sentence
 from medtl.module.transfer_module import TransferModule
-from medtl.terminal import Line
 from medtl.training.checkpoints import Keeper, SafeCheckpointIO, newest
-from medtl.training.log import EpochReporter, Log
-from medtl.training.soup import Judge, greedy_soup
+from medtl.training.job import Job
+from medtl.training.log import EpochReporter
+from medtl.training.soup import greedy_soup
+from medtl.transfer import TransferSettings
 
 
 @dataclass(frozen=True)
@@ -37,32 +35,28 @@ class Tuned:
     souped: float
     """The validation score of that mean."""
 
+    def history(self, transfer: TransferSettings) -> dict[str, Any]:
+        """For the package, with epochs from 1."""
+        reached = {"epochs": self.epochs, "best_epoch": self.best_epoch + 1, f"validation_{transfer.monitor}": self.best}
+        return {**reached, "soup": [epoch + 1 for epoch in self.soup], "souped": self.souped} if transfer.soup > 1 else reached
 
-def finetune(
-    classifier: Classifier,
-    loss: nn.Module,
-    data: StoredImages,
-    experiment: Experiment,
-    folder: Path,
-    log: Log,
-    line: Line,
-    trackers: list[Logger],
-    judge: Judge | None = None,
-) -> Tuned:
-    """Fit what the strategy lets learn; `folder` keeps the checkpoints. A readable one found there is continued from, to the same end.
 
-    `judge`: the validation score of a classifier, needed where `transfer.soup` averages several epochs.
+def finetune(job: Job, classifier: Classifier, data: StoredImages) -> Tuned:
+    """Fit what the strategy lets learn, on batches of images or of border maps.
+
+    `job.folder` keeps the checkpoints. A readable one found there is continued from, to the same end.
     """
-    transfer, machine = experiment.transfer, experiment.trainer
+    transfer, machine, line, folder = job.experiment.transfer, job.experiment.trainer, job.line, job.folder
     world = machine.devices * machine.num_nodes
     steps = data.steps_per_epoch(world) * transfer.epochs
     if steps == 0:
         raise MedtlError(f"{len(data.train)} training images make no batch on {world} devices; bring more, or fewer devices")
+    positive, shift = job.experiment.task.positive_index, job.balanced.prior_shift
     on_maps = isinstance(data, StoredMaps)
-    module = TransferModule(classifier, loss, transfer, steps, experiment.seed, experiment.task.positive_index, on_maps)
+    module = TransferModule(classifier, job.balanced.loss, transfer, steps, job.experiment.seed, positive, on_maps, shift)
     line.keep(sentence(module.groups, transfer))
     keeper = Keeper(folder, transfer.patience, transfer.soup)
-    reporter = EpochReporter(log, line, transfer.monitor, lambda: (keeper.best, keeper.best_epoch))
+    reporter = EpochReporter(job.log, line, transfer.monitor, lambda: (keeper.best, keeper.best_epoch))
     _quiet()
     trainer = pl.Trainer(
         accelerator="gpu" if machine.device == "cuda" else "cpu",
@@ -74,7 +68,7 @@ def finetune(
         gradient_clip_val=transfer.clip,
         callbacks=[keeper, reporter],
         plugins=[SafeCheckpointIO(), LightningEnvironment()],  # also inside a cluster job: resuming is ours, not the scheduler's
-        logger=trackers or False,
+        logger=job.trackers or False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -99,7 +93,7 @@ def finetune(
     if keeper.best_epoch < 0:
         raise MedtlError(f"no epoch gave finite answers for the validation images; lower transfer.rate (now {transfer.rate:g})")
     files = {epoch: keeper.file(epoch) for _, epoch in keeper.kept}
-    soup, souped = greedy_soup(classifier, files, keeper.best, judge)
+    soup, souped = greedy_soup(classifier, files, keeper.best, job.score)
     if len(files) > 1:
         line.keep(f"soup of epochs {', '.join(str(epoch + 1) for epoch in sorted(soup))}  validation {transfer.monitor} {souped:.4f}")
     return Tuned(keeper.best, keeper.best_epoch, trainer.current_epoch, tuple(sorted(soup)), souped)

@@ -9,32 +9,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch.loggers import Logger
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor, nn
 
-from medtl import registry
 from medtl.backbones.fitting import sentence
 from medtl.backbones.network import build_network
 from medtl.contracts import TRAIN, VALIDATION
-from medtl.datamodule import Part, StoredImages
+from medtl.datamodule import Part
 from medtl.decisions import calibration, threshold
 from medtl.decisions.calibration import Calibration
-from medtl.evaluation import monitor
 from medtl.experiment.schema import Experiment
-from medtl.features import PLAIN, View, cached_features, mirrored
-from medtl.imaging.cache import cache_dir
-from medtl.imaging.store import Store
 from medtl.model.answers import ensemble_logits
 from medtl.module.classifier import Classifier
-from medtl.module.inference import logits_of
 from medtl.module.learning import refuse_impossible
-from medtl.terminal import Line
-from medtl.training.checkpoints import load_weights, save_weights
 from medtl.training.finetune import finetune
-from medtl.training.frozen import training_views, with_frozen_run_once
-from medtl.training.log import Log
-from medtl.training.probe import fit_probe
+from medtl.training.frozen import batches
+from medtl.training.heads import probe, probed_logits, retrain
+from medtl.training.job import Job
 
 
 @dataclass(frozen=True)
@@ -61,56 +51,22 @@ def parts_of(records: pd.DataFrame, experiment: Experiment) -> dict[str, Part]:
     return found
 
 
-@dataclass(frozen=True)
-class Balance:
-    """What loss and sampler do about rare classes."""
-
-    loss: nn.Module
-    weights: NDArray[np.float64] | None
-    """(N,) sampling weights of the training images, None = each once."""
-    prior_shift: tuple[float, ...]
-
-
-def balance(experiment: Experiment, targets: NDArray[np.int64]) -> Balance:
-    """Build loss and sampler for these training targets, and the prior shift that both declare together."""
-    counts = np.bincount(targets, minlength=len(experiment.task.names)).astype(np.float64)
-    loss_settings, sampler_settings = experiment.imbalance.loss, experiment.imbalance.sampler
-    loss_file = registry.component("imbalance.losses", loss_settings.name)  # type: ignore[attr-defined]
-    sampler_file = registry.component("imbalance.samplers", sampler_settings.name)  # type: ignore[attr-defined]
-    per_class = np.asarray(sampler_file.class_weights(sampler_settings, counts), np.float64)
-    shift = np.asarray(loss_file.log_prior_shift(loss_settings, counts)) + np.log(per_class)
-    natural = bool(np.all(per_class == per_class[0]))
-    return Balance(
-        loss=loss_file.build(loss_settings, counts, experiment.transfer.label_smoothing),
-        weights=None if natural else per_class[targets],
-        prior_shift=tuple(float(value) for value in shift - shift.mean()),
-    )
-
-
-def fit(
-    experiment: Experiment, records: pd.DataFrame, store: Store, root: Path, folder: Path, log: Log, line: Line, trackers: list[Logger]
-) -> Fitted:
-    """Train by the experiment's strategy; `records` rows and store positions correspond one to one.
-
-    `folder` takes the checkpoints and is where an interrupted fit is continued from. Reads no image or label of any split
-    but train and validation.
-    """
-    transfer = experiment.transfer
-    parts = parts_of(records, experiment)
-    train, validation = parts[TRAIN], parts[VALIDATION]
-    balanced = balance(experiment, train.targets)
-    device = torch.device(experiment.trainer.device)
-    classifier = build_classifier(experiment, root)
+def fit(job: Job, root: Path) -> Fitted:
+    """Train by the experiment's strategy. Reads no image or label of any split but train and validation."""
+    classifier, balanced = build_classifier(job.experiment, root), job.balanced
     history: dict[str, Any] = {"weights": classifier.network.provenance}
-    line.keep(f"{experiment.backbone.name}: {sentence(classifier.network.provenance)}")
-    if transfer.probed:
-        history["probe"] = _probe(classifier, store, train, validation, balanced, experiment, folder, log, line)
-    if transfer.tuned:
-        history["tuned"] = _tune(classifier, store, train, validation, balanced, experiment, folder, log, line, trackers)
-        logits = logits_of(classifier, store, validation.positions, device)
+    job.line.keep(f"{job.experiment.backbone.name}: {sentence(classifier.network.provenance)}")
+    if job.experiment.transfer.probed:
+        history["probe"] = probe(job, classifier)
+    if job.experiment.transfer.tuned:
+        history["tuned"] = finetune(job, classifier, batches(job, classifier)).history(job.experiment.transfer)
+        again = retrain(job, classifier)
+        if again is not None:
+            balanced, history["retrained"] = again
+        logits = job.validation_logits(classifier)
     else:
-        logits = _probed_logits(classifier, store, validation, line)
-    calibrated, cut = calibrate(experiment, logits[None], balanced.prior_shift, validation.targets)
+        logits = probed_logits(job, classifier)
+    calibrated, cut = calibrate(job.experiment, logits[None], balanced.prior_shift, job.validation.targets)
     return Fitted(classifier, balanced.prior_shift, calibrated, cut, logits, history)
 
 
@@ -123,87 +79,6 @@ def build_classifier(experiment: Experiment, root: Path) -> Classifier:
     classifier = Classifier(network, len(experiment.task.names), experiment.transfer.dropout, experiment.decision.flips)
     refuse_impossible(classifier, experiment.transfer)
     return classifier.to(device=experiment.trainer.device, memory_format=torch.channels_last)
-
-
-def _tune(
-    classifier: Classifier,
-    store: Store,
-    train: Part,
-    validation: Part,
-    balanced: Balance,
-    experiment: Experiment,
-    folder: Path,
-    log: Log,
-    line: Line,
-    trackers: list[Logger],
-) -> dict[str, Any]:
-    """Let layers of the network learn; where frozen ones see fixed views, on the maps that these make of them once."""
-    transfer = experiment.transfer
-    data = StoredImages(store, train, validation, experiment.augmentation, transfer.batch, experiment.seed, balanced.weights)
-    on_maps = with_frozen_run_once(classifier, data, experiment, line)
-
-    def judge(candidate: Classifier) -> float:
-        logits = logits_of(candidate, store, validation.positions, torch.device(experiment.trainer.device))
-        return monitor.score(transfer.monitor, validation.targets, logits, experiment.task.positive_index)
-
-    tuned = finetune(classifier, balanced.loss, on_maps or data, experiment, folder, log, line, trackers, judge)
-    history = {"epochs": tuned.epochs, "best_epoch": tuned.best_epoch + 1, f"validation_{transfer.monitor}": tuned.best}
-    return {**history, "soup": [epoch + 1 for epoch in tuned.soup], "souped": tuned.souped} if transfer.soup > 1 else history
-
-
-def _probe(
-    classifier: Classifier,
-    store: Store,
-    train: Part,
-    validation: Part,
-    balanced: Balance,
-    experiment: Experiment,
-    folder: Path,
-    log: Log,
-    line: Line,
-) -> dict[str, Any]:
-    """Fit the head on features computed once; a head that an interrupted run had finished is taken as it stands."""
-    file = folder / "probe.safetensors"
-    views = training_views(experiment)
-
-    def seen(part: Part, view: View) -> Tensor:
-        device = torch.device(experiment.trainer.device)
-        return cached_features(classifier.network, store, part.positions, device, cache_dir(), line.progress("features"), view)
-
-    probe = fit_probe(
-        torch.cat([seen(train, view) for view in views]),
-        torch.from_numpy(np.tile(train.targets, len(views))),
-        None if balanced.weights is None else torch.from_numpy(np.tile(balanced.weights, len(views))),
-        balanced.loss.double(),
-        experiment.transfer.probe_penalty,
-        (seen(validation, PLAIN), validation.targets),
-        experiment.transfer.monitor,
-        len(experiment.task.names),
-        experiment.task.positive_index,
-    )
-    balanced.loss.float()
-    if file.exists():
-        load_weights(classifier, file)
-    else:
-        probe.apply_to(classifier.head)
-        save_weights(classifier, file)
-    best = probe.scores[probe.penalty]
-    log.event("probe", penalty=probe.penalty, scores={str(penalty): score for penalty, score in probe.scores.items()})
-    line.keep(f"linear probe  validation {experiment.transfer.monitor} {best:.4f} (penalty {probe.penalty:g})")
-    return {"penalty": probe.penalty, f"validation_{experiment.transfer.monitor}": best}
-
-
-def _probed_logits(classifier: Classifier, store: Store, validation: Part, line: Line) -> NDArray[np.float64]:
-    """The head's logits on validation features, averaged over mirror images; those of the plain view are there from fitting it."""
-    device = next(classifier.parameters()).device
-    with torch.inference_mode():
-        views = [
-            cached_features(classifier.network, store, validation.positions, device, cache_dir(), line.progress("features"), mirrored(axes))
-            for axes in classifier.views
-        ]
-        classifier.eval()
-        logits: NDArray[np.float64] = torch.stack([classifier.classify(view.to(device)) for view in views]).mean(0).double().cpu().numpy()
-    return logits
 
 
 def calibrate(

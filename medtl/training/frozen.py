@@ -7,52 +7,45 @@ import math
 import os
 from pathlib import Path
 
-import torch
+from torch import Tensor
 
 from medtl.backbones.cutting import cut
-from medtl.datamodule import StoredImages, StoredMaps
-from medtl.experiment.schema import Experiment
-from medtl.features import View, augmented, border_maps, cached, mirrored
-from medtl.imaging.cache import cache_dir
+from medtl.datamodule import Part, StoredImages, StoredMaps
+from medtl.features import View, border_maps, cached, mirrored
 from medtl.module.classifier import Classifier
-from medtl.terminal import Line
+from medtl.training.job import Job
 
 SHARE = 0.4
 """Of the free memory that maps may take: reading them back from the cache holds them twice for a moment."""
 
 
-def training_views(experiment: Experiment) -> list[View]:
-    """What frozen layers are shown of a training image: the plain view, then augmented ones."""
-    return [augmented(experiment.augmentation, experiment.seed, number) for number in range(experiment.transfer.views or 1)]
-
-
-def with_frozen_run_once(classifier: Classifier, data: StoredImages, experiment: Experiment, line: Line) -> StoredMaps | None:
-    """The batches as maps at the border of what learns, or None where frozen layers shall or must run in every epoch; says why."""
-    transfer = experiment.transfer
-    if transfer.strategy != "partial" or transfer.views is None:
-        return None
-    parts = cut(classifier.network, transfer.stages)
+def batches(job: Job, classifier: Classifier) -> StoredImages:
+    """Batches of images; or, where frozen layers shall run once (`transfer.views`) and memory holds it, of their maps at the border."""
+    e = job.experiment
+    images = StoredImages(job.store, job.train, job.validation, e.augmentation, e.transfer.batch, e.seed, job.balanced.weights)
+    if e.transfer.strategy != "partial" or e.transfer.views is None:
+        return images
+    parts = cut(classifier.network, e.transfer.stages)
     if parts is None:
-        line.keep("transfer.views: this network cannot be cut there, so its frozen layers run in every epoch, on new augmentations")
-        return None
-    device = torch.device(experiment.trainer.device)
-    frozen = border_maps(classifier.network, parts, transfer.stages, experiment.image.size, experiment.image.channels, device)
-    views, mirrors = training_views(experiment), [mirrored(axes) for axes in classifier.views]
-    rows = len(data.train) * len(views) + len(data.validation) * len(mirrors)
+        job.line.keep("transfer.views: this network cannot be cut there, so its frozen layers run in every epoch, on new augmentations")
+        return images
+    frozen = border_maps(classifier.network, parts, e.transfer.stages, e.image.size, e.image.channels, job.device)
+    views, mirrors = job.training_views(), [mirrored(axes) for axes in classifier.views]
+    rows = len(job.train) * len(views) + len(job.validation) * len(mirrors)
     gigabytes, free = rows * math.prod(frozen.shape) * 4 / 1e9, _free_memory()
     shape = " x ".join(str(side) for side in frozen.shape)
     if gigabytes > SHARE * free:
-        line.keep(
+        job.line.keep(
             f"transfer.views: the maps at the border ({rows:,} of {shape}) would take {gigabytes:.1f} GB of {free:.1f} GB free memory, "
             "so frozen layers run in every epoch, on new augmentations"
         )
-        return None
-    line.keep(f"frozen layers run once: {rows:,} maps of {shape} at the border, {gigabytes:.2f} GB")
-    return StoredMaps(
-        data,
-        [cached(frozen, data.store, data.train.positions, device, cache_dir(), line.progress("maps"), view) for view in views],
-        [cached(frozen, data.store, data.validation.positions, device, cache_dir(), line.progress("maps"), view) for view in mirrors],
-    )
+        return images
+    job.line.keep(f"frozen layers run once: {rows:,} maps of {shape} at the border, {gigabytes:.2f} GB")
+
+    def maps(part: Part, view: View) -> Tensor:
+        return cached(frozen, job.store, part.positions, job.device, job.cache, job.line.progress("maps"), view)
+
+    return StoredMaps(images, [maps(job.train, view) for view in views], [maps(job.validation, view) for view in mirrors])
 
 
 def _free_memory() -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,12 +44,13 @@ def fit_probe(
     score: str,
     classes: int,
     positive: int | None = None,
+    prior_shift: Sequence[float] = (0.0,),
 ) -> Probe:
     """Minimise `mean loss + penalty / 2 · |W|²` by L-BFGS in float64 for each penalty, strongest first, each from the last.
 
     features (N, D), targets (N,), weights (N,) or None: training images. `judge`: validation features (M, D) and truth (M,);
-    the penalty with the best `score` (see `evaluation.monitor`) wins, the stronger on a tie. Features are standardised
-    by the training images; the standardisation is folded into the returned head.
+    the penalty with the best `score` (see `evaluation.monitor`) wins, the stronger on a tie; `prior_shift` (K,), which loss and weights
+    add to the logits, is undone before. Features are standardised by the training images; that is folded into the returned head.
     """
     centre, spread = features.double().mean(0), features.double().std(0).clamp_min(1e-6)
     standard = (features.double() - centre) / spread
@@ -60,7 +61,7 @@ def fit_probe(
     for penalty in sorted(penalties, reverse=True):
         _minimise(head, standard, targets, None if weights is None else weights.double(), loss, penalty)
         logits = (judged @ head[:, :-1].T + head[:, -1]).detach().numpy()
-        scores[penalty] = monitor.score(score, judge[1], logits, positive)
+        scores[penalty] = monitor.score(score, judge[1], logits - np.asarray(prior_shift), positive)
         if best is None or scores[penalty] > best[1]:
             best = (penalty, scores[penalty], head.detach().clone())
     assert best is not None

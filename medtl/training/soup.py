@@ -16,17 +16,16 @@ Judge = Callable[[Classifier], float]
 """The validation score of a classifier; higher is better."""
 
 
-def greedy_soup(classifier: Classifier, files: Mapping[int, Path], best: float, judge: Judge | None) -> tuple[list[int], float]:
+def greedy_soup(classifier: Classifier, files: Mapping[int, Path], best: float, judge: Judge) -> tuple[list[int], float]:
     """Load the soup of `files` (epoch -> weights, the best first, whose score is `best`) into `classifier`.
 
     Beginning with the best, the next one joins the mean if the score does not fall. Returns the epochs in it and its score.
-    Running averages of batch norms are averaged like weights. One file needs no `judge`.
+    Running averages of batch norms are averaged like weights.
     """
     (first, *others), score = files, best
     load_weights(classifier, files[first])
     chosen, mean = [first], load_file(files[first])
     for epoch in others:
-        assert judge is not None, "several epochs were kept, so somebody has to judge them"
         tried = _with(mean, load_file(files[epoch]), len(chosen))
         classifier.load_state_dict(tried)
         reached = judge(classifier)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ from medtl.backbones import BackboneSettings
 from medtl.backbones.cutting import cut
 from medtl.backbones.network import build_network
 from medtl.imaging.settings import ImageSettings
+from medtl.imbalance.losses import cross_entropy
 from medtl.module.classifier import Classifier
 from medtl.module.transfer_module import TransferModule
 from medtl.transfer import TransferSettings
@@ -59,11 +61,7 @@ def test_built_stepped_and_shape_checked(name):
 
 
 def _loss():
-    class Plain(torch.nn.CrossEntropyLoss):
-        def forward(self, logits, targets, weights=None):
-            return super().forward(logits, targets)
-
-    return Plain()
+    return cross_entropy.build(cross_entropy.Settings(), np.ones(3))
 
 
 @pytest.mark.slow

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,7 +16,14 @@ from torch import Tensor, nn
 from medtl.augmentation import AugmentationSettings
 from medtl.datamodule import Part, StoredImages
 from medtl.experiment.schema import Experiment
+from medtl.imbalance import ImbalanceSettings
 from medtl.module.classifier import Classifier
+from medtl.terminal import Line
+from medtl.training.balance import balance
+from medtl.training.finetune import Tuned, finetune
+from medtl.training.job import Job
+from medtl.training.log import Log
+from medtl.transfer import TransferSettings
 
 SIZE = 16
 
@@ -21,8 +31,11 @@ SIZE = 16
 class ArrayStore:
     """The part of `imaging.store.Store` that training uses, over an array in memory."""
 
+    key = "made"
+
     def __init__(self, images: np.ndarray):
         self.images = images
+        self.measurements = pd.DataFrame({"sha256": [f"{number:064x}" for number in range(len(images))], "frame": 0})
 
     def read(self, indices: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         return self.images[indices]
@@ -101,5 +114,27 @@ def classifier() -> Classifier:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> SimpleNamespace:
-    return SimpleNamespace(folder=tmp_path / "checkpoints", log=tmp_path / "log.jsonl")
+def job(data: StoredImages, experiment: Experiment, tmp_path: Path) -> Callable[..., Job]:
+    """A job in `folder` with these settings of `transfer` and `imbalance` in place of the experiment's."""
+
+    def made(folder: Path = tmp_path / "checkpoints", said: io.StringIO | None = None, imbalance: Any = None, **transfer: Any) -> Job:
+        changed = {
+            "transfer": TransferSettings(**{**experiment.transfer.model_dump(), "ema": 0.0, **transfer}),
+            "imbalance": ImbalanceSettings(**(imbalance or {})),
+        }
+        own = experiment.model_copy(update=changed)
+        line, log = Line(said or io.StringIO()), Log(folder.parent / "log.jsonl")
+        balanced = balance(own, data.train.targets)
+        return Job(own, data.store, data.train, data.validation, balanced, folder, folder.parent / "cache", log, line, [])
+
+    return made
+
+
+@pytest.fixture
+def tune(data: StoredImages, job: Callable[..., Job]) -> Callable[..., Tuned]:
+    """Fine-tune a classifier by such a job."""
+
+    def fine_tune(classifier: Classifier, folder: Path, batches: StoredImages = data, **settings: Any) -> Tuned:
+        return finetune(job(folder, **settings), classifier, batches)
+
+    return fine_tune

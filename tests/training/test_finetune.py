@@ -7,29 +7,17 @@ import io
 import itertools
 import json
 
-import numpy as np
 import pytest
 import torch
 
-from medtl.imbalance.losses import cross_entropy
 from medtl.module.learning import rate_factor
 from medtl.module.transfer_module import TransferModule
-from medtl.terminal import Line
-from medtl.training.finetune import finetune
-from medtl.training.log import Log
-
-LOSS = cross_entropy.build(cross_entropy.Settings(), np.array([20.0, 20.0]), 0.0)
 
 
-def _fit(classifier, data, experiment, tmp_path, **transfer):
-    experiment = experiment.model_copy(update={"transfer": experiment.transfer.model_copy(update={"ema": 0.0, **transfer})})
+def test_it_learns_logs_and_keeps_two_checkpoints(classifier, tune, tmp_path):
     out = io.StringIO()
-    tuned = finetune(classifier, LOSS, data, experiment, tmp_path / "checkpoints", Log(tmp_path / "log.jsonl"), Line(out), [])
-    return tuned, out.getvalue()
-
-
-def test_it_learns_logs_and_keeps_two_checkpoints(classifier, data, experiment, tmp_path):
-    tuned, said = _fit(classifier, data, experiment, tmp_path, epochs=5)
+    tuned = tune(classifier, tmp_path / "checkpoints", said=out, epochs=5)
+    said = out.getvalue()
     assert tuned.best > 0.9
     events = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [event["epoch"] for event in events] == [1, 2, 3, 4, 5]
@@ -44,40 +32,40 @@ def test_it_learns_logs_and_keeps_two_checkpoints(classifier, data, experiment, 
     ]
 
 
-def test_frozen_batch_norms_do_not_move(classifier, data, experiment, tmp_path):
+def test_frozen_batch_norms_do_not_move(classifier, tune, tmp_path):
     before = copy.deepcopy(classifier.network.body[1].state_dict())
-    _fit(classifier, data, experiment, tmp_path, batch_norm="frozen", epochs=2)
+    tune(classifier, tmp_path / "checkpoints", batch_norm="frozen", epochs=2)
     for name, tensor in classifier.network.body[1].state_dict().items():
         assert torch.equal(tensor, before[name]), name
     assert not torch.equal(classifier.network.body[0].weight, torch.zeros(1))
 
 
-def test_trained_batch_norms_do_move_also_after_a_probe(classifier, data, experiment, tmp_path):
+def test_trained_batch_norms_do_move_also_after_a_probe(classifier, tune, tmp_path):
     before = classifier.network.body[1].running_mean.clone()
     classifier.eval()  # as computing features leaves it
-    _fit(classifier, data, experiment, tmp_path, epochs=1)
+    tune(classifier, tmp_path / "checkpoints", epochs=1)
     assert not torch.equal(classifier.network.body[1].running_mean, before)
 
 
-def test_patience_stops(classifier, data, experiment, tmp_path, monkeypatch):
+def test_patience_stops(classifier, tune, tmp_path, monkeypatch):
     scores = iter([0.5, 0.9, 0.6, 0.7, 0.8, 0.8])
 
     def fixed(self):
         self.score = next(scores)
 
     monkeypatch.setattr(TransferModule, "on_validation_epoch_end", fixed)
-    tuned, _ = _fit(classifier, data, experiment, tmp_path, epochs=6, patience=2)
+    tuned = tune(classifier, tmp_path / "checkpoints", epochs=6, patience=2)
     assert (tuned.best, tuned.best_epoch, tuned.epochs) == (0.9, 1, 4)
-    resumed, _ = _fit(classifier, data, experiment, tmp_path, epochs=6, patience=2)
+    resumed = tune(classifier, tmp_path / "checkpoints", epochs=6, patience=2)
     assert (resumed.best, resumed.best_epoch) == (0.9, 1)
     assert next(scores) == 0.8, "it was trained on after it had stopped"
 
 
-def test_a_loss_that_is_not_finite_is_the_users_to_mend(classifier, data, experiment, tmp_path):
+def test_a_loss_that_is_not_finite_is_the_users_to_mend(classifier, tune, tmp_path):
     from medtl.errors import MedtlError
 
     with pytest.raises(MedtlError, match=r"loss is .* epoch .*transfer\.rate"):
-        _fit(classifier, data, experiment, tmp_path, rate=1e30, epochs=3)
+        tune(classifier, tmp_path / "checkpoints", rate=1e30, epochs=3)
 
 
 def test_rate_rises_then_falls_to_zero():
@@ -88,7 +76,7 @@ def test_rate_rises_then_falls_to_zero():
     assert 0 < factors[-1] < 0.001
 
 
-def test_every_epoch_has_its_own_order_and_augmentation(classifier, data, experiment, tmp_path, monkeypatch):
+def test_every_epoch_has_its_own_order_and_augmentation(classifier, tune, tmp_path, monkeypatch):
     seen = []
 
     def spy(images, positions, settings, seed, epoch):
@@ -96,7 +84,38 @@ def test_every_epoch_has_its_own_order_and_augmentation(classifier, data, experi
         return images
 
     monkeypatch.setattr("medtl.datamodule.augment", spy)
-    _fit(classifier, data, experiment, tmp_path, epochs=3)
+    tune(classifier, tmp_path / "checkpoints", epochs=3)
     batches = len(seen) // 3
     assert [epoch for epoch, *_ in seen] == [0] * batches + [1] * batches + [2] * batches
     assert len({tuple(order) for _, *order in seen}) == len(seen), "an order came again"
+
+
+def test_the_best_epoch_is_one_of_the_losses_final_phase(classifier, tune, tmp_path, monkeypatch):
+    """Deferred weights shift the prior only in the final phase, and only that shift is undone."""
+    scores = iter([0.9, 0.8, 0.7, 0.5, 0.6])
+    progress = []
+
+    def fixed(self):
+        progress.append((self.loss.progress, self.settled))
+        self.score = next(scores)
+
+    monkeypatch.setattr(TransferModule, "on_validation_epoch_end", fixed)
+    tuned = tune(classifier, tmp_path / "checkpoints", imbalance={"loss": {"name": "ldam", "drw": 0.7}}, epochs=5, patience=1)
+    assert progress == [(0.0, False), (0.25, False), (0.5, False), (0.75, True), (1.0, True)]
+    assert (tuned.best, tuned.best_epoch) == (0.6, 4)
+
+
+def test_validation_is_judged_without_what_the_loss_shifts(classifier, tune, tmp_path, monkeypatch):
+    judged, seen = [], []
+    step = TransferModule.validation_step
+
+    def spy(self, *given):
+        step(self, *given)
+        seen.append((self._judged[-1][0], self.prior_shift))
+
+    monkeypatch.setattr(TransferModule, "validation_step", spy)
+    monkeypatch.setattr("medtl.module.transfer_module.monitor.score", lambda name, truth, logits, positive: judged.append(logits) or 0.5)
+    tune(classifier, tmp_path / "checkpoints", imbalance={"loss": "weighted"}, epochs=1)
+    logits, shift = seen[0]
+    assert abs(shift).max() > 0
+    assert judged[0] == pytest.approx(logits.double().numpy() - shift)

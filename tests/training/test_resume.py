@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import copy
-import io
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from medtl.imbalance.losses import cross_entropy
 from medtl.module.transfer_module import TransferModule
-from medtl.terminal import Line
-from medtl.training.finetune import finetune
-from medtl.training.log import Log
-from medtl.transfer import TransferSettings
-
-LOSS = cross_entropy.build(cross_entropy.Settings(), np.array([20.0, 20.0]), 0.05)
 
 
 class Killed(BaseException):
     """Stands for kill -9: nothing in between may catch it and tidy up."""
-
-
-def _fit(classifier, data, experiment, folder: Path):
-    return finetune(classifier, LOSS, data, experiment, folder, Log(folder.parent / "log.jsonl"), Line(io.StringIO()), [])
 
 
 @pytest.mark.parametrize(
@@ -40,11 +26,10 @@ def _fit(classifier, data, experiment, folder: Path):
         (3, 1, {"strategy": "partial"}),
     ],
 )
-def test_resuming_repeats_the_lost_epoch(classifier, data, experiment, tmp_path, monkeypatch, epoch, batch, transfer):
-    settings = TransferSettings(**{**experiment.transfer.model_dump(), "ema": 0.0, **transfer})
-    experiment = experiment.model_copy(update={"transfer": settings})
+def test_resuming_repeats_the_lost_epoch(classifier, tune, tmp_path, monkeypatch, epoch, batch, transfer):
+    settings = {**transfer, "imbalance": {"loss": {"name": "ldam", "drw": 0.5}}}  # a loss that changes with the epoch
     whole, cut = copy.deepcopy(classifier), copy.deepcopy(classifier)
-    reached = _fit(whole, data, experiment, tmp_path / "whole")
+    reached = tune(whole, tmp_path / "whole", **settings)
 
     step = TransferModule.training_step
 
@@ -55,13 +40,13 @@ def test_resuming_repeats_the_lost_epoch(classifier, data, experiment, tmp_path,
 
     monkeypatch.setattr(TransferModule, "training_step", dying)
     with pytest.raises(Killed):
-        _fit(cut, data, experiment, tmp_path / "cut")
+        tune(cut, tmp_path / "cut", **settings)
     monkeypatch.setattr(TransferModule, "training_step", step)
     resumed = copy.deepcopy(classifier)
-    again = _fit(resumed, data, experiment, tmp_path / "cut")
+    again = tune(resumed, tmp_path / "cut", **settings)
 
     assert again == reached
-    last = f"epoch-{settings.epochs - 1:04d}.ckpt"  # not only the best epoch, which may lie before the kill
+    last = f"epoch-{reached.epochs - 1:04d}.ckpt"  # not only the best epoch, which may lie before the kill
     ends = [torch.load(tmp_path / name / last)["state_dict"] for name in ("whole", "cut")]
     assert all(torch.equal(tensor, ends[1][name]) for name, tensor in ends[0].items())
     for name, tensor in whole.state_dict().items():

@@ -1,0 +1,47 @@
+"""What loss and sampler do about rare classes, built for these training images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from medtl import registry
+from medtl.experiment.schema import Experiment
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Loss and sampler, and what both together shift."""
+
+    loss: nn.Module
+    counts: NDArray[np.float64]
+    """(K,) training images per class."""
+    weights: NDArray[np.float64] | None
+    """(N,) sampling weights of the training images, None = each once."""
+    prior_shift: tuple[float, ...]
+    """(K,) what they add to the logits; undone before any answer. Its mean is 0."""
+
+
+def balance(experiment: Experiment, targets: NDArray[np.int64]) -> Balance:
+    """Build loss and sampler for these training targets, and the prior shift that both declare together."""
+    counts = np.bincount(targets, minlength=len(experiment.task.names)).astype(np.float64)
+    loss_settings, sampler_settings = experiment.imbalance.loss, experiment.imbalance.sampler
+    loss_file = registry.component("imbalance.losses", loss_settings.name)  # type: ignore[attr-defined]
+    sampler_file = registry.component("imbalance.samplers", sampler_settings.name)  # type: ignore[attr-defined]
+    per_class = np.asarray(sampler_file.class_weights(sampler_settings, counts), np.float64)
+    shift = np.asarray(loss_file.log_prior_shift(loss_settings, counts)) + np.log(per_class)
+    natural = bool(np.all(per_class == per_class[0]))
+    return Balance(
+        loss=loss_file.build(loss_settings, counts, experiment.transfer.label_smoothing),
+        counts=counts,
+        weights=None if natural else per_class[targets],
+        prior_shift=centred(shift),
+    )
+
+
+def centred(shift: NDArray[np.float64]) -> tuple[float, ...]:
+    """An equal amount for all classes means nothing."""
+    return tuple(float(value) for value in shift - shift.mean())

@@ -1,0 +1,91 @@
+"""Linear heads on features of frozen layers: the linear probe, its answers, and the classifier that is fitted anew after tuning."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from medtl.features import View, mirrored
+from medtl.imbalance.losses import cross_entropy
+from medtl.imbalance.retraining import retraining
+from medtl.module.classifier import Classifier
+from medtl.training.balance import Balance, centred
+from medtl.training.checkpoints import load_weights, save_weights
+from medtl.training.job import Job
+from medtl.training.probe import Probe, fit_probe
+
+
+def probe(job: Job, classifier: Classifier) -> dict[str, Any]:
+    """Fit the head on features computed once; a head that an interrupted run had finished is taken as it stands."""
+    file = job.folder / "probe.safetensors"
+    fitted = _fit(job, classifier, job.balanced, job.training_views())
+    if file.exists():
+        load_weights(classifier, file)
+    else:
+        fitted.apply_to(classifier.head)
+        save_weights(classifier, file)
+    return _said(job, fitted, "linear probe")
+
+
+def retrain(job: Job, classifier: Classifier) -> tuple[Balance, dict[str, Any]] | None:
+    """Classifier re-training: a new head on the features of the tuned network, where `imbalance.retrain_classifier` asks for it.
+
+    Returns what the new head's weights shift, in place of what loss and sampler did, and the fit's history.
+    """
+    experiment = job.experiment
+    again = retraining(experiment.imbalance, job.balanced.counts)
+    if again is None:
+        return None
+    balanced = dataclasses.replace(
+        job.balanced,
+        loss=cross_entropy.build(cross_entropy.Settings(), job.balanced.counts, experiment.transfer.label_smoothing),
+        weights=again.class_weights[job.train.targets],
+        prior_shift=centred(again.log_prior_shift),
+    )
+    fitted = _fit(job, classifier, balanced, [mirrored(())])
+    fitted.apply_to(classifier.head)
+    return balanced, _said(job, fitted, "classifier re-trained")
+
+
+def probed_logits(job: Job, classifier: Classifier) -> NDArray[np.float64]:
+    """(N, K) the head's logits on validation features, the mean over mirror images; the plain view is there from fitting it."""
+    with torch.inference_mode():
+        classifier.eval()
+        views = [classifier.classify(job.features(classifier, job.validation, mirrored(axes)).to(job.device)) for axes in classifier.views]
+        logits: NDArray[np.float64] = torch.stack(views).mean(dim=0).double().cpu().numpy()
+    return logits
+
+
+def _fit(job: Job, classifier: Classifier, balanced: Balance, views: list[View]) -> Probe:
+    experiment, classes = job.experiment, len(job.experiment.task.names)
+    weights = balanced.weights
+    fitted = fit_probe(
+        torch.cat([job.features(classifier, job.train, view) for view in views]),
+        torch.from_numpy(np.tile(job.train.targets, len(views))),
+        None if weights is None else torch.from_numpy(np.tile(weights, len(views))),
+        balanced.loss.double(),
+        experiment.transfer.probe_penalty,
+        (job.features(classifier, job.validation), job.validation.targets),
+        experiment.transfer.monitor,
+        classes,
+        experiment.task.positive_index,
+        balanced.prior_shift,
+    )
+    balanced.loss.float()
+    return fitted
+
+
+def _said(job: Job, fitted: Probe, what: str) -> dict[str, Any]:
+    monitored = job.experiment.transfer.monitor
+    best = fitted.scores[fitted.penalty]
+    job.log.event(
+        "probe" if what == "linear probe" else "retrained",
+        penalty=fitted.penalty,
+        scores={str(penalty): score for penalty, score in fitted.scores.items()},
+    )
+    job.line.keep(f"{what}  validation {monitored} {best:.4f} (penalty {fitted.penalty:g})")
+    return {"penalty": fitted.penalty, f"validation_{monitored}": best}
