@@ -67,6 +67,11 @@ class SplitSettings(Settings):
     """A table (`image`, perhaps `frame`) of images that are left out, such as the audit's `exclude.csv`; relative to the data root."""
     groups: str | None = None
     """A table (`image`, perhaps `frame`, `group`) of images that stay together, such as the audit's `groups.csv`."""
+    fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the groups of train and validation whose labels are used, class by class; `seed` at the top draws them, smaller shares
+    inside larger ones. For learning curves."""
+    labels: Literal["given", "shuffled"] = "given"
+    """`shuffled`: a control. Labels are dealt anew among all images, so that nothing can be learned and nothing may be found."""
     near_duplicates: Literal["refuse", "together"] = "refuse"
     """Nearly equal pictures (saved again, cropped, taken at once): refuse a split that tears them apart (see `audit.allow`), or make
     them one group. Looked for without a network's features, with which an audit may find more."""

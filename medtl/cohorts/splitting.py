@@ -7,7 +7,6 @@ split changes nothing. What chance does to rare classes is told (:func:`check_cl
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from itertools import product
 from pathlib import Path
@@ -15,6 +14,8 @@ from pathlib import Path
 import pandas as pd
 
 from medtl import records
+from medtl.cohorts.chance import draw
+from medtl.cohorts.fractions import draw_fraction, shuffle_labels
 from medtl.cohorts.given_splits import take_column, take_run
 from medtl.cohorts.grouping import add_groups
 from medtl.cohorts.joining import Plan
@@ -22,15 +23,6 @@ from medtl.cohorts.settings import SplitSettings
 from medtl.contracts import EXCLUDED, EXTERNAL, TEST, TRAIN, VALIDATION, Task
 from medtl.errors import MedtlError, Mistakes, listed
 from medtl.records import KEY
-
-
-def draw(seed: int, unit: str) -> float:
-    """A uniform number in [0, 1) that belongs to this seed and unit: the first 64 bits of a SHA-256.
-
-    >>> draw(0, "a") == draw(0, "a") != draw(1, "a")
-    True
-    """
-    return int.from_bytes(hashlib.sha256(f"{seed}:{unit}".encode()).digest()[:8], "big") / 2**64
 
 
 def make_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Plan, root: Path, as_given: bool = False) -> pd.DataFrame:
@@ -54,10 +46,13 @@ def make_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Pl
     made = _finished(grouped, experiment)
     if as_given:
         return made
+    if settings.labels == "shuffled":
+        made = shuffle_labels(made, experiment.seed)
     if settings.folds is None:
+        made = draw_fraction(made, settings, experiment.seed)
         check_classes(made, experiment.task, settings)
     for fold in range(settings.folds or 0):
-        check_classes(fold_records(made, fold, settings), experiment.task, settings)
+        check_classes(fold_records(made, fold, settings, experiment.seed), experiment.task, settings)
     return made
 
 
@@ -70,10 +65,11 @@ def external_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment
     return _finished(grouped, experiment)
 
 
-def fold_records(made: pd.DataFrame, fold: int, settings: SplitSettings) -> pd.DataFrame:
+def fold_records(made: pd.DataFrame, fold: int, settings: SplitSettings, seed: int = 0) -> pd.DataFrame:
     """The records of one fold's run: `test` is that fold; out of the rest, `validation` falls by a second hash, group by group.
 
     The second hash is of the smallest sha256 among the group's files: records hold nothing else that is the same on every machine.
+    With `split.fraction`, `seed` (of training) draws what of both is used.
     """
     made = made.copy()
     inside = made["fold"] != ""
@@ -82,7 +78,7 @@ def fold_records(made: pd.DataFrame, fold: int, settings: SplitSettings) -> pd.D
     made.loc[inside, "split"] = TRAIN
     made.loc[inside & (chance < settings.validation), "split"] = VALIDATION
     made.loc[inside & (made["fold"] == str(fold)), "split"] = TEST
-    return made
+    return draw_fraction(made, settings, seed)
 
 
 def _with_groups(table: pd.DataFrame, measurements: pd.DataFrame, by: str) -> pd.DataFrame:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from medtl.contracts import FORMAT
 from medtl.errors import MedtlError, Mistakes
@@ -16,6 +16,7 @@ from medtl.experiment.explain import Explained, dotted, explain
 from medtl.experiment.overrides import Override, apply_overrides
 from medtl.experiment.schema import Experiment
 
+Model = TypeVar("Model", bound=BaseModel)
 HEADER = "# medtl experiment, format "
 
 
@@ -24,12 +25,17 @@ def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experime
 
     Raises :class:`Mistakes` that lists every mistake with its line, or :class:`MedtlError` where the file cannot be read.
     """
+    return load_settings(path, Experiment, overrides)
+
+
+def load_settings(path: str | Path, model: type[Model], overrides: Sequence[str] = ()) -> Model:
+    """As :func:`load_experiment`, for any settings that stand in a file of their own."""
     document = strict_yaml.parse(_text(Path(path)), str(path))
-    data, applied = apply_overrides(document.data, overrides, Experiment)
+    data, applied = apply_overrides(document.data, overrides, model)
     try:
-        return Experiment.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
-        found = explain(error, Experiment, data)
+        found = explain(error, model, data)
     placed = sorted(_placed(mistake, str(path), document.lines, applied) for mistake in found)
     count = "1 mistake" if len(placed) == 1 else f"{len(placed)} mistakes"
     raise Mistakes(f"{path}: {count}:", [sentence for _, sentence in placed])

@@ -84,7 +84,7 @@ def check(
     source = read_cohorts(experiment, root)
     source.table = source.table.sort_values(records.KEY, ignore_index=True)
     looked = _look(source, experiment, root, line)
-    rows = looked.rows if experiment.split.folds is None else fold_records(looked.rows, 0, experiment.split)
+    rows = looked.rows if experiment.split.folds is None else fold_records(looked.rows, 0, experiment.split, experiment.seed)
     line.show("a few training steps …")
     rehearsed = rehearse(experiment, looked.store, _training_part(rows, looked, experiment), root)
     if out is not None:

@@ -189,7 +189,7 @@ def _train_folds(experiment: Experiment, rows: pd.DataFrame, store: Store, root:
     members, parts = [], []
     for fold in range(folds):
         line.keep(f"fold {fold + 1} of {folds}")
-        own = fold_records(rows, fold, experiment.split)
+        own = fold_records(rows, fold, experiment.split, experiment.seed)
         place = folder / "folds" / str(fold)
         fitted = _train_one(experiment, own, store, root, place, Log(place / "log.jsonl"), line)
         _package(experiment, place, [fitted], own, store)

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from medtl import records
 from medtl.cohorts import CohortSettings
+from medtl.cohorts.chance import draw
 from medtl.cohorts.grouping import add_groups, components
 from medtl.cohorts.settings import SplitSettings
-from medtl.cohorts.splitting import draw, external_records, fold_records, make_records, split_notes
+from medtl.cohorts.splitting import external_records, fold_records, make_records, split_notes
 from medtl.contracts import Task
 from medtl.errors import MedtlError, Mistakes
 
