@@ -52,6 +52,15 @@ def test_parameters_stay_within_their_ranges(seed, epoch, position):
     assert np.all(np.diff(table.astype(int)) >= 0)
 
 
+def test_each_image_has_the_numbers_of_its_own_generator():
+    """So that a run of today draws what one of yesterday drew, however the generator is handled."""
+    settings = AugmentationSettings(rotate=0, scale=0, translate=0, brightness=1, contrast=0)
+    _, tables = draw(settings, 5, 3, np.array([9, 0, 2**31]), size=10)
+    for position, table in zip((9, 0, 2**31), tables, strict=True):
+        brightness = np.random.Generator(np.random.Philox(key=[5, (3 << 32) | position])).random(8)[7] * 2 - 1
+        assert np.array_equal(table, np.clip(np.rint(255 * (np.arange(256) / 255 + brightness)), 0, 255))
+
+
 def test_draws_fill_their_ranges():
     settings = AugmentationSettings(rotate=20, scale=0, translate=0, brightness=0, contrast=0)
     angles = [np.rad2deg(np.arctan2(*draw(settings, 0, epoch, np.array([7]), 10)[0][0, 0, 1::-1])) for epoch in range(500)]

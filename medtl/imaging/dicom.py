@@ -32,6 +32,8 @@ _REQUIRED = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentat
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _FUNCTIONAL_GROUPS = ("PixelValueTransformationSequence", "FrameVOILUTSequence", "PixelMeasuresSequence", "FrameAnatomySequence")
 _PREAMBLE = 132
+_LARGE = 1 << 20
+"""Elements of more bytes stay in the file's bytes until they are asked for: copying the pixels costs more than reading the header."""
 _LOGS = tuple(logging.getLogger(name) for name in ("pydicom", "pydicom.pixels.decoders.base", "pydicom.pixels.utils"))
 
 
@@ -93,7 +95,7 @@ def _open(encoded: Encoded) -> Dataset:
         meta, start = _file_meta(encoded.data)
         if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
             return _inflate(meta, encoded.data[start:], encoded)
-        dataset = dcmread(io.BytesIO(encoded.data), force=True)
+        dataset = dcmread(io.BytesIO(encoded.data), force=True, defer_size=_LARGE)
         if "DirectoryRecordSequence" in dataset:
             dataset.SOPClassUID = MediaStorageDirectoryStorage  # which a DICOMDIR says in its preface only
         if "SOPClassUID" not in dataset and "Rows" not in dataset:

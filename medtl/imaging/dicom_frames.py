@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.uid import UID, JPEGBaseline8Bit, JPEGExtended12Bit
@@ -21,6 +22,9 @@ from medtl.imaging.codestreams import BrokenStream
 from medtl.imaging.decoders import SYNTAXES, Header, Samples, decode
 from medtl.imaging.dicom_facts import registered_name
 from medtl.imaging.image import Encoded
+
+_UNDEFINED = 0xFFFFFFFF
+"""The length of an element that ends where a delimiter says so."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,9 @@ def read_frame(dataset: Dataset, number: int, encoded: Encoded, halvings: int = 
         raise encoded.refused("UNSUPPORTED", f"no decoder is known for its transfer syntax{name and f', {name}'}")
     try:
         if _stays_as_it_lies(dataset):
-            samples = _compressed(dataset, number, syntax, halvings) if syntax.is_encapsulated else _plain(dataset, number, syntax)
+            samples = (
+                _compressed(dataset, number, syntax, halvings) if syntax.is_encapsulated else _plain(dataset, number, syntax, encoded.data)
+            )
             meaning = _meaning(samples, int(dataset.PixelRepresentation), syntax)
             return Stored(samples.words, meaning, str(dataset.PhotometricInterpretation), samples.halvings)
         values, properties = _decoder(syntax).as_array(dataset, index=number)
@@ -75,16 +81,24 @@ def _stays_as_it_lies(dataset: Dataset) -> bool:
     return bool(syntax.is_little_endian or dataset.BitsAllocated == 16)  # big-endian bytes may lie in swapped pairs
 
 
-def _plain(dataset: Dataset, number: int, syntax: UID) -> Samples:
+def _plain(dataset: Dataset, number: int, syntax: UID, file: bytes) -> Samples:
     """A view of the file's own bytes."""
     dtype = np.dtype(f"{'<' if syntax.is_little_endian else '>'}u{dataset.BitsAllocated // 8}")
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     length = rows * columns * dtype.itemsize
-    data = dataset.PixelData
+    data = _where_it_lies(dataset, file)
     if len(data) < length * int(dataset.get("NumberOfFrames") or 1):
         raise BrokenStream("the pixel data end early")
     words = np.frombuffer(data, dtype, rows * columns, number * length).reshape(rows, columns)
     return Samples(words.astype(dtype.newbyteorder("="), copy=False), int(dataset.BitsStored))
+
+
+def _where_it_lies(dataset: Dataset, file: bytes) -> bytes | memoryview:
+    """The pixel data, not copied where pydicom has left them in the file."""
+    element = dataset.get_item("PixelData", keep_deferred=True)
+    if not isinstance(element, RawDataElement) or element.value is not None or element.length == _UNDEFINED:
+        return bytes(dataset.PixelData)
+    return memoryview(file)[element.value_tell : element.value_tell + element.length]
 
 
 def _compressed(dataset: Dataset, number: int, syntax: UID, halvings: int) -> Samples:

@@ -2,8 +2,8 @@
 
 modality LUT sequence or rescale → VOI LUT sequence or window (LINEAR, LINEAR_EXACT, SIGMOID; the first of several) → without either
 minimum … maximum, padding left out → inverted once if MONOCHROME1 or PresentationLUTShape INVERSE. The order is the standard's
-(PS3.4 annex N): inversion comes last. For words of at most 16 bits the chain runs over all possible words, once, and one table look-up
-does the image.
+(PS3.4 annex N): inversion comes last. For words of at most 16 bits the chain runs once over the words from the image's least to its
+greatest, and one table look-up does the image.
 """
 
 from __future__ import annotations
@@ -51,8 +51,9 @@ def to_grey_levels(stored: Stored, dataset: Dataset, encoded: Encoded) -> GreyLe
     if stored.words.dtype.kind == "f" and not np.isfinite(stored.words).all():
         raise encoded.refused("NOT_FINITE", "holds NaN or infinite pixels")
     _check_rescale(dataset, encoded)
-    values = stored.words if stored.meaning is None else stored.meaning
-    present = _present(stored, dataset)
+    first, last = (0, 0) if stored.meaning is None else (int(extreme) for extreme in cv2.minMaxLoc(stored.words)[:2])
+    values = stored.words if stored.meaning is None else stored.meaning[first : last + 1]
+    present = _present(stored, values, first, dataset)
     counted = _without_padding(values, present, dataset)
     try:
         rescaled = np.asarray(apply_modality_lut(values, dataset), dtype=np.float64)
@@ -63,7 +64,11 @@ def to_grey_levels(stored: Stored, dataset: Dataset, encoded: Encoded) -> GreyLe
         raise encoded.refused("BAD_HEADER", "its rescale or window gives values that are not finite")
     inverted = dataset.PhotometricInterpretation == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE"
     final = np.clip(1 - shown if inverted else shown, 0, 1).astype(np.float32)
-    return GreyLevels(final if stored.meaning is None else LookUp(stored.words, final), intensity, inverted, tuple(notes))
+    if stored.meaning is None:
+        return GreyLevels(final, intensity, inverted, tuple(notes))
+    table = np.zeros(len(stored.meaning), np.float32)
+    table[first : last + 1] = final
+    return GreyLevels(LookUp(stored.words, table), intensity, inverted, tuple(notes))
 
 
 def shows_as_much_when_shrunk(dataset: Dataset) -> bool:
@@ -95,20 +100,19 @@ def window_function(name: str, center: float, width: float) -> Callable[[Floats]
     return lambda values: np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
 
 
-def _present(stored: Stored, dataset: Dataset) -> NDArray[np.bool_]:
-    """Which entries of the table the image holds; without a table all values are there.
+def _present(stored: Stored, values: NDArray[Any], first: int, dataset: Dataset) -> NDArray[np.bool_]:
+    """Which of the values the image holds: those of its words, `first` the least; without a table all are there.
 
     Where the whole chain only rises or only falls, its least and greatest entry say all that is asked, and are found much faster.
     """
     if stored.meaning is None:
         return np.ones(stored.words.shape, dtype=bool)
-    count = len(stored.meaning)
-    low, high = (int(extreme) for extreme in cv2.minMaxLoc(stored.words)[:2])
-    if not any(keyword in dataset for keyword in _BENT) and (np.diff(stored.meaning[low : high + 1]) >= 0).all():
+    count = len(values)
+    if not any(keyword in dataset for keyword in _BENT) and (np.diff(values) >= 0).all():
         present = np.zeros(count, dtype=bool)
-        present[[low, high]] = True
+        present[[0, -1]] = True
         return present
-    return np.asarray(cv2.calcHist([stored.words], [0], None, [count], [0, count])).ravel() > 0
+    return np.asarray(cv2.calcHist([stored.words], [0], None, [count], [first, first + count])).ravel() > 0
 
 
 def _without_padding(table: NDArray[Any], present: NDArray[np.bool_], dataset: Dataset) -> NDArray[np.bool_]:

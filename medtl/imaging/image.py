@@ -98,7 +98,11 @@ class Image:
     def sixteen_bits(self) -> NDArray[np.uint16]:
         """(H, W) or (H, W, 3), [0, 1] rounded to 0 … 65535; exact for pixels that were stored with 8 or 16 bits."""
         if isinstance(self._given, LookUp):
-            return np.asarray(cv2.LUT(self._given.stored, sixteen_bits(self._given.table)))
+            stored, table = self._given.stored, sixteen_bits(self._given.table)
+            factor = np.uint16(65535 // (len(table) - 1))
+            if np.array_equal(table, np.arange(len(table)) * factor):  # shown as stored: multiplied in half the time of looking up
+                return np.multiply(stored, factor, dtype=np.uint16)
+            return np.asarray(cv2.LUT(stored, table))
         planes = sixteen_bits(self._given)
         return planes[0] if len(planes) == 1 else np.ascontiguousarray(planes.transpose(1, 2, 0))
 

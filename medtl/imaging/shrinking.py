@@ -63,6 +63,8 @@ def _in_place(words: Words, claim: Claim, halvings: int, phase: float) -> Words:
     for axis, (whole, small) in enumerate(((claim.columns, width), (claim.rows, height))):
         step = whole / small / (1 << halvings)
         move[axis, axis], move[axis, 2] = step, step / 2 - phase / (1 << halvings)
+    if np.array_equal(move, np.eye(2, 3)):
+        return words
     how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     moved = cv2.warpAffine(words, move, (width, height), flags=how, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(np.minimum(moved, words.dtype.type((1 << claim.bits) - 1)))  # a cubic overshoots

@@ -188,6 +188,21 @@ def test_frames_are_asked_for(marker: np.ndarray, dicom: Write) -> None:
     assert code_of(path, largest_pixels=2400) == "TOO_LARGE"
 
 
+def test_large_pixel_data_are_read_where_they_lie(dicom: Write) -> None:
+    frames = np.random.default_rng(0).integers(0, 65536, (2, 900, 700)).astype(np.uint16)
+    path = dicom(
+        frames[0], NumberOfFrames=2, PixelData=frames.tobytes(), WindowCenter=32767.5, WindowWidth=65535, VOILUTFunction="LINEAR_EXACT"
+    )
+    for number, frame in enumerate(frames):
+        image = read_image(path, number)
+        np.testing.assert_array_equal(image.sixteen_bits, frame)
+        assert not image._given.stored.flags.writeable, "a view of the file's bytes"  # type: ignore[union-attr]
+    path.write_bytes(path.read_bytes()[:-1])
+    assert code_of(path, frame=1) == "DECODE_FAILED"
+    colour = np.random.default_rng(0).integers(0, 256, (700, 600, 3)).astype(np.uint8)
+    np.testing.assert_array_equal(read_image(dicom(colour)).sixteen_bits, 257 * colour.astype(np.uint16))
+
+
 def deflated(path: Path, more: bytes = b"") -> Path:
     """The same file in the deflated transfer syntax."""
     data = path.read_bytes()
