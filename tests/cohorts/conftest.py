@@ -23,6 +23,7 @@ class Plan:
     cohorts: tuple[CohortSettings, ...]
     keep: tuple[str, ...] = ()
     split: SplitSettings = field(default_factory=SplitSettings)
+    seed: int = 0
 
 
 @pytest.fixture

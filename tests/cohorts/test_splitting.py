@@ -30,6 +30,7 @@ class Plan:
     task: Task = TASK
     keep: tuple[str, ...] = ()
     cohorts: tuple[CohortSettings, ...] = field(default=())
+    seed: int = 0
 
 
 def table(
