@@ -1,0 +1,65 @@
+"""The study file: what is varied around one config, and how the trials are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
+
+from medtl.experiment.load import load_settings
+from medtl.registry import Chosen, Mistake, Settings, refuse
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+
+
+def _overrides(value: object) -> object:
+    """`transfer.epochs=3` may stand without a list."""
+    return (value,) if isinstance(value, str) else value
+
+
+def _assignments(texts: tuple[str, ...]) -> tuple[str, ...]:
+    refuse([Mistake((place,), text, "is no `key=value`") for place, text in enumerate(texts) if "=" not in text])
+    return texts
+
+
+Overrides = Annotated[tuple[str, ...], BeforeValidator(_overrides), AfterValidator(_assignments)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
+class StudySettings(Settings):
+    """Every arm is trained with every fraction of the labels and every seed: equal trials for all."""
+
+    name: Annotated[str, Field(pattern=NAME)]
+    """letters, digits, '.', '_' and '-', at most 100, for it names the study's folder"""
+    base: str
+    """The config that is varied; relative to the study file."""
+    set: Overrides = ()
+    """Settings that differ from the base in all trials: [image.size=128, transfer.epochs=8]."""
+    arms: Annotated[dict[Annotated[str, Field(pattern=NAME)], Overrides], Field(min_length=1)]
+    """What is compared: a name, and the settings that make it, such as `scratch: [transfer.strategy=scratch]`."""
+    fractions: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (1.0,)
+    """Shares of the labels (train and validation together) to train with, drawn by group; a smaller one is part of a larger one."""
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...], Field(min_length=1)] = (0,)
+    """Each draws other fractions, another initial head, another order of images."""
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    """No trial is begun after so many minutes of this command; the same command goes on later. Default: no limit."""
+    reading: Annotated[SerializeAsAny[Settings], Chosen("study.readings")]
+    """How the trials are read: `ledger`: what transfer was worth."""
+
+    @model_validator(mode="after")
+    def _once(self) -> StudySettings:
+        refuse([Mistake((key,), None, "names one value twice; keep one") for key in ("fractions", "seeds") if _repeats(getattr(self, key))])
+        arms = list(self.arms)
+        mistakes = getattr(self.reading, "unfit", lambda arms: [])(arms)
+        refuse([Mistake(("reading", *mistake.path), mistake.value, mistake.sentence) for mistake in mistakes])
+        return self
+
+
+def _repeats(values: tuple[float, ...]) -> bool:
+    return len({*values}) < len(values)
+
+
+def load_study(path: Path) -> StudySettings:
+    """Read a study file; raises Mistakes with every mistake and its line."""
+    return load_settings(path, StudySettings)
