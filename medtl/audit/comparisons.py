@@ -29,8 +29,8 @@ class Comparisons:
     """Of which pictures (:func:`identity`)."""
     nearest: likeness.Pairs | None = None
     """(P, 2) candidates by hash and sketch; None: not looked for yet."""
-    agreements: dict[tuple[int, int], float] = field(default_factory=dict)
-    """Of the pairs that were compared so far, in [-1, 1]."""
+    agreements: dict[int, float] = field(default_factory=dict)
+    """Of the pairs that were compared so far, in [-1, 1], by :func:`codes`."""
     new: bool = False
     """Whether something was found out since this object was made."""
 
@@ -58,12 +58,17 @@ class Comparisons:
             self.nearest, self.new = likeness.candidates(hashes, album.sketches(len(names)), None), True
         pairs = self.nearest if features is None else likeness.with_features(self.nearest, features)
         pairs = pairs if asked is None else pairs[asked(pairs)]
-        keys = [(one, other) for one, other in pairs.tolist()]
-        missing = [key for key in keys if key not in self.agreements]
+        own = codes(pairs, len(names)).tolist()
+        missing = [place for place, code in enumerate(own) if code not in self.agreements]
         if missing:
-            self.agreements.update(zip(missing, album.compared(missing), strict=True))
+            self.agreements.update(zip((own[place] for place in missing), album.compared(pairs[missing]), strict=True))
             self.new = True
-        return pairs, np.array([self.agreements[key] for key in keys], np.float64)
+        return pairs, np.array([self.agreements[code] for code in own], np.float64)
+
+
+def codes(pairs: likeness.Pairs, count: int) -> NDArray[np.int64]:
+    """(P,) a number for each of the pairs (P, 2) among `count` pictures: first · count + second."""
+    return pairs[:, 0] * count + pairs[:, 1]
 
 
 def identity(names: Sequence[str]) -> str:
@@ -83,13 +88,13 @@ class _Album:
         self._open(np.arange(count))
         return np.stack([self._pictures[number].sketch.ravel() for number in range(count)]) if count else None
 
-    def compared(self, pairs: Sequence[tuple[int, int]]) -> list[float]:
+    def compared(self, pairs: likeness.Pairs) -> list[float]:
         """Agreements. OpenCV releases the interpreter, so threads of ours help; its own only wait for each other on pictures so small."""
-        self._open(np.unique(np.array(pairs, np.int64)))
-        batches = [pairs[start : start + _BATCH] for start in range(0, len(pairs), _BATCH)]
+        self._open(np.unique(pairs))
+        batches = np.array_split(pairs, len(pairs) // _BATCH + 1)
 
-        def scores(some: Sequence[tuple[int, int]]) -> list[float]:
-            return [same_picture.agreement(self._pictures[one], self._pictures[other]) for one, other in some]
+        def scores(some: likeness.Pairs) -> list[float]:
+            return [same_picture.agreement(self._pictures[one], self._pictures[other]) for one, other in some.tolist()]
 
         own = cv2.getNumThreads()
         cv2.setNumThreads(1)

@@ -92,8 +92,8 @@ def _near(
 
 def _may_cross(rows: pd.DataFrame, single: NDArray[np.int64], pairs: likeness.Pairs) -> NDArray[np.bool_]:
     """(P,) whether a picture of the pair, or a copy of it, stands in another split than the other."""
-    used = rows[rows["place"] != ""]
-    of_picture = used.groupby("pixel_hash")["place"].agg(lambda own: own.iloc[0] if own.nunique() == 1 else "several")
+    used = rows[rows["place"] != ""].groupby("pixel_hash")["place"]
+    of_picture = used.first().where(used.nunique() == 1, "several")
     place = rows["pixel_hash"].iloc[single].map(of_picture).fillna("").to_numpy(dtype=str)
     one, other = place[pairs[:, 0]], place[pairs[:, 1]]
     return np.asarray((one != "") & (other != "") & ((one != other) | (one == "several")))

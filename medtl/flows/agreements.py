@@ -27,44 +27,44 @@ def remembered(store: Store) -> Iterator[Comparisons]:
     from medtl.audit.comparisons import identity  # brings OpenCV with it
 
     names = store.measurements.loc[store.usable, "pixel_hash"].drop_duplicates().tolist()
-    folder = cache_dir() / "agreements" / store.key
-    known = _read(folder / f"{identity(names)}.npz", identity(names), len(names))
+    of = identity(names)
+    file = cache_dir() / "agreements" / store.key / f"{of}.npz"
+    known = _read(file, of, len(names))
     yield known
-    if known.new:
+    if known.new and known.of == of:
         with suppress(OSError):  # a cache that cannot be written costs time, nothing else
-            folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(folder / f"{known.of}.npz", lambda part: _write(part, known))
+            write_atomically(file, lambda part: _write(part, known, len(names)))
 
 
 def _read(file: Path, of: str, count: int) -> Comparisons:
     """Nothing known where there is no file, or a damaged one (a zip archive's checksums tell)."""
-    from medtl.audit.comparisons import Comparisons
+    from medtl.audit.comparisons import Comparisons, codes
 
     try:
         with zipfile.ZipFile(file) as archive:
             # read whole, so that all of it is checked: numpy itself reads no further than a header says
-            found = [np.load(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False) for name in ("nearest", "pairs", "agreements")]
+            found = [np.load(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False) for name in ("nearest", "compared", "agreements")]
         os.utime(file)  # the cache lets go first of what was longest unused
     except Exception:  # whatever is wrong with a file of a cache: it is made again
         return Comparisons()
-    nearest, pairs, agreements = found
-    sound = agreements.shape == (len(pairs),) and np.isfinite(agreements).all() and (np.abs(agreements) <= 1.001).all()
-    if not (sound and _are_pairs(nearest, count) and _are_pairs(pairs, count)):
+    nearest, compared, agreements = found
+    if not (_are_pairs(nearest, count) and _are_pairs(compared, count) and _are_agreements(agreements, len(compared))):
         return Comparisons()
-    compared = dict(zip(((one, other) for one, other in pairs.tolist()), agreements.tolist(), strict=True))
-    return Comparisons(of, nearest.astype(np.int64), compared)
+    return Comparisons(of, nearest, dict(zip(codes(compared, count).tolist(), agreements.tolist(), strict=True)))
 
 
-def _are_pairs(pairs: NDArray[np.int32], count: int) -> bool:
-    if pairs.dtype != np.int32 or pairs.ndim != 2 or pairs.shape[1] != 2:
+def _are_pairs(pairs: NDArray[np.int64], count: int) -> bool:
+    if pairs.dtype != np.int64 or pairs.ndim != 2 or pairs.shape[1] != 2:
         return False
     return bool(((pairs[:, 0] >= 0) & (pairs[:, 0] < pairs[:, 1]) & (pairs[:, 1] < count)).all())
 
 
-def _write(file: Path, known: Comparisons) -> None:
+def _are_agreements(values: NDArray[np.float64], count: int) -> bool:
+    return values.dtype == np.float64 and values.shape == (count,) and bool((np.abs(values) <= 1.001).all())  # NaN is not
+
+
+def _write(file: Path, known: Comparisons, count: int) -> None:
     assert known.nearest is not None
-    pairs = np.array(list(known.agreements), np.int32).reshape(-1, 2)
+    compared = np.stack(np.divmod(np.array(list(known.agreements), np.int64), max(1, count)), axis=1)
     with file.open("wb") as stream:
-        np.savez(
-            stream, nearest=known.nearest.astype(np.int32), pairs=pairs, agreements=np.array(list(known.agreements.values()), np.float64)
-        )
+        np.savez(stream, nearest=known.nearest, compared=compared, agreements=np.array(list(known.agreements.values()), np.float64))
