@@ -14,10 +14,10 @@ import pandas as pd
 import torch
 
 from medtl import measurements, records
+from medtl.batches import Part
 from medtl.cohorts.joining import Source, read_cohorts
 from medtl.cohorts.splitting import fold_records, make_records, split_notes
 from medtl.contracts import EXCLUDED, SPLITS, TRAIN, VALIDATION
-from medtl.datamodule import Part
 from medtl.errors import MedtlError, listed
 from medtl.experiment.load import data_root, load_experiment
 from medtl.experiment.overrides import weights_override

@@ -19,8 +19,10 @@ from medtl.experiment.schema import Experiment
 from medtl.module.classifier import Classifier
 from medtl.module.transfer_module import TransferModule
 from medtl.terminal import Line
-from medtl.training.checkpoints import Keeper, SafeCheckpointIO, load_weights, newest
-from medtl.training.log import EpochReporter, Log
+from medtl.training.checkpoints import Keeper, SafeCheckpointIO, newest
+from medtl.training.log import Log
+from medtl.training.reporter import EpochReporter
+from medtl.training.weights import load_weights
 
 
 @dataclass(frozen=True)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch.loggers import Logger
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from medtl import registry
 from medtl.backbones.fitting import sentence
 from medtl.backbones.network import build_network
+from medtl.batches import Part
 from medtl.contracts import TRAIN, VALIDATION
-from medtl.datamodule import Part, StoredImages
 from medtl.decisions import calibration, threshold
 from medtl.decisions.calibration import Calibration
 from medtl.experiment.schema import Experiment
@@ -28,10 +27,12 @@ from medtl.model.answers import ensemble_logits
 from medtl.module.classifier import Classifier
 from medtl.module.inference import logits_of
 from medtl.terminal import Line
-from medtl.training.checkpoints import load_weights, save_weights
-from medtl.training.finetune import finetune
 from medtl.training.log import Log
 from medtl.training.probe import fit_probe
+from medtl.training.weights import load_weights, save_weights
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,9 @@ def fit(
     if transfer.strategy in ("linear-probe", "lp-ft"):
         history["probe"] = _probe(classifier, store, train, validation, balanced, experiment, folder, log, line)
     if transfer.strategy != "linear-probe":
+        from medtl.datamodule import StoredImages  # here, for these bring Lightning with them, which a probe does without
+        from medtl.training.finetune import finetune
+
         data = StoredImages(store, train, validation, experiment.augmentation, transfer.batch, experiment.seed, balanced.weights)
         tuned = finetune(classifier, balanced.loss, data, experiment, folder, log, line, trackers)
         history["tuned"] = {"epochs": tuned.epochs, "best_epoch": tuned.best_epoch + 1, f"validation_{transfer.monitor}": tuned.best}

@@ -13,7 +13,7 @@ import pytest
 from medtl.audit import same_picture
 from medtl.audit.comparisons import Comparisons, identity
 from medtl.flows.agreements import remembered
-from medtl.imaging.cache import cache_dir
+from medtl.imaging.cache import cache_dir, prune
 
 NAMES = ["c", "a", "b", "d"]
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 1)).astype(np.uint8)
@@ -56,6 +56,18 @@ def test_what_is_found_out_about_other_pictures_is_not_kept_as_of_these() -> Non
     with remembered(store(NAMES, "wrong")) as known:
         known.search(NAMES[::-1], np.arange(4, dtype=np.uint64), lambda numbers: IMAGES[numbers])
     assert not memory("wrong").exists()
+
+
+def test_the_cache_lets_go_of_it_as_of_all_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDTL_CACHE", str(tmp_path))
+    with remembered(store(NAMES)) as known:
+        searched(known)
+    held = memory("settings").stat().st_size
+    assert prune(tmp_path) == 0
+    monkeypatch.setenv("MEDTL_CACHE_GB", "1e-9")
+    assert prune(tmp_path) == held
+    with remembered(store(NAMES)) as known:
+        assert not known.agreements
 
 
 def test_a_damaged_memory_costs_time_and_no_verdict() -> None:

@@ -89,7 +89,7 @@ def test_every_epoch_has_its_own_order_and_augmentation(classifier, data, experi
         seen.append((epoch, *positions.tolist()))
         return images
 
-    monkeypatch.setattr("medtl.datamodule.augment", spy)
+    monkeypatch.setattr("medtl.batches.augment", spy)
     _fit(classifier, data, experiment, tmp_path, epochs=3)
     batches = len(seen) // 3
     assert [epoch for epoch, *_ in seen] == [0] * batches + [1] * batches + [2] * batches
