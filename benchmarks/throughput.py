@@ -59,22 +59,22 @@ def monai_side() -> dict[str, Callable[[Path], Floats]]:
 def medtl_side() -> dict[str, Callable[[Path], Floats]]:
     from medtl.imaging import nursery, reader
     from medtl.imaging.image import Encoded
-    from medtl.imaging.preprocessing import preprocess, steps
+    from medtl.imaging.preprocessing import network_input, preprocess
     from medtl.imaging.settings import ImageSettings
 
     nursery.keep_freed_memory()  # as in every decode worker
     exact = ImageSettings(size=SIDE, channels=1, fit="squeeze")
     reduced = exact.model_copy(update={"decode": "reduced"})
 
-    def network_input(path: Path, settings: ImageSettings) -> NDArray[np.uint8]:
+    def read_and_fit(path: Path, settings: ImageSettings) -> NDArray[np.uint8]:
         encoded = Encoded(str(path), path.read_bytes(), "", None, settings.largest_pixels, at_least=settings.at_least)
         image = reader._decode(encoded).without_empty_colour()
-        return np.asarray(steps(settings)(image.sixteen_bits))
+        return network_input(image.sixteen_bits, settings)
 
     return {
-        "input": lambda path: network_input(path, exact),
+        "input": lambda path: read_and_fit(path, exact),
         "store": lambda path: preprocess(path, 0, exact)[0],
-        "reduced": lambda path: network_input(path, reduced),
+        "reduced": lambda path: read_and_fit(path, reduced),
         "full": lambda path: reader.read_image(path).pixels,
     }
 

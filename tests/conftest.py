@@ -52,7 +52,7 @@ def shared() -> Callable[[str], Path]:
 def misbehaving() -> Iterator[Callable[[Path, str], Path]]:
     """`misbehaving(path, "abort")` writes a file whose decoding aborts (see tests/imaging/hostile_nursery.py), others are read as ever.
 
-    From its first use to the end, since starting the processes that decode costs seconds.
+    From its first use to the end, since starting the processes that decode costs a second or two.
     """
     from medtl.imaging import decoding
 

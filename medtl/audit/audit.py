@@ -12,7 +12,7 @@ from medtl.audit.findings import SEVERITIES, Finding
 from medtl.contracts import Task
 
 if TYPE_CHECKING:
-    from medtl.audit.duplicates import Compare, Pictures
+    from medtl.audit.comparisons import Comparisons, Pictures
 
 
 def audit(
@@ -22,7 +22,7 @@ def audit(
     features: NDArray[np.float32] | None = None,
     predictions: pd.DataFrame | None = None,
     pictures: Pictures | None = None,
-    compare: Compare | None = None,
+    comparisons: Comparisons | None = None,
 ) -> list[Finding]:
     """All findings, grave before notable before note, and within these in the order of the checks.
 
@@ -30,19 +30,18 @@ def audit(
     features: (N, D) of a frozen network, row for row as `records`, NaN rows where an image could not be read; None = not computed.
     predictions: answers for images that their model had not seen (out of fold, validation); None = none.
     pictures: positions (B,) in `records`, of readable images -> uint8 (B, S, S, C), as `Store.read`; without them near duplicates
-    cannot be told from images that look alike. compare: agreement of two pictures; default :func:`same_picture.agreement`.
+    cannot be told from images that look alike. comparisons: what is known of these pictures; what is found out is added.
     """
     from medtl.audit.confounders import confounders  # here, for they bring scikit-learn and OpenCV with them
     from medtl.audit.duplicates import duplicates
     from medtl.audit.image_health import image_health
     from medtl.audit.label_health import label_health
     from medtl.audit.leaks import leaks
-    from medtl.audit.same_picture import agreement
     from medtl.audit.shortcuts import shortcuts
 
     found = [
         *leaks(records),
-        *duplicates(records, measurements, features, pictures, compare=compare or agreement),
+        *duplicates(records, measurements, features, pictures, comparisons=comparisons),
         *shortcuts(records, measurements),
         *confounders(records, measurements),
         *label_health(records, task, predictions),

@@ -6,28 +6,19 @@ a network's features, and are called so only where their fine structures agree p
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
-import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from medtl.audit import likeness, same_picture
+from medtl.audit.comparisons import Comparisons, Pictures
 from medtl.audit.findings import Finding
 from medtl.audit.joined import joined
 from medtl.audit.pairs import findings_of
 from medtl.audit.places import places
-from medtl.processors import processors
 
-Pictures = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
-"""Positions in `records` (B,) -> the images as the network sees them, uint8 (B, S, S, C); `Store.read` is one."""
-Compare = Callable[[same_picture.Picture, same_picture.Picture], float]
-"""Two pictures -> their agreement."""
-
-_BATCH = 256
 _ALIKE_BITS, _ALIKE_COSINE = 8, 0.75
 """Without pictures: differing bits of the hashes, and cosine of the features, up to and from which a pair is shown to be looked at."""
 
@@ -38,7 +29,7 @@ def duplicates(
     features: NDArray[np.float32] | None = None,
     pictures: Pictures | None = None,
     across_only: bool = False,
-    compare: Compare = same_picture.agreement,
+    comparisons: Comparisons | None = None,
 ) -> list[Finding]:
     """Findings on pairs of images that are one picture.
 
@@ -50,16 +41,16 @@ def duplicates(
         records: a records table.
         measurements: of the same images, in any order.
         features: (N, D) float32, row for row as `records`, NaN rows for images without.
-        pictures: of the readable images, as a store reads them.
+        pictures: positions in `records` (B,), of readable images -> uint8 (B, S, S, C); `Store.read` is one.
         across_only: look at pairs in different splits (folds) alone, and no labels: what the gate before training needs.
-        compare: :func:`medtl.audit.same_picture.agreement`, or one that remembers.
+        comparisons: what is known of these pictures; what is found out is added.
     """
     rows = joined(records, measurements)
     rows["place"] = places(rows)
     readable = (rows["pixel_hash"] != "") & (rows["quarantine"] == "")
     same = _identical(rows[readable])
     single = rows[readable].drop_duplicates("pixel_hash").index.to_numpy(np.int64)
-    near = _near(rows, single, features, pictures, across_only, compare)
+    near = _near(rows, single, features, pictures, across_only, comparisons or Comparisons())
     pairs = pd.concat([same, _standing_for(near, rows[readable])], ignore_index=True)
     return findings_of(pairs, rows, across_only)
 
@@ -80,51 +71,29 @@ def _near(
     features: NDArray[np.float32] | None,
     pictures: Pictures | None,
     across_only: bool,
-    compare: Compare,
+    comparisons: Comparisons,
 ) -> pd.DataFrame:
     """Near duplicates among `single`, one image for each different picture."""
+    names = rows["pixel_hash"].iloc[single].tolist()
     hashes = np.array([int(text or "0", 16) for text in rows["phash"].iloc[single]], dtype=np.uint64)
     own = None if features is None else features[single]
-    known = None if pictures is None else _known(single, pictures)
-    sketches = np.stack([each.sketch.ravel() for each in known]) if known else None
-    pairs = likeness.candidates(hashes, sketches, own)
-    if across_only:
-        pairs = pairs[_may_cross(rows, single, pairs)]
-    if known is None:
+    asked = (lambda pairs: _may_cross(rows, single, pairs)) if across_only else None
+    if pictures is None:
+        pairs = likeness.candidates(hashes, None, own)
+        pairs = pairs if asked is None else pairs[asked(pairs)]
         scores, kept = _looking_alike(hashes, own, pairs)
     else:
-        scores = _compared(known, pairs, compare)
+        pairs, scores = comparisons.search(names, hashes, lambda numbers: pictures(single[numbers]), own, asked)
         kept = scores >= same_picture.needed(scores)
-    alike = "look" if known is None else "near"
+    alike = "look" if pictures is None else "near"
     found = single[pairs[kept]]
     return pd.DataFrame({"first": found[:, 0], "second": found[:, 1], "alike": alike, "agreement": scores[kept]})
 
 
-def _known(positions: NDArray[np.int64], pictures: Pictures) -> list[same_picture.Picture]:
-    batches = (pictures(positions[start : start + _BATCH]) for start in range(0, len(positions), _BATCH))
-    return [same_picture.Picture.of(same_picture.thumbnail(image)) for batch in batches for image in batch]
-
-
-def _compared(known: list[same_picture.Picture], pairs: likeness.Pairs, compare: Compare) -> NDArray[np.float64]:
-    """(P,) agreements. OpenCV releases the interpreter, so threads of ours help; its own only wait for each other on pictures so small."""
-
-    def scores(some: likeness.Pairs) -> list[float]:
-        return [compare(known[one], known[other]) for one, other in some.tolist()]
-
-    own = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        with ThreadPoolExecutor(processors()) as threads:
-            found = threads.map(scores, np.array_split(pairs, len(pairs) // _BATCH + 1))
-            return np.array([score for some in found for score in some], np.float64)
-    finally:
-        cv2.setNumThreads(own)
-
-
 def _may_cross(rows: pd.DataFrame, single: NDArray[np.int64], pairs: likeness.Pairs) -> NDArray[np.bool_]:
     """(P,) whether a picture of the pair, or a copy of it, stands in another split than the other."""
-    used = rows[rows["place"] != ""]
-    of_picture = used.groupby("pixel_hash")["place"].agg(lambda own: own.iloc[0] if own.nunique() == 1 else "several")
+    used = rows[rows["place"] != ""].groupby("pixel_hash")["place"]
+    of_picture = used.first().where(used.nunique() == 1, "several")
     place = rows["pixel_hash"].iloc[single].map(of_picture).fillna("").to_numpy(dtype=str)
     one, other = place[pairs[:, 0]], place[pairs[:, 1]]
     return np.asarray((one != "") & (other != "") & ((one != other) | (one == "several")))

@@ -19,23 +19,30 @@ _FEATURES = 128
 """Principal components that features are reduced to before distances are taken."""
 
 
-def candidates(
-    hashes: NDArray[np.uint64], sketches: NDArray[np.float32] | None, features: NDArray[np.float32] | None, neighbours: int = 5
-) -> Pairs:
-    """Each image with its `neighbours` nearest, by each measure that is there.
+NEIGHBOURS = 5
+"""How many nearest images are candidates, by each measure."""
+
+
+def candidates(hashes: NDArray[np.uint64], sketches: NDArray[np.float32] | None, features: NDArray[np.float32] | None) -> Pairs:
+    """Each image with its :data:`NEIGHBOURS` nearest, by each measure that is there.
 
     Arguments:
         hashes: (N,) 64-bit perceptual hashes.
         sketches: (N, M) of length one, see `sketch` of :class:`medtl.audit.same_picture.Picture`.
         features: (N, D) of a network, NaN rows where unknown.
     """
-    found = [_nearest_hashes(hashes, neighbours)]
+    found = [_nearest_hashes(hashes)]
     if sketches is not None:
-        found.append(_nearest(sketches, neighbours))
+        found.append(_nearest(sketches))
+    return with_features(np.concatenate(found), features)
+
+
+def with_features(pairs: Pairs, features: NDArray[np.float32] | None) -> Pairs:
+    """`pairs` in any order and number, and the nearest by (N, D) features, NaN rows where unknown."""
     if features is not None:
         known = np.flatnonzero(np.isfinite(features).all(axis=1))
-        found.append(known[_nearest(directions(features[known]), neighbours)])
-    together = np.sort(np.concatenate(found), axis=1)
+        pairs = np.concatenate([pairs, known[_nearest(directions(features[known]))]])
+    together = np.sort(pairs, axis=1)
     return np.asarray(np.unique(together, axis=0) if len(together) else together, dtype=np.int64)
 
 
@@ -56,19 +63,19 @@ def hash_distances(hashes: NDArray[np.uint64], pairs: Pairs) -> NDArray[np.int64
     return np.asarray(np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]), dtype=np.int64)
 
 
-def _nearest_hashes(hashes: NDArray[np.uint64], neighbours: int) -> Pairs:
-    return _first_of(len(hashes), neighbours, lambda rows: np.bitwise_count(hashes[rows, None] ^ hashes[None]))
+def _nearest_hashes(hashes: NDArray[np.uint64]) -> Pairs:
+    return _first_of(len(hashes), lambda rows: np.bitwise_count(hashes[rows, None] ^ hashes[None]))
 
 
-def _nearest(units: NDArray[np.float32], neighbours: int) -> Pairs:
-    return _first_of(len(units), neighbours, lambda rows: -(units[rows] @ units.T))
+def _nearest(units: NDArray[np.float32]) -> Pairs:
+    return _first_of(len(units), lambda rows: -(units[rows] @ units.T))
 
 
-def _first_of(number: int, neighbours: int, distances_of: Distances) -> Pairs:
+def _first_of(number: int, distances_of: Distances) -> Pairs:
     """Pairs of each row with those that are nearest to it, block by block."""
     if number < 2:
         return np.empty((0, 2), np.int64)
-    neighbours = min(neighbours, number - 1)
+    neighbours = min(NEIGHBOURS, number - 1)
     found = []
     for rows in _blocks(number):
         distances = distances_of(rows)

@@ -16,6 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+VERSION = 1
+"""Raised whenever thumbnails, candidates (:mod:`medtl.audit.likeness`) or agreements become others: what is remembered of them is then
+found out anew. A test holds what this version gives."""
 SIDE = 96
 """Pixels: side of the pictures that are compared."""
 _ABOVE = 1.0

@@ -1,8 +1,10 @@
-"""Comparing all near pairs of five thousand pictures takes a minute or two; what one command found out, the next one reads."""
+"""Comparing all near pairs of five thousand pictures takes a minute or two; what one step or command found out, the next one reads."""
 
 from __future__ import annotations
 
-import hashlib
+import io
+import os
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,62 +18,53 @@ from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store
 
 if TYPE_CHECKING:
-    from medtl.audit.same_picture import Picture
-
-_DIGEST = 16
-
-
-class Agreements:
-    """:func:`medtl.audit.same_picture.agreement` with a memory. Call it with two pictures."""
-
-    def __init__(self, known: dict[bytes, float]):
-        self.known = known
-        self.new = 0
-
-    def __call__(self, first: Picture, second: Picture) -> float:
-        from medtl.audit.same_picture import agreement
-
-        key = _digest(first.thumbnail) + _digest(second.thumbnail)
-        if key not in self.known:
-            self.known[key] = agreement(first, second)
-            self.new += 1
-        return self.known[key]
+    from medtl.audit.comparisons import Comparisons
 
 
 @contextmanager
-def remembered(store: Store) -> Iterator[Agreements]:
-    """The agreements among a store's pictures found so far; new ones are added to the cache at the end of the block."""
-    from medtl.audit import same_picture
+def remembered(store: Store) -> Iterator[Comparisons]:
+    """What is known of a store's pictures so far; what is found out within the block is kept in the cache at its end."""
+    from medtl.audit.comparisons import identity  # brings OpenCV with it
 
-    method = hashlib.sha256(Path(same_picture.__file__).read_bytes()).hexdigest()  # another method, another memory
-    pictures = sorted(store.measurements["pixel_hash"])
-    name = hashlib.sha256("\n".join([method, *pictures]).encode()).hexdigest()[:32]
-    file = cache_dir() / "agreements" / f"{name}.npy"
-    agreements = Agreements(_read(file))
-    yield agreements
-    if agreements.new:
+    names = store.measurements.loc[store.usable, "pixel_hash"].drop_duplicates().tolist()
+    of = identity(names)
+    file = cache_dir() / "agreements" / store.key / f"{of}.npz"
+    known = _read(file, of, len(names))
+    yield known
+    if known.new and known.of == of:
         with suppress(OSError):  # a cache that cannot be written costs time, nothing else
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(file, lambda part: _write(part, agreements.known))
+            write_atomically(file, lambda part: _write(part, known, len(names)))
 
 
-def _digest(picture: NDArray[np.uint8]) -> bytes:
-    return hashlib.blake2b(picture.tobytes(), digest_size=_DIGEST).digest()
+def _read(file: Path, of: str, count: int) -> Comparisons:
+    """Nothing known where there is no file, or a damaged one (a zip archive's checksums tell)."""
+    from medtl.audit.comparisons import Comparisons, codes
 
-
-def _read(file: Path) -> dict[bytes, float]:
-    """Empty where there is none, or a damaged one."""
     try:
-        with file.open("rb") as stream:
-            stored = np.load(stream, allow_pickle=False)
-        return {row["pair"].tobytes(): float(row["agreement"]) for row in stored}
-    except (OSError, ValueError, IndexError, EOFError):
-        return {}
+        with zipfile.ZipFile(file) as archive:
+            # read whole, so that all of it is checked: numpy itself reads no further than a header says
+            found = [np.load(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False) for name in ("nearest", "compared", "agreements")]
+        os.utime(file)  # the cache lets go first of what was longest unused
+    except Exception:  # whatever is wrong with a file of a cache: it is made again
+        return Comparisons()
+    nearest, compared, agreements = found
+    if not (_are_pairs(nearest, count) and _are_pairs(compared, count) and _are_agreements(agreements, len(compared))):
+        return Comparisons()
+    return Comparisons(of, nearest, dict(zip(codes(compared, count).tolist(), agreements.tolist(), strict=True)))
 
 
-def _write(file: Path, known: dict[bytes, float]) -> None:
-    stored = np.empty(len(known), [("pair", np.uint8, 2 * _DIGEST), ("agreement", np.float64)])
-    stored["pair"] = np.frombuffer(b"".join(known), np.uint8).reshape(-1, 2 * _DIGEST)
-    stored["agreement"] = list(known.values())
+def _are_pairs(pairs: NDArray[np.int64], count: int) -> bool:
+    if pairs.dtype != np.int64 or pairs.ndim != 2 or pairs.shape[1] != 2:
+        return False
+    return bool(((pairs[:, 0] >= 0) & (pairs[:, 0] < pairs[:, 1]) & (pairs[:, 1] < count)).all())
+
+
+def _are_agreements(values: NDArray[np.float64], count: int) -> bool:
+    return values.dtype == np.float64 and values.shape == (count,) and bool((np.abs(values) <= 1.001).all())  # NaN is not
+
+
+def _write(file: Path, known: Comparisons, count: int) -> None:
+    assert known.nearest is not None
+    compared = np.stack(np.divmod(np.array(list(known.agreements), np.int64), max(1, count)), axis=1)
     with file.open("wb") as stream:
-        np.save(stream, stored)
+        np.savez(stream, nearest=known.nearest, compared=compared, agreements=np.array(list(known.agreements.values()), np.float64))

@@ -104,8 +104,8 @@ def audit(
     predictions, about_labels = answers(records, found, subject.task)
     line.show("looking for duplicates, shortcuts, confounders …")
     known = _with_ids(records, subject.table)
-    with remembered(store) as compare:
-        findings = check_all(known, store.measurements, subject.task, found, predictions, store.read, compare)
+    with remembered(store) as comparisons:
+        findings = check_all(known, store.measurements, subject.task, found, predictions, store.read, comparisons)
     looked = [*subject.notes, *_unread(store), about_features, about_labels]
     done = kept.summed_up(subject.name, records, subject.task.names, looked, findings)
     line.clear()
@@ -124,8 +124,8 @@ def audit_run(run: Run, store: Store, root: Path, line: Line) -> Audit:
     if experiment.transfer.probed:
         found, about = features(store, experiment.backbone, experiment.image, experiment.trainer, root, experiment.seed, line)
     judged = run.predictions()
-    with remembered(store) as compare:
-        findings = check_all(records, store.measurements, experiment.task, found, judged, store.read, compare)
+    with remembered(store) as comparisons:
+        findings = check_all(records, store.measurements, experiment.task, found, judged, store.read, comparisons)
     compared = len(judged[KEY].drop_duplicates())
     told = f"The labels of {compared:,} images are compared with the answers of models that had not learned from them."
     done = kept.summed_up(experiment.name, records, experiment.task.names, [*_unread(store), about, told], findings)

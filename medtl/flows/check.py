@@ -14,10 +14,10 @@ import pandas as pd
 import torch
 
 from medtl import measurements, records
+from medtl.batches import Part
 from medtl.cohorts.joining import Source, read_cohorts
 from medtl.cohorts.splitting import fold_records, make_records, split_notes
 from medtl.contracts import EXCLUDED, SPLITS, TRAIN, VALIDATION
-from medtl.datamodule import Part
 from medtl.errors import MedtlError, listed
 from medtl.experiment.load import data_root, load_experiment
 from medtl.experiment.overrides import weights_override
@@ -112,7 +112,7 @@ def _look(source: Source, experiment: Experiment, root: Path, line: Line) -> _Lo
     """Decode a sample; then all images, if that is soon done, else take the unread ones for readable and different."""
     keys = source.table[records.KEY]
     sample = keys.iloc[np.unique(np.linspace(0, len(keys) - 1, max(SAMPLE, 2 * experiment.transfer.batch)).astype(int))]
-    open_store(sample.head(1), root, experiment.image, cache_dir())  # brings the workers up, which takes seconds once
+    open_store(sample.head(1), root, experiment.image, cache_dir())  # brings the workers up, which takes a second or two, once
     started = time.monotonic()
     store = open_store(sample, root, experiment.image, cache_dir(), line.progress("images, a sample"))
     decoded, timed = store.decoded, len(sample)

@@ -29,8 +29,8 @@ def refuse_leaking(
     ids = [f"{kind}_id" for kind in ID_KINDS if f"{kind}_id" not in rows.columns]
     known = rows.merge(source[[*KEY, *ids]], on=KEY, how="left", validate="one_to_one")
     tied = experiment.split.near_duplicates == "together"  # then all pairs are known, and judged as when they were tied
-    with remembered(store) as compare:
-        near = duplicates(rows, store.measurements, pictures=store.read, across_only=not tied, compare=compare)
+    with remembered(store) as comparisons:
+        near = duplicates(rows, store.measurements, pictures=store.read, across_only=not tied, comparisons=comparisons)
     found = [*leaks(known), *near]
     allowed = refuse_leaks(found, experiment.audit.allow)
     line.clear()

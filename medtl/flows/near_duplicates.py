@@ -24,8 +24,8 @@ def tie_near_duplicates(table: pd.DataFrame, store: Store, plan: Plan, line: Lin
 
     line.show("looking for near duplicates …")
     rows = external_records(table, store.measurements, plan)
-    with remembered(store) as compare:
-        ties = groups(duplicates(rows, store.measurements, pictures=store.read, compare=compare))
+    with remembered(store) as comparisons:
+        ties = groups(duplicates(rows, store.measurements, pictures=store.read, comparisons=comparisons))
     line.clear()
     unit = ties.set_index(KEY)["group"].reindex(pd.MultiIndex.from_frame(table[KEY])).fillna("")
     sizes = ties["group"].value_counts()

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from medtl.datamodule import Part, StoredImages
+from medtl.batches import Part
+from medtl.datamodule import StoredImages
 from medtl.experiment.schema import Experiment
 from medtl.imaging.store import Store
 from medtl.module.classifier import VIEWS, Classifier, as_input

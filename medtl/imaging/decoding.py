@@ -223,7 +223,7 @@ _starting = threading.Lock()
 
 
 def _nursery(fresh: bool = False) -> _Nursery:
-    """The one nursery of this process, started on first use, since bringing one up costs an import of MONAI."""
+    """The one nursery of this process, started on first use, since bringing one up costs a second."""
     global _current
     with _starting:
         if fresh or _current is None or not _current.alive():

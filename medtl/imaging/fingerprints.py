@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from medtl.errors import ImageError
 from medtl.imaging import arrays
 from medtl.imaging.sources import Location, locate
 
+_TOGETHER = 32
 Key = tuple[str, int]
 """SHA-256 and frame: what a preprocessed image is stored under."""
 
@@ -38,8 +40,10 @@ def fingerprints(names: Sequence[tuple[str, int]], root: Path, largest_pixels: i
     """One for each (image, frame), in order. Computed anew each time (about 1 GB a second): dates and sizes of files can lie."""
     locations = [locate(root, image, frame) for image, frame in names]
     whole = list(dict.fromkeys(location.file for location in locations if not location.is_archive))
+    batches = [whole[start : start + _TOGETHER] for start in range(0, len(whole), _TOGETHER)]  # a task costs more than a small file
     with ThreadPoolExecutor(4) as pool:
-        files = dict(zip(whole, pool.map(_of_file, whole), strict=True))
+        found = pool.map(lambda batch: [_of_file(file) for file in batch], batches)
+        files = dict(zip(whole, chain.from_iterable(found), strict=True))
     for (_, frame), location in zip(names, locations, strict=True):
         if location.is_archive:
             yield _of_slice(location, frame, largest_pixels)

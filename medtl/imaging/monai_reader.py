@@ -1,7 +1,11 @@
-"""The reader as a MONAI `ImageReader`, so that any MONAI pipeline reads images as medtl does: `LoadImage(reader=MedtlReader)`."""
+"""The reader as a MONAI `ImageReader`, so that any MONAI pipeline reads images as medtl does: `LoadImage(reader=MedtlReader)`.
+
+And the whole preprocessing as a MONAI `Compose`. Importing this imports MONAI (ten seconds), so nothing of medtl's own does.
+"""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,12 +13,14 @@ from typing import Any
 
 import numpy as np
 from monai.data import ImageReader
+from monai.transforms import Compose, LoadImage
 from numpy.typing import NDArray
 
 from medtl.errors import MedtlError
 from medtl.imaging.image import Image
+from medtl.imaging.preprocessing import ToPlanes, steps
 from medtl.imaging.reader import LARGEST_PIXELS, read_location
-from medtl.imaging.settings import NAMED, Volume
+from medtl.imaging.settings import NAMED, ImageSettings, Volume
 from medtl.imaging.sources import Location, parse
 
 
@@ -50,6 +56,20 @@ class MedtlReader(ImageReader):
         """
         image = read_location(img, self.largest_pixels, self.volume, self.at_least)
         return image.pixels, _metadata(image)
+
+
+def pipeline(settings: ImageSettings) -> Compose:
+    """The whole preprocessing as MONAI has it: an address (see :mod:`medtl.imaging.sources`) → uint8 (size, size, channels)."""
+    reader = MedtlReader(settings.largest_pixels, settings.volume, settings.at_least)
+    return Compose([_loader(reader), ToPlanes(), *steps(settings)])
+
+
+def _loader(reader: MedtlReader) -> LoadImage:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # LoadImage sets up all of MONAI's readers, which warn about what is not installed
+        loader = LoadImage(reader=reader, dtype=np.float32, expanduser=False)
+    loader.readers = [reader]  # and none of those may ever be tried on the same bytes
+    return loader
 
 
 def _metadata(image: Image) -> dict[str, Any]:

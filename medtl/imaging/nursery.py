@@ -1,4 +1,4 @@
-"""The process that brings up decode workers: it imports MONAI once and forks a worker for whoever asks.
+"""The process that brings up decode workers: it imports the readers once and forks a worker for whoever asks.
 
 It is started as a program of its own (`python -c`, see :mod:`medtl.imaging.decoding`), so that neither notebooks nor scripts without
 `if __name__ == "__main__"` matter, and so that workers inherit nothing of the caller: no threads, no locks, no GPU.
@@ -32,7 +32,10 @@ def main(control_descriptor: int) -> None:
     """Serve one caller until it goes away: every byte it sends comes with a descriptor, and brings one worker up."""
     control = socket.socket(fileno=control_descriptor)
     try:
-        import medtl.imaging.preprocessing  # noqa: F401  (what every fork shares)
+        import imagecodecs  # noqa: F401  (with the next ones: what every fork shares)
+        import scipy.sparse.csgraph  # noqa: F401
+
+        import medtl.imaging.preprocessing  # noqa: F401
     except BaseException:
         control.sendall(FAILED + traceback.format_exc().encode())
         raise SystemExit(1) from None
@@ -101,12 +104,10 @@ def work(connection: Connection) -> None:
     and, where the image is usable, its uint8 bytes. No pickles: what comes out of a decoder that met hostile bytes is data, never code.
     """
     import cv2
-    import torch
 
     from medtl.imaging.settings import ImageSettings
 
     cv2.setNumThreads(1)
-    torch.set_num_threads(1)
     keep_freed_memory()
     limited = False
     while True:

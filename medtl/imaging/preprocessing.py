@@ -1,36 +1,38 @@
-"""From a file to the network's input, the same for training, prediction and page: a MONAI `Compose` that starts with our reader.
+"""From a file to the network's input, the same for training, prediction and page: our reader, then one small step after the other.
 
-Deterministic; what is random belongs to augmentation. Importing this imports MONAI (seconds), so only the decode workers do.
+Deterministic; what is random belongs to augmentation. The steps are plain callables, as MONAI's `Compose` takes them, and
+:func:`medtl.imaging.monai_reader.pipeline` is that `Compose`; here MONAI is not imported, which would cost every decode worker's start
+ten seconds (docs/decisions/0019-light-decode-workers.md).
 """
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Callable
 from dataclasses import asdict
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from monai.transforms import Compose, LoadImage, Transform
 from numpy.typing import NDArray
 
 from medtl.errors import ImageError
 from medtl.imaging.image import sixteen_bits
 from medtl.imaging.measuring import histogram, luminance, measure
-from medtl.imaging.monai_reader import MedtlReader
 from medtl.imaging.reader import read_location
 from medtl.imaging.settings import ImageSettings
 from medtl.imaging.sources import at
 
 Planes = NDArray[np.uint16]
 """(H, W) or (H, W, 3), 65535 is white; grey stays a single plane until the end. Half of what float32 takes, and finer than needed."""
+Step = Callable[[Any], Any]
+"""Planes → planes, the last one → uint8."""
 
 PERCENTILES = (0.5, 99.5)
 
 
-class ToPlanes(Transform):  # type: ignore[misc]
+class ToPlanes:
     """(C, H, W) in [0, 1], tensor or array → planes."""
 
     def __call__(self, image: Any) -> Planes:
@@ -38,14 +40,14 @@ class ToPlanes(Transform):  # type: ignore[misc]
         return planes[0] if len(planes) == 1 else np.ascontiguousarray(planes.transpose(1, 2, 0))
 
 
-class Grey(Transform):  # type: ignore[misc]
+class Grey:
     """Colour becomes luminance."""
 
     def __call__(self, planes: Planes) -> Planes:
         return luminance(planes)
 
 
-class StretchPercentiles(Transform):  # type: ignore[misc]
+class StretchPercentiles:
     """The 0.5 … 99.5 percentile range (to 1/65535) becomes [0, 1], all channels alike; where the two coincide, minimum … maximum."""
 
     def __call__(self, planes: Planes) -> Planes:
@@ -57,7 +59,7 @@ class StretchPercentiles(Transform):  # type: ignore[misc]
         return np.asarray(cv2.LUT(planes, np.rint(stretched).astype(np.uint16)), dtype=np.uint16)
 
 
-class FitSquare(Transform):  # type: ignore[misc]
+class FitSquare:
     """Resize to a square: `pad` with black to keep the aspect, centre-`crop` the long side, or `squeeze`.
 
     Down by area: halved as often as twice the size allows, then the rest, which is six times faster than at once. For that up to
@@ -83,7 +85,7 @@ class FitSquare(Transform):  # type: ignore[misc]
         return square
 
 
-class ToBytes(Transform):  # type: ignore[misc]
+class ToBytes:
     """Planes → uint8 (H, W, channels), rounded, contiguous; grey is repeated where three channels are wanted."""
 
     def __init__(self, channels: int):
@@ -97,18 +99,17 @@ class ToBytes(Transform):  # type: ignore[misc]
 
 
 @lru_cache(maxsize=8)
-def steps(settings: ImageSettings) -> Compose:
+def steps(settings: ImageSettings) -> tuple[Step, ...]:
     """From planes to the network's input, uint8 (size, size, channels)."""
-    own: list[Any] = [Grey()] if settings.channels == 1 else []
+    own: list[Step] = [Grey()] if settings.channels == 1 else []
     if settings.intensity == "percentile":
         own.append(StretchPercentiles())
-    return Compose([*own, FitSquare(settings.size, settings.fit), ToBytes(settings.channels)])
+    return (*own, FitSquare(settings.size, settings.fit), ToBytes(settings.channels))
 
 
-def pipeline(settings: ImageSettings) -> Compose:
-    """The whole preprocessing as MONAI has it: an address (see :mod:`medtl.imaging.sources`) → uint8 (size, size, channels)."""
-    reader = MedtlReader(settings.largest_pixels, settings.volume, settings.at_least)
-    return Compose([_loader(reader), ToPlanes(), *steps(settings).transforms])
+def network_input(planes: Planes, settings: ImageSettings) -> NDArray[np.uint8]:
+    """Planes after all :func:`steps`: uint8 (size, size, channels), contiguous."""
+    return np.asarray(reduce(lambda image, step: step(image), steps(settings), planes), dtype=np.uint8)
 
 
 def preprocess(path: Path, frame: int, settings: ImageSettings) -> tuple[NDArray[np.uint8], dict[str, object]]:
@@ -126,15 +127,7 @@ def preprocess(path: Path, frame: int, settings: ImageSettings) -> tuple[NDArray
     planes = image.sixteen_bits
     if planes.min() == planes.max():
         raise ImageError("CONSTANT", str(path), "all its pixels have one value")
-    return steps(settings)(planes), measure(planes, asdict(image.receipt))
-
-
-def _loader(reader: MedtlReader) -> LoadImage:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # LoadImage sets up all of MONAI's readers, which warn about what is not installed
-        loader = LoadImage(reader=reader, dtype=np.float32, expanduser=False)
-    loader.readers = [reader]  # and none of those may ever be tried on the same bytes
-    return loader
+    return network_input(planes, settings), measure(planes, asdict(image.receipt))
 
 
 def _resize(planes: Planes, height: int, width: int) -> Planes:

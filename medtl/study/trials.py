@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from medtl.experiment.save import to_yaml
-from medtl.experiment.schema import Experiment, TrainerSettings, TrackingSettings
+from medtl.experiment.schema import Experiment, TrackingSettings, TrainerSettings
 from medtl.study.settings import StudySettings
 
 COLUMNS = (

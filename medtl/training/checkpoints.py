@@ -14,11 +14,10 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.plugins import CheckpointIO
-from safetensors.torch import load_file, save_file
 
 from medtl.files import write_atomically
-from medtl.module.classifier import Classifier
 from medtl.module.transfer_module import TransferModule
+from medtl.training.weights import save_weights
 
 KEPT = 2
 
@@ -50,17 +49,6 @@ def newest(folder: Path) -> Path | None:
             continue
         return path
     return None
-
-
-def save_weights(classifier: Classifier, path: Path) -> None:
-    """Weights alone, as safetensors, with the same bytes for the same weights."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in classifier.state_dict().items()}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary), load_file)
-
-
-def load_weights(classifier: Classifier, path: Path) -> None:
-    """The inverse of :func:`save_weights`."""
-    classifier.load_state_dict(load_file(path))
 
 
 class Keeper(pl.Callback):

@@ -18,7 +18,7 @@ from medtl.module.learning import sentence
 from medtl.module.transfer_module import TransferModule
 from medtl.training.checkpoints import Keeper, SafeCheckpointIO, newest
 from medtl.training.job import Job
-from medtl.training.log import EpochReporter
+from medtl.training.reporter import EpochReporter
 from medtl.training.soup import greedy_soup
 from medtl.transfer import TransferSettings
 

@@ -13,16 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from medtl.backbones.fitting import sentence
 from medtl.backbones.network import build_network
+from medtl.batches import Part
 from medtl.contracts import TRAIN, VALIDATION
-from medtl.datamodule import Part
 from medtl.decisions import calibration, threshold
 from medtl.decisions.calibration import Calibration
 from medtl.experiment.schema import Experiment
 from medtl.model.answers import ensemble_logits
 from medtl.module.classifier import Classifier
 from medtl.module.learning import refuse_impossible
-from medtl.training.finetune import finetune
-from medtl.training.frozen import batches
 from medtl.training.heads import probe, probed_logits, retrain
 from medtl.training.job import Job
 
@@ -59,6 +57,9 @@ def fit(job: Job, root: Path) -> Fitted:
     if job.experiment.transfer.probed:
         history["probe"] = probe(job, classifier)
     if job.experiment.transfer.tuned:
+        from medtl.training.finetune import finetune  # here, for these bring Lightning with them, which a probe does without
+        from medtl.training.frozen import batches
+
         history["tuned"] = finetune(job, classifier, batches(job, classifier)).history(job.experiment.transfer)
         again = retrain(job, classifier)
         if again is not None:

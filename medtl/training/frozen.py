@@ -10,7 +10,8 @@ from pathlib import Path
 from torch import Tensor
 
 from medtl.backbones.cutting import cut
-from medtl.datamodule import Part, StoredImages, StoredMaps
+from medtl.batches import Part
+from medtl.datamodule import StoredImages, StoredMaps
 from medtl.features import View, border_maps, cached, mirrored
 from medtl.module.classifier import Classifier
 from medtl.training.job import Job

@@ -14,9 +14,9 @@ from medtl.imbalance.losses import cross_entropy
 from medtl.imbalance.retraining import retraining
 from medtl.module.classifier import Classifier
 from medtl.training.balance import Balance, centred
-from medtl.training.checkpoints import load_weights, save_weights
 from medtl.training.job import Job
 from medtl.training.probe import Probe, fit_probe
+from medtl.training.weights import load_weights, save_weights
 
 
 def probe(job: Job, classifier: Classifier) -> dict[str, Any]:

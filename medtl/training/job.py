@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from lightning.pytorch.loggers import Logger
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medtl.datamodule import Part
+from medtl.batches import Part
 from medtl.evaluation import monitor
 from medtl.experiment.schema import Experiment
 from medtl.features import PLAIN, View, augmented, cached_features
@@ -21,6 +21,9 @@ from medtl.module.inference import logits_of
 from medtl.terminal import Line
 from medtl.training.balance import Balance
 from medtl.training.log import Log
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
 
 
 @dataclass(frozen=True)

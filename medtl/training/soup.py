@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from medtl.module.classifier import Classifier
-from medtl.training.checkpoints import load_weights
+from medtl.training.weights import load_weights
 
 Judge = Callable[[Classifier], float]
 """The validation score of a classifier; higher is better."""

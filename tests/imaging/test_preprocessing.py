@@ -159,9 +159,11 @@ def test_reduced_decoding_is_near_and_says_the_full_size(radiographs: dict[str, 
 
 
 def test_the_pipeline_of_monai_gives_the_same_bytes(radiographs: dict[str, Path], containers: dict[str, Path]) -> None:
+    from medtl.imaging.monai_reader import pipeline
+
     for settings in (ImageSettings(size=64), ImageSettings(size=48, channels=1, fit="crop", intensity="percentile", decode="reduced")):
         for path in (*radiographs.values(), containers["rgb"], containers["turned"], containers["monochrome1"]):
-            np.testing.assert_array_equal(preprocessing.pipeline(settings)(str(path)), preprocessing.preprocess(path, 0, settings)[0])
+            np.testing.assert_array_equal(pipeline(settings)(str(path)), preprocessing.preprocess(path, 0, settings)[0])
 
 
 def test_looked_up_pixels_are_their_sixteen_bits(containers: dict[str, Path]) -> None:

@@ -214,6 +214,10 @@ def test_a_cache_that_cannot_be_written_is_named(pictures: pd.DataFrame, tmp_pat
 
 
 def test_importing_the_store_imports_no_torch() -> None:
-    program = "import sys, medtl.imaging.store, medtl.imaging.reader; print('torch' in sys.modules or 'monai' in sys.modules)"
+    """Nor of what the decode workers import, whose start everybody waits for."""
+    program = (
+        "import sys, medtl.imaging.store, medtl.imaging.reader, medtl.imaging.preprocessing, medtl.imaging.nursery\n"
+        "print('torch' in sys.modules or 'monai' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -42,6 +42,12 @@ def test_importing_medtl_costs_nothing() -> None:
     assert loaded_after(program) == []
 
 
+def test_training_starts_without_lightning_and_the_page() -> None:
+    """A linear probe needs neither; fine-tuning imports Lightning when it begins."""
+    heavy = json.dumps(["torch", "lightning", "monai", "gradio", "sklearn.linear_model"])
+    assert loaded_after(IMPORT_ALL, json.dumps(["flows.train", "training.fit"]), heavy) == ["torch"]
+
+
 def test_upper_rooms_import_lower_ones() -> None:
     """The same contracts as `make check`, so that plain pytest sees a broken one too."""
     answer = subprocess.run(

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from medtl.augmentation import AugmentationSettings
-from medtl.datamodule import Part, StoredImages
+from medtl.batches import Part
+from medtl.datamodule import StoredImages
 from medtl.experiment.schema import Experiment
 from medtl.imbalance import ImbalanceSettings
 from medtl.module.classifier import Classifier

@@ -11,7 +11,8 @@ import torch
 
 from medtl.errors import MedtlError
 from medtl.files import locked, write_atomically
-from medtl.training.checkpoints import SafeCheckpointIO, load_weights, newest, save_weights
+from medtl.training.checkpoints import SafeCheckpointIO, newest
+from medtl.training.weights import load_weights, save_weights
 
 
 def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):

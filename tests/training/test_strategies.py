@@ -130,7 +130,7 @@ def test_each_view_is_seen_once_in_as_many_epochs(data):
 
 
 def test_a_soup_takes_what_does_not_harm(classifier, tmp_path):
-    from medtl.training.checkpoints import save_weights
+    from medtl.training.weights import save_weights
 
     files = {}
     for epoch, value in ((4, 1.0), (2, 3.0), (7, 9.0)):
