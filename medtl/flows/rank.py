@@ -29,7 +29,7 @@ from medtl.flows.rank_tuning import command, starting_from, tune
 from medtl.flows.rehearsal import Rehearsal, cost
 from medtl.flows.train import read_images
 from medtl.ranking import kept, text
-from medtl.ranking.advice import Figure, Situation, advise
+from medtl.ranking.advice import Advice, Figure, Situation, advise
 from medtl.ranking.agreement import Agreement, agreement
 from medtl.ranking.kept import SCORES, TUNED, Ranking, Scored
 from medtl.ranking.page import write_page
@@ -81,18 +81,19 @@ def rank(
     with locked(folder):
         try:
             images, drawn = _images(experiment, folder, root, line)
+            usable, scored, costs, missing = score_all(found.found, experiment, images, root, line)
         except MedtlError:
-            run_folder.withdraw(folder)
+            _withdraw(folder)
             raise
-        usable, scored, costs, missing = score_all(found.found, experiment, images, root, line)
-        ranking = _ranking(settings, experiment, images, usable, scored, costs, minutes, (config, data, given))
-        ranking = replace(ranking, missing=[*found.missing, *missing], notes=[*notes, *drawn])
-        if epochs is not None:
-            ranking = _with_truth(ranking, usable, tune(usable, experiment, epochs, ranking.measure, root, folder), epochs, experiment)
-        ranking = replace(ranking, minutes=(time.monotonic() - started) / 60)
+        ranking = _ranking(settings, experiment, images, usable, scored, costs, minutes, (Path(config), data, given))
+        ranking = replace(ranking, missing=[*found.missing, *missing], notes=[*notes, *drawn], minutes=(time.monotonic() - started) / 60)
         save_experiment(experiment, folder / "settings.yaml")
-        kept.write(ranking, folder)
-        write_page(ranking, folder)
+        _write(ranking, folder)
+        if epochs is not None:
+            tuned = tune(usable, experiment, epochs, ranking.measure, root, folder)
+            ranking = _with_truth(ranking, usable, tuned, epochs, experiment)
+            ranking = replace(ranking, minutes=(time.monotonic() - started) / 60)
+            _write(ranking, folder)
     line.keep(f"\n{text.lines(ranking)}\n\nranking: {folder / 'rank.html'} ({ranking.minutes:.1f} minutes)")
     return Ranked(folder, ranking)
 
@@ -133,41 +134,63 @@ def _ranking(
     scored: Sequence[Scored],
     costs: Sequence[Rehearsal],
     minutes: float,
-    asked: tuple[Path | str, Path | str | None, Sequence[str]],
+    asked: tuple[Path, Path | str | None, Sequence[str]],
 ) -> Ranking:
-    """Candidates in order, advice and its commands."""
+    """Candidates in order, advice about the best with weights, and its commands."""
     order = kept.ordered(scored)
     best = next((each for each in order if each.pretrained), order[0])
     place = list(scored).index(best)
-    expected = {strategy: _minutes(experiment, usable[place], strategy, costs[place], images) for strategy in ("linear-probe", "lp-ft")}
-    rows = images.rows.iloc[images.scored.positions]
-    per_class = rows.groupby("label")["group_id"].nunique()
-    counts = {"images": len(rows), "groups": int(rows["group_id"].nunique()), **{n: int(per_class.get(n, 0)) for n in settings.task.names}}
-    rarest = min(settings.task.names, key=lambda name: counts[name])
-    measure = MEASURES[settings.transfer.monitor]
-    advice = advise(
-        Situation(
-            HEADLINES[measure], counts["images"], counts["groups"], (rarest, counts[rarest]), len(settings.task.names), best.pretrained,
-            best.figures["probe"], best.figures["gain"], best.figures["distance"].get("value"), expected["lp-ft"], minutes,
-        )
-    )  # fmt: skip
-    config, data, overrides = asked
+    expected = {how: _minutes(settings, experiment, usable[place], how, costs[place], images) for how in ("linear-probe", "lp-ft")}
+    counts = _counts(images, settings)
+    advice = _advice(settings, counts, best, expected["lp-ft"], minutes)
     strategies = list(dict.fromkeys([advice.strategy, advice.beside]))
     starts = [replace(usable[place], pretrained=usable[place].pretrained and strategy != "scratch") for strategy in strategies]
-    each_takes = [expected["linear-probe" if strategy == "linear-probe" else "lp-ft"] for strategy in strategies]
+    config, data, overrides = asked
     return Ranking(
-        name=settings.name, measure=measure, counts=counts, unit=unit_of(rows), candidates=order, missing=(),
-        best=best.name if best.pretrained else "", advice=advice,
-        commands=[command(Path(config), data, overrides, settings, start, how) for start, how in zip(starts, strategies, strict=True)],
-        expected_minutes=[(settings.split.folds or 1) * each for each in each_takes],
+        name=settings.name, measure=MEASURES[settings.transfer.monitor], counts=counts, unit=unit_of(images.rows), candidates=order,
+        missing=(), best=best.name if best.pretrained else "", advice=advice,
+        commands=[command(config, data, overrides, settings, start, how) for start, how in zip(starts, strategies, strict=True)],
+        expected_minutes=[expected["linear-probe" if how == "linear-probe" else "lp-ft"] for how in strategies],
         agreements={}, tuned="", notes=(), minutes=0.0,
     )  # fmt: skip
 
 
-def _minutes(experiment: Experiment, candidate: Candidate, strategy: str, rehearsed: Rehearsal, images: Images) -> float:
+def _counts(images: Images, settings: Experiment) -> dict[str, int]:
+    """Of the labelled training and validation images: all, those scored, their groups, the groups of each class."""
+    rows = images.rows[images.rows["split"].isin([TRAIN, VALIDATION]) & (images.rows["label"] != "")]
+    per_class = rows.groupby("label")["group_id"].nunique()
+    whole = {"images": len(rows), "scored": len(images.scored), "groups": int(rows["group_id"].nunique())}
+    return {**whole, **{f"groups of {name}": int(per_class.get(name, 0)) for name in settings.task.names}}
+
+
+def _advice(settings: Experiment, counts: Mapping[str, int], best: Scored, tune_minutes: float, minutes: float) -> Advice:
+    of_classes = {name: counts[f"groups of {name}"] for name in settings.task.names}
+    rarest = min(of_classes, key=lambda name: of_classes[name])
+    return advise(
+        Situation(
+            measure=HEADLINES[MEASURES[settings.transfer.monitor]],
+            images=counts["images"],
+            groups=counts["groups"],
+            rarest=(rarest, of_classes[rarest]),
+            classes=len(of_classes),
+            pretrained=best.pretrained,
+            probe=best.figures["probe"],
+            gain=best.figures["gain"],
+            distance=best.figures["distance"].get("value"),
+            tune_minutes=tune_minutes,
+            most_minutes=minutes,
+        )
+    )
+
+
+def _minutes(
+    settings: Experiment, experiment: Experiment, candidate: Candidate, strategy: str, rehearsed: Rehearsal, images: Images
+) -> float:
+    """What training by `strategy` takes here, all folds of the config together."""
     counts = images.rows["split"].value_counts()
     planned = starting_from(experiment, candidate, strategy)
-    return cost(planned, rehearsed, int(counts[TRAIN]), int(counts[VALIDATION]), len(images.rows)).minutes
+    once = cost(planned, rehearsed, int(counts[TRAIN]), int(counts[VALIDATION]), len(images.rows)).minutes
+    return (settings.split.folds or 1) * once
 
 
 def _with_truth(ranking: Ranking, usable: Sequence[Candidate], tuned: Sequence[Figure], epochs: int, experiment: Experiment) -> Ranking:
@@ -180,3 +203,15 @@ def _with_truth(ranking: Ranking, usable: Sequence[Candidate], tuned: Sequence[F
     strategy = "lp-ft" if experiment.transfer.strategy == "scratch" else experiment.transfer.strategy
     said = f"{HEADLINES[ranking.measure]} on validation after {epochs} epochs of {strategy} (random weights: scratch), one run each"
     return replace(ranking, candidates=candidates, agreements={score: each for score, each in found.items() if each}, tuned=said)
+
+
+def _write(ranking: Ranking, folder: Path) -> None:
+    kept.write(ranking, folder)
+    write_page(ranking, folder)
+
+
+def _withdraw(folder: Path) -> None:
+    """A ranking that is refused leaves nothing that is in the way of the next one."""
+    for name in ("records.csv", "measurements.csv"):
+        (folder / name).unlink(missing_ok=True)
+    run_folder.withdraw(folder)

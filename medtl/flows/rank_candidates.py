@@ -85,7 +85,8 @@ def _asked(text: str) -> Candidate:
             raise MedtlError(
                 f"--candidates {text}: there is no file or folder {path}; give NAME=FILE, a network's name, or a model package"
             )
-        return Candidate(_called(_plain(name, text), path), BackboneSettings(name=name, weights=str(path.resolve())))
+        backbone = BackboneSettings(name=_plain(name, text), weights=str(path.resolve()))
+        return replace(_package(path), backbone=backbone) if path.is_dir() else Candidate(_called(name, path), backbone)
     if path.is_dir():
         return _package(path)
     if path.suffix.lower() in WEIGHTS:

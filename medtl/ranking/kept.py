@@ -54,7 +54,7 @@ class Ranking:
     measure: str
     """Of probe, neighbours and tuning: auroc, auprc, macro_f1, balanced_accuracy."""
     counts: Mapping[str, int]
-    """`images`, `groups`, and the groups of each class, of train and validation."""
+    """Of train and validation: `images`, `scored` ones, `groups`, `groups of <class>`."""
     unit: str
     candidates: Sequence[Scored]
     missing: Sequence[tuple[str, str]]

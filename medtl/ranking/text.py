@@ -28,9 +28,10 @@ def lines(ranking: Ranking) -> str:
 def said_of_images(ranking: Ranking) -> str:
     """What the figures are of."""
     counts = ranking.counts
+    some = f"{counts['scored']:,} of " if counts["scored"] < counts["images"] else ""
     return (
-        f"{HEADLINES[ranking.measure]} of probe and neighbours: out of fold, {counts['images']:,} images of {counts['groups']:,} groups "
-        f"(train and validation; 95 % intervals by {ranking.unit})"
+        f"{HEADLINES[ranking.measure]} of probe and neighbours, out of fold: {some}{counts['images']:,} images "
+        f"of {counts['groups']:,} groups (train and validation; 95 % intervals by {ranking.unit})"
     )
 
 

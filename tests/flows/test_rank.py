@@ -88,11 +88,9 @@ def test_candidates_are_scored_on_training_and_validation_images_only(ranked: tu
     assert test
     assert len(asked) == 3
     assert all(images == set(records["image"]) - test for images in asked)
-    assert found.ranking.counts == {
-        "images": 60 - len(test),
-        "groups": 30 - len(test) // 2,
-        **{n: 30 - len(test) // 2 for n in ("bright", "dark")},
-    }
+    groups, used = 30 - len(test) // 2, 60 - len(test)
+    counts = {"images": used, "scored": used, "groups": groups, "groups of bright": groups, "groups of dark": groups}
+    assert found.ranking.counts == counts
 
 
 def test_every_score_is_there(ranked: tuple[Ranked, list[set[str]]]) -> None:
@@ -211,8 +209,19 @@ def test_weights_that_are_not_there_are_listed(place: Path, tmp_path: Path) -> N
     )  # fmt: skip
     assert [name for name, _ in found.ranking.missing] == ["test_resnet, gone"]
     assert {each.name for each in found.ranking.candidates} == {"test_resnet, b", "test_resnet, random weights"}
-    with pytest.raises(MedtlError, match="no candidate could be scored"):
-        medtl.rank(place / "made.yaml", place / "images", overrides=["backbone.weights=gone.safetensors"], out=tmp_path / "none")
+    gone = ["backbone.weights=gone.safetensors"]
+    for _ in range(2):  # nothing is left that would refuse the second
+        with pytest.raises(MedtlError, match="no candidate could be scored"):
+            medtl.rank(place / "made.yaml", place / "images", overrides=gone, out=tmp_path / "none")
+
+
+def test_of_many_images_whole_groups_are_drawn(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medtl.flows.rank.MOST_IMAGES", 25)
+    found = medtl.rank(place / "made.yaml", place / "images", candidates=[], out=tmp_path / "out")
+    counts = found.ranking.counts
+    assert counts["scored"] == 24, "two images each"
+    assert counts["images"] > 24
+    assert found.ranking.notes == [f"Scored on 24 of {counts['images']} images, whole groups drawn at random."]
 
 
 def test_the_command_trains_from_the_candidate(place: Path) -> None:

@@ -52,7 +52,7 @@ def ranking() -> Callable[..., Ranking]:
         parts = [("resnet50, <b>ImageNet</b>", 0.9, True), ("resnet50, lungs", 0.85, True), ("resnet50, random weights", 0.6, False)]
         candidates = [_scored(name, probe, pretrained, **own) for (name, probe, pretrained), own in zip(parts, tuned, strict=True)]
         made = Ranking(
-            name="made", measure="auroc", counts={"images": 100, "groups": 50, "ill": 20, "normal": 30}, unit="patient",
+            name="made", measure="auroc", counts={"images": 100, "scored": 100, "groups": 50}, unit="patient",
             candidates=ordered(candidates), missing=[("vgg16", "not on this machine")], best="resnet50, <b>ImageNet</b>",
             advice=Advice("linear-probe", "lp-ft", ("Few images.",)), commands=["medtl train a.yaml", "medtl train b.yaml"],
             expected_minutes=[0.5, 12.0], agreements={"probe": Agreement(1.0, 1 / 3, 3, 1 / 3)}, tuned="AUROC after 3 epochs",
