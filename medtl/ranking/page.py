@@ -16,13 +16,17 @@ from medtl.ranking.kept import CSV, SCORES, Ranking
 from medtl.report.figures.style import svg
 
 FILE = "rank.html"
+SIZES = 3
+"""Columns at the end that a page has no room for: features and milliseconds."""
 
 
 def write_page(ranking: Ranking, folder: Path) -> Path:
     """Write `rank.html` into `folder`; equal contents give equal bytes. Returns its path."""
-    rows = [text.row(each, ranking) for each in ranking.candidates]
-    note = ". ".join(part for part in (text.told_apart_said(ranking).capitalize(), f"Intervals, reasons and weights: {CSV}") if part)
-    shown = Table("rank", "Candidates, best first", text.header(ranking), rows, pd.DataFrame(), note)
+    header, *rows = ([*cells[:-SIZES]] for cells in (text.header(ranking), *(text.row(each, ranking) for each in ranking.candidates)))
+    note = ". ".join(
+        part for part in (text.told_apart_said(ranking).capitalize(), f"Intervals, reasons, weights, sizes and seconds: {CSV}") if part
+    )
+    shown = Table("rank", "Candidates, best first", header, rows, pd.DataFrame(), note)
     lacking = [
         f"{each.name}: no {SCORES[score]}, for {each.figures[score]['reason']}"
         for each in ranking.candidates

@@ -11,6 +11,9 @@ from medtl.ranking.advice import Figure
 from medtl.ranking.agreement import Agreement
 from medtl.ranking.kept import SCORES, TUNED, Ranking, Scored, not_told_apart
 
+SHOWN = 0.05
+"""Where even a perfect agreement has a larger p, there are too few candidates to show one."""
+
 
 def lines(ranking: Ranking) -> str:
     """Table, taus, advice and commands. No trailing newline."""
@@ -55,12 +58,23 @@ def agreements_said(ranking: Ranking) -> list[str]:
     for score, words in SCORES.items():
         found = ranking.agreements.get(score)
         told.append(f"  {words:<13}" + (agreement_said(found) if found else "n/a: fewer than three candidates have both"))
-    return told
+    return [*told, _best_after_tuning(ranking)]
+
+
+def _best_after_tuning(ranking: Ranking) -> str:
+    known = [each for each in ranking.candidates if each.figures[TUNED].get("value") is not None]
+    if not known:
+        return "no candidate could be trained"
+    best = max(known, key=lambda each: each.value(TUNED))
+    chosen = next((each for each in known if each.name == ranking.best), None)
+    other = "" if chosen is None or chosen is best else f"; {chosen.name}, first by its probe, reached {estimate(chosen.figures[TUNED])}"
+    return f"best after tuning: {best.name}, {estimate(best.figures[TUNED])}{other}"
 
 
 def agreement_said(found: Agreement) -> str:
-    """`0.71 (p = 0.03, 7 candidates)`."""
-    return f"{found.tau:+.2f} (p = {number(found.p)} of at least {number(found.least_p)}, {found.n} candidates)"
+    """`+0.71 (p = 0.014, 8 candidates)`, and where so few can show nothing, that."""
+    few = "; so few cannot show more" if found.least_p > SHOWN and found.p <= found.least_p else ""
+    return f"{found.tau:+.2f} (p = {number(found.p)}, {found.n} candidates{few})"
 
 
 def told_apart_said(ranking: Ranking) -> str:

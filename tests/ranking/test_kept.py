@@ -63,6 +63,9 @@ def test_the_text_says_all(ranking: Make) -> None:
     assert "100 images of 50 groups" in said
     assert "advice: linear-probe from resnet50" in said
     assert "not compared: vgg16: not on this machine" in said
-    assert "+1.00 (p = 0.333 of at least 0.333, 3 candidates)" in said
+    assert "+1.00 (p = 0.333, 3 candidates; so few cannot show more)" in said
+    assert "best after tuning: resnet50, <b>ImageNet</b>, 0.900 [0.800, 1.000]\n" in said
     assert "check it (about 0.5 minutes, images already read):\n  medtl train a.yaml" in said
     assert "tuned" not in text.lines(ranking(tuned=""))
+    other = text.agreements_said(ranking(best="resnet50, lungs"))[-1]
+    assert other.endswith("; resnet50, lungs, first by its probe, reached 0.800 [0.700, 0.900]")
