@@ -14,6 +14,7 @@ _HOME = {
     "read_image": "medtl.imaging.reader",
     "Image": "medtl.imaging.image",
     "load_experiment": "medtl.experiment.load",
+    "rank": "medtl.flows.rank",
     "train": "medtl.flows.train",
     "evaluate": "medtl.flows.evaluate",
     "load_run": "medtl.flows.run",

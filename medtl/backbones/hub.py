@@ -40,17 +40,24 @@ def fetch(source: HubFile | UrlFile, name: str) -> Path:
 
     Raises MedtlError with the ways to bring the weights where they are not here and cannot be had.
     """
-    return _fetch_from_hub(source, name) if isinstance(source, HubFile) else _fetch_from_url(source, name)
+    return at_hand(source) or (_fetch_from_hub(source, name) if isinstance(source, HubFile) else _fetch_from_url(source, name))
+
+
+def at_hand(source: HubFile | UrlFile) -> Path | None:
+    """The file in this machine's cache, None where it is not there; no network is asked."""
+    if isinstance(source, UrlFile):
+        file = _place_of(source)
+        return file if file.is_file() else None
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = (try_to_load_from_cache(source.repository, filename) for filename in source.filenames)
+    return next((Path(file) for file in cached if isinstance(file, str)), None)
 
 
 def _fetch_from_hub(source: HubFile, name: str) -> Path:
-    from huggingface_hub import constants, hf_hub_download, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub import constants, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
-    for filename in source.filenames:
-        cached = try_to_load_from_cache(source.repository, filename)
-        if isinstance(cached, str):
-            return Path(cached)
     if constants.HF_HUB_OFFLINE:
         raise _not_here(name, source.repository, "HF_HUB_OFFLINE forbids asking the hub")
     address = hf_hub_url(source.repository, source.filenames[0])
@@ -75,9 +82,7 @@ def _fetch_from_hub(source: HubFile, name: str) -> Path:
 def _fetch_from_url(source: UrlFile, name: str) -> Path:
     from torch import hub
 
-    file = Path(hub.get_dir()) / "checkpoints" / Path(urlsplit(source.url).path).name
-    if file.is_file():
-        return file
+    file = _place_of(source)
     silence = why_silent(source.url)
     if silence:
         raise _not_here(name, file.name, f"the server {_host(source.url)} cannot be reached ({silence})")
@@ -88,6 +93,13 @@ def _fetch_from_url(source: UrlFile, name: str) -> Path:
     except (OSError, RuntimeError) as fault:  # RuntimeError: the checksum is another
         raise _not_here(name, file.name, f"the download from {_host(source.url)} failed ({type(fault).__name__})") from None
     return file
+
+
+def _place_of(source: UrlFile) -> Path:
+    """Where torch keeps what it downloads."""
+    from torch import hub
+
+    return Path(hub.get_dir()) / "checkpoints" / Path(urlsplit(source.url).path).name
 
 
 def why_silent(address: str, patience: float = PATIENCE) -> str:

@@ -39,6 +39,8 @@ class Weights:
     options: dict[str, Scalar] = field(default_factory=dict)
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    head: State = field(default_factory=dict)
+    """Of a package: its classifier (`weight`, `bias`), which in other files is a part of `state`."""
 
 
 def open_weights(settings: BackboneSettings, root: Path) -> Weights:
@@ -99,10 +101,13 @@ def _package_weights(folder: Path) -> Weights:
         raise MedtlError(f"{package / 'model.json'} does not describe a network") from None
     about = parse_description(network, str(package / "model.json"))
     file = package / "weights-0.safetensors"
-    begin = "network.backbone."
-    state = {key.removeprefix(begin): value for key, value in read_state(file, unwrap=False).items() if key.startswith(begin)}
+    whole = read_state(file, unwrap=False)
+    state, head = (
+        {key.removeprefix(begin): value for key, value in whole.items() if key.startswith(begin)}
+        for begin in ("network.backbone.", "head.")
+    )
     provenance = {"source": "package", "package": folder.name, **_named(file)}
-    return Weights(state, provenance, about.architecture, about.library, dict(about.options), about.mean, about.std)
+    return Weights(state, provenance, about.architecture, about.library, dict(about.options), about.mean, about.std, head)
 
 
 def read_state(path: Path, unwrap: bool = True) -> State:

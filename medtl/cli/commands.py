@@ -96,6 +96,37 @@ def audit(
 
 @app.command()
 @answers
+def rank(
+    config: Config,
+    data: Data = None,
+    weights: Weights = None,
+    set_: Set = None,
+    candidates: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHAT", help="A network (resnet50), NAME=FILE, a weights file with sidecar, or a model package. May be repeated."
+        ),
+    ] = None,
+    weights_folder: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Every weights file in it whose sidecar names its network, every model package.")
+    ] = None,
+    tune: Annotated[
+        int | None, typer.Option(metavar="EPOCHS", min=1, help="Train every candidate so long, and see which score had been right.")
+    ] = None,
+    minutes: Annotated[float, typer.Option(metavar="M", min=0.0, help="What a training may take, for the advice.")] = 60.0,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the ranking goes; else runs/<name>/rank-<time>.")] = None,
+) -> None:
+    """Say which weights to start from, and how, before training.
+
+    LogME, LEEP, H-score, neighbours and a linear probe on features; distance; an advised strategy with reasons."""
+    _refuse_mistakes_early(config, set_)
+    from medtl.flows.rank import rank
+
+    rank(config, data, weights, set_ or (), candidates or (), weights_folder, tune, minutes, out)
+
+
+@app.command()
+@answers
 def train(
     config: Config,
     data: Data = None,

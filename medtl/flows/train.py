@@ -56,12 +56,14 @@ def train(
     out: Path | str | None = None,
     resume: bool = False,
     expect: Path | str | None = None,
+    with_report: bool = True,
 ) -> Run:
     """Train the experiment described by `config` and return its run.
 
     data: the data root, default the config's folder. weights: takes the place of `backbone.weights`. out: the run folder itself,
     default `runs/<name>/<time>`; it must be new or empty unless `resume`, which continues an unfinished run (the newest of
     this name where `out` is not given). expect: a finished run that this one must repeat, else GateRefusal (exit code 3).
+    with_report: whether audit and report follow, which take longer than a very short training.
     """
     started, cpu = time.monotonic(), time.process_time()
     if weights is not None:
@@ -76,7 +78,7 @@ def train(
             experiment = _settled(experiment, folder, root)
             torch.set_num_threads(experiment.trainer.threads or 1)
             keep_freed_memory()
-            rows, store = _images(experiment, folder, root, line, log)
+            rows, store = read_images(experiment, folder, root, line, log)
             _train_folds(experiment, rows, store, root, folder, log, line)
             log.event("finished", wall_seconds=round(time.monotonic() - started, 1), cpu_seconds=round(time.process_time() - cpu, 1))
         except KeyboardInterrupt:
@@ -89,7 +91,8 @@ def train(
     run = load_run(folder)
     metrics = run.metrics()
     line.keep(f"\nvalidation\n{lines(metrics['splits'][VALIDATION], experiment.task, metrics['unit'])}\n")
-    report.said(lambda: _reported(run, store, root, line), line, f"medtl report {folder}")
+    if with_report:
+        report.said(lambda: _reported(run, store, root, line), line, f"medtl report {folder}")
     line.keep(f"run: {folder}\nmodel: {folder / 'model'}\nnext: medtl evaluate {folder}   (opens the test images, and counts the look)")
     if expected is not None and metrics["splits"][VALIDATION] != expected["splits"][VALIDATION]:
         raise GateRefusal(f"{run.folder} does not repeat {expect}: the validation metrics differ (see both metrics.json)")
@@ -139,7 +142,7 @@ def _with_precision(experiment: Experiment, root: Path) -> object:
     return machine.decide_precision(trainer, step)
 
 
-def _images(experiment: Experiment, folder: Path, root: Path, line: Line, log: Log) -> tuple[pd.DataFrame, Store]:
+def read_images(experiment: Experiment, folder: Path, root: Path, line: Line, log: Log) -> tuple[pd.DataFrame, Store]:
     """Records and store of all images, row for row; on resume the records of the run, whose files must not have changed."""
     file = folder / "records.csv"
     if file.exists():

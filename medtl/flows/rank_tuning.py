@@ -1,0 +1,73 @@
+"""The true ranking: every candidate trained briefly and alike, and what training CONFIG from a candidate looks like as a command."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from medtl.errors import MedtlError
+from medtl.evaluation.table import estimate
+from medtl.experiment.save import save_experiment
+from medtl.experiment.schema import Experiment
+from medtl.flows.rank_candidates import Candidate
+from medtl.flows.train import train
+from medtl.ranking.advice import Figure
+from medtl.terminal import Line
+
+FOLDER = "tuned"
+
+
+def starting_from(experiment: Experiment, candidate: Candidate, strategy: str, epochs: int | None = None) -> Experiment:
+    """The experiment with another start; random weights learn everything, batch norms too."""
+    transfer = {"strategy": strategy if candidate.pretrained else "scratch"}
+    if epochs is not None:
+        transfer["epochs"] = epochs  # type: ignore[assignment]
+    if not candidate.pretrained:
+        transfer["batch_norm"] = "train"
+    changed = {"backbone": candidate.backbone, "transfer": experiment.transfer.model_copy(update=transfer)}
+    return experiment.model_copy(update=changed)
+
+
+def tune(candidates: Sequence[Candidate], experiment: Experiment, epochs: int, measure: str, root: Path, folder: Path) -> list[Figure]:
+    """The validation score of each candidate after `epochs` of training by the experiment's strategy; runs below `folder`/tuned.
+
+    One that cannot be trained gets no value, and why.
+    """
+    strategy = "lp-ft" if experiment.transfer.strategy == "scratch" else experiment.transfer.strategy
+    line, figures = Line(), []
+    (folder / FOLDER).mkdir()
+    for number, candidate in enumerate(candidates, start=1):
+        line.keep(f"\ntuning {number} of {len(candidates)}: {candidate.name}")
+        config = folder / FOLDER / f"{number:02d}.yaml"
+        save_experiment(starting_from(experiment, candidate, strategy, epochs), config)
+        try:
+            run = train(config, data=root, out=config.with_suffix(""), with_report=False)
+        except MedtlError as refused:
+            figures.append({"value": None, "reason": str(refused).splitlines()[0]})
+            continue
+        figures.append(run.metrics()["splits"]["validation"][measure])
+        line.keep(f"tuned {candidate.name}: {measure} {estimate(figures[-1])}")
+    return figures
+
+
+def command(
+    config: Path, data: Path | str | None, overrides: Sequence[str], experiment: Experiment, candidate: Candidate, strategy: str
+) -> str:
+    """`medtl train CONFIG …` that trains from the candidate by `strategy`, with the user's own `--set` where they do not clash."""
+    wanted = starting_from(experiment, candidate, strategy)
+    own = {"transfer.strategy": wanted.transfer.strategy}
+    if wanted.backbone.name != experiment.backbone.name:
+        own["backbone.name"] = wanted.backbone.name
+    if wanted.transfer.batch_norm != experiment.transfer.batch_norm:
+        own["transfer.batch_norm"] = wanted.transfer.batch_norm
+    if wanted.backbone.options != experiment.backbone.options:
+        own["backbone.options"] = "{}"
+    kept = [text for text in overrides if text.partition("=")[0].strip() not in {*own, "backbone.weights", "backbone"}]
+    words = ["medtl", "train", str(config), *(["--data", str(data)] if data is not None else [])]
+    if wanted.backbone.weights in ("imagenet", "none"):
+        own["backbone.weights"] = wanted.backbone.weights
+    else:
+        words += ["--weights", wanted.backbone.weights]
+    settings = [*kept, *(f"{key}={value}" for key, value in own.items())]
+    return shlex.join([*words, *(word for setting in settings for word in ("--set", setting))])
