@@ -15,6 +15,7 @@ _HOME = {
     "Image": "medtl.imaging.image",
     "load_experiment": "medtl.experiment.load",
     "rank": "medtl.flows.rank",
+    "study": "medtl.flows.study",
     "train": "medtl.flows.train",
     "evaluate": "medtl.flows.evaluate",
     "load_run": "medtl.flows.run",

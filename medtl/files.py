@@ -71,6 +71,19 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def claimed(file: Path) -> Iterator[bool]:
+    """Whether this process alone holds the claim that `file` stands for, until the end of the block; a killed holder leaves none."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        yield True
+
+
+@contextlib.contextmanager
 def private_folder(prefix: str) -> Iterator[Path]:
     """A temporary folder of this process and user alone (mode 0700), removed at the end of the block.
 

@@ -149,6 +149,24 @@ def train(
 
 @app.command()
 @answers
+def study(
+    file: Annotated[Path, typer.Argument(metavar="STUDY", help="The study's file (.yaml): a base config, arms, fractions, seeds.")],
+    data: Data = None,
+    weights: Weights = None,
+    set_: Set = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The study's folder; else studies/<name>.")] = None,
+    workers: Annotated[int, typer.Option(metavar="N", min=1, help="So many trials at once, each with its share of the processors.")] = 1,
+) -> None:
+    """Run many trainings of one config, varied, and read them together.
+
+    What transfer was worth: labels, time and accuracy, each only if its interval supports it. The same command goes on."""
+    from medtl.flows.study import study
+
+    study(file, data, weights, set_ or (), out, workers)
+
+
+@app.command()
+@answers
 def evaluate(
     target: Annotated[Path, typer.Argument(metavar="RUN_OR_MODEL", help="A run's folder, or a model package.")],
     manifest: Annotated[Path | None, typer.Argument(metavar="MANIFEST.csv", help="Outside data: a table with `image` and `label`.")] = None,

@@ -57,13 +57,15 @@ def train(
     resume: bool = False,
     expect: Path | str | None = None,
     with_report: bool = True,
+    features: Path | None = None,
 ) -> Run:
     """Train the experiment described by `config` and return its run.
 
     data: the data root, default the config's folder. weights: takes the place of `backbone.weights`. out: the run folder itself,
     default `runs/<name>/<time>`; it must be new or empty unless `resume`, which continues an unfinished run (the newest of
     this name where `out` is not given). expect: a finished run that this one must repeat, else GateRefusal (exit code 3).
-    with_report: whether audit and report follow, which take longer than a very short training.
+    with_report: whether figures are said, audit and report follow; without, for one of many short trainings. features: where what frozen
+    layers make of images is kept; default: the cache.
     """
     started, cpu = time.monotonic(), time.process_time()
     if weights is not None:
@@ -79,7 +81,7 @@ def train(
             torch.set_num_threads(experiment.trainer.threads or 1)
             keep_freed_memory()
             rows, store = read_images(experiment, folder, root, line, log)
-            _train_folds(experiment, rows, store, root, folder, log, line)
+            _train_folds(experiment, rows, store, root, folder, log, line, features)
             log.event("finished", wall_seconds=round(time.monotonic() - started, 1), cpu_seconds=round(time.process_time() - cpu, 1))
         except KeyboardInterrupt:
             line.keep(f"stopped; continue with the same command and: --resume --out {folder}")
@@ -90,10 +92,10 @@ def train(
             raise
     run = load_run(folder)
     metrics = run.metrics()
-    line.keep(f"\nvalidation\n{lines(metrics['splits'][VALIDATION], experiment.task, metrics['unit'])}\n")
     if with_report:
+        line.keep(f"\nvalidation\n{lines(metrics['splits'][VALIDATION], experiment.task, metrics['unit'])}\n")
         report.said(lambda: _reported(run, store, root, line), line, f"medtl report {folder}")
-    line.keep(f"run: {folder}\nmodel: {folder / 'model'}\nnext: medtl evaluate {folder}   (opens the test images, and counts the look)")
+        line.keep(f"run: {folder}\nmodel: {folder / 'model'}\nnext: medtl evaluate {folder}   (opens the test images, and counts the look)")
     if expected is not None and metrics["splits"][VALIDATION] != expected["splits"][VALIDATION]:
         raise GateRefusal(f"{run.folder} does not repeat {expect}: the validation metrics differ (see both metrics.json)")
     return run
@@ -182,11 +184,13 @@ def read_images(experiment: Experiment, folder: Path, root: Path, line: Line, lo
     return rows, store
 
 
-def _train_folds(experiment: Experiment, rows: pd.DataFrame, store: Store, root: Path, folder: Path, log: Log, line: Line) -> None:
+def _train_folds(
+    experiment: Experiment, rows: pd.DataFrame, store: Store, root: Path, folder: Path, log: Log, line: Line, features: Path | None
+) -> None:
     """One fit, or one per fold with the ensemble above them."""
     folds = experiment.split.folds
     if folds is None:
-        fitted = _train_one(experiment, rows, store, root, folder, log, line)
+        fitted = _train_one(experiment, rows, store, root, folder, log, line, features)
         _package(experiment, folder, [fitted], rows, store)
         return
     members, parts = [], []
@@ -194,7 +198,7 @@ def _train_folds(experiment: Experiment, rows: pd.DataFrame, store: Store, root:
         line.keep(f"fold {fold + 1} of {folds}")
         own = fold_records(rows, fold, experiment.split, experiment.seed)
         place = folder / "folds" / str(fold)
-        fitted = _train_one(experiment, own, store, root, place, Log(place / "log.jsonl"), line)
+        fitted = _train_one(experiment, own, store, root, place, Log(place / "log.jsonl"), line, features and features / str(fold))
         _package(experiment, place, [fitted], own, store)
         members.append(fitted)
         parts.append(predictions.read(place / "predictions.csv").assign(fold=str(fold), member=str(fold)))
@@ -204,10 +208,13 @@ def _train_folds(experiment: Experiment, rows: pd.DataFrame, store: Store, root:
     _package(experiment, folder, members, rows, store)
 
 
-def _train_one(experiment: Experiment, rows: pd.DataFrame, store: Store, root: Path, folder: Path, log: Log, line: Line) -> Fitted:
+def _train_one(
+    experiment: Experiment, rows: pd.DataFrame, store: Store, root: Path, folder: Path, log: Log, line: Line, features: Path | None
+) -> Fitted:
     """Fit, and write the run's tables (validation only)."""
     if not (folder / "records.csv").exists():
         write_atomically(folder / "records.csv", lambda path: records.write(rows, path))
+    log.event("begin")
     parts = parts_of(rows, experiment)
     job = Job(
         experiment,
@@ -216,7 +223,7 @@ def _train_one(experiment: Experiment, rows: pd.DataFrame, store: Store, root: P
         parts[VALIDATION],
         balance(experiment, parts[TRAIN].targets),
         folder / "checkpoints",
-        cache_dir(),
+        features or cache_dir(),
         log,
         line,
         loggers(experiment.tracking, folder, experiment.name),

@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
 
 class Log:
-    """Appends one JSON object a line to `log.jsonl`, with the time in seconds since 1970; nothing is held open between lines."""
+    """Appends one JSON object a line to `log.jsonl`, with the time in seconds since 1970 and the seconds of CPU that this process has
+    taken; nothing is held open between lines."""
 
     def __init__(self, path: Path):
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
 
     def event(self, name: str, **facts: Any) -> None:
-        """Write one line: `{"time": …, "event": name, …}`."""
+        """Write one line: `{"time": …, "cpu": …, "event": name, …}`."""
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"time": round(time.time(), 3), "event": name, **facts}) + "\n")
+            file.write(json.dumps({"time": round(time.time(), 3), "cpu": round(time.process_time(), 3), "event": name, **facts}) + "\n")
 
 
 def loggers(settings: TrackingSettings, run: Path, name: str) -> list[Logger]:

@@ -1,0 +1,54 @@
+"""A figure over several trainings judged on the same test groups: an interval that crosses both kinds of chance.
+
+Which patients are in the test and how a training happened to go (its draw of labels, its seed) are two sources of variance: they are
+estimated apart and added, with Satterthwaite's degrees of freedom (Biometrics Bulletin 1946), so that three seeds count as three.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from medtl.evaluation.intervals import Interval
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """One figure of S trainings, and of each on R draws of the test groups (the same draws for all)."""
+
+    values: Floats
+    """(S,)"""
+    drawn: Floats
+    """(S, R), NaN where a draw lacks what the figure needs."""
+    groups: int
+    """Test groups."""
+    least: float = 0.0
+    """The variance over test groups where the draws show none (no error to draw): of an analytic interval."""
+
+    @property
+    def mean(self) -> float:
+        return float(self.values.mean())
+
+    def less(self, other: Repeated) -> Repeated:
+        """The difference, training by training and draw by draw: what makes a patient hard for both cancels out. Trainings that have
+        nothing in common may be paired all the same: their variances then add up."""
+        return Repeated(self.values - other.values, self.drawn - other.drawn, self.groups, max(self.least, other.least))
+
+
+def interval(repeated: Repeated) -> Interval:
+    """95 % of the mean. With one training it speaks of the test groups alone."""
+    trainings = len(repeated.values)
+    over_groups = float(np.nanvar(np.nanmean(repeated.drawn, axis=0), ddof=1)) or repeated.least
+    over_trainings = float(np.var(repeated.values, ddof=1)) / trainings if trainings > 1 else 0.0
+    total = over_groups + over_trainings
+    if total == 0:
+        return Interval(repeated.mean, repeated.mean)
+    parts = over_groups**2 / max(1, repeated.groups - 1) + (over_trainings**2 / (trainings - 1) if trainings > 1 else 0.0)
+    half = float(stats.t.ppf(0.975, total**2 / parts)) * math.sqrt(total)
+    return Interval(repeated.mean - half, repeated.mean + half)

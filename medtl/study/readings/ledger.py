@@ -1,0 +1,235 @@
+"""The transfer ledger: what starting from pretrained weights was worth, against starting from scratch, on these very images.
+
+A claim is made only where its 95 % interval, which crosses trainings and test groups (:mod:`medtl.evaluation.crossed`), supports it:
+
+- *accuracy gained*: the arm's AUROC less the reference's with all labels; shown if the interval lies above 0.
+- *labels saved*: the smallest fraction with which the arm is not worse, by more than `margin`, than the reference with all labels.
+  Fractions are tested from the largest down until one fails (fixed sequence: Maurer, Hothorn and Lehmacher 1995), so that all tests
+  together keep their level; an arm that does not beat chance saves nothing.
+- *time saved*: how much sooner the arm reaches the reference's best validation score, with all labels; shown if every training gets
+  there and the interval of the mean ratio lies above 1.
+- *labels for a wanted AUROC*: see :mod:`medtl.study.learning_curve`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+from scipy import stats
+
+from medtl import registry
+from medtl.contracts import Task
+from medtl.document.table import Table
+from medtl.errors import did_you_mean
+from medtl.estimates import number
+from medtl.evaluation.cases import from_table
+from medtl.evaluation.crossed import Repeated, interval
+from medtl.evaluation.intervals import Z
+from medtl.evaluation.ranking import auroc
+from medtl.evaluation.resampling import resample
+from medtl.records import KEY
+from medtl.registry import Mistake
+from medtl.study.learning_curve import labels_for
+from medtl.study.reading import Claim, Reading
+
+CHANCE = 0.5
+Cells = Mapping[tuple[str, float], Repeated]
+
+
+class Price(registry.Settings):
+    """What saved labels and hours are worth to the user."""
+
+    label: Annotated[float, Field(ge=0)] = 0.0
+    """Of one labelled image."""
+    hour: Annotated[float, Field(ge=0)] = 0.0
+    """Of one hour of training."""
+    currency: str = "EUR"
+
+
+class Settings(registry.Settings):
+    name: Literal["ledger"] = "ledger"
+    reference: str = "scratch"
+    """The arm that the others are held against."""
+    margin: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    """How much worse in AUROC an arm may be and still count as equal; state it before you look."""
+    wanted: Annotated[float, Field(gt=0.5, lt=1)] | None = None
+    """An AUROC: how many labels would reach it?"""
+    price: Price | None = None
+
+    def unfit(self, arms: list[str]) -> list[Mistake]:
+        """What does not go with the study's arms."""
+        if self.reference not in arms:
+            sentence = f"is no arm{did_you_mean(self.reference, arms)}; there are: {', '.join(arms)}"
+            return [Mistake(("reference",), self.reference, sentence)]
+        return []
+
+
+def read(settings: Settings, trials: pd.DataFrame, judged: Mapping[str, pd.DataFrame], curves: pd.DataFrame, task: Task) -> Reading:
+    """The contract of `medtl.study.readings`. Arms and fractions of which a seed is missing are left out, and said."""
+    cells = dict(_cells(trials, judged, task))
+    labels = trials.groupby("fraction")["labels"].mean().round().astype(int).to_dict()
+    arms = [arm for arm in dict.fromkeys(trials["arm"]) if arm != settings.reference]
+    claims = [claim for arm in arms for claim in _claims(arm, settings, cells, labels, trials, curves)]
+    table = _table(cells, settings.reference, labels, trials)
+    points = table.raw[["arm", "labels", "auroc", "auroc_low", "auroc_high"]].rename(
+        columns={"auroc": "value", "auroc_low": "low", "auroc_high": "high"}
+    )
+    return Reading(claims, [table], list(_notes(trials, cells)), points)
+
+
+def _cells(trials: pd.DataFrame, judged: Mapping[str, pd.DataFrame], task: Task) -> Iterator[tuple[tuple[str, float], Repeated]]:
+    """AUROC of every arm and fraction that has all seeds."""
+    seeds = sorted(trials["seed"].unique())
+    for (arm, fraction), own in trials.groupby(["arm", "fraction"]):
+        if sorted(own["seed"]) == seeds:
+            values, drawn, groups = [], [], 0
+            for trial in own.sort_values("seed")["trial"]:
+                cases = from_table(judged[trial].assign(member="").sort_values(KEY, ignore_index=True), task)
+                read = cases.read
+                values.append(auroc(cases.truth[read], cases.probabilities[read], cases.positive))
+                drawn.append(np.nanmean(resample(cases).auroc, axis=1))
+                groups = cases.group_count
+            widths = own["auroc_high"] - own["auroc_low"]
+            yield (str(arm), float(fraction)), Repeated(np.array(values), np.stack(drawn), groups, float((widths / (2 * Z)).mean() ** 2))
+
+
+def _claims(
+    arm: str, settings: Settings, cells: Cells, labels: Mapping[float, int], trials: pd.DataFrame, curves: pd.DataFrame
+) -> Iterator[Claim]:
+    largest = max(labels)
+    reference, own = cells.get((settings.reference, largest)), cells.get((arm, largest))
+    if reference is None or own is None:
+        yield Claim(f"what {arm} is worth", False, "trials with all labels are missing")
+        return
+    yield _gained(arm, settings, own, reference, labels[largest])
+    saved, share = _saved(arm, settings, cells, reference, labels)
+    yield saved
+    sooner, hours = _sooner(arm, settings.reference, largest, trials, curves)
+    yield sooner
+    if settings.price is not None:
+        yield _money(arm, settings.price, (1 - share) * labels[largest] if saved.shown else 0, hours if sooner.shown else 0.0)
+    if settings.wanted is not None:
+        points = {labels[fraction]: cell for (of, fraction), cell in cells.items() if of == arm}
+        yield labels_for(arm, settings.wanted, points)
+
+
+def _gained(arm: str, settings: Settings, own: Repeated, reference: Repeated, count: int) -> Claim:
+    gap = own.less(reference)
+    low, high = interval(gap)
+    text = f"{gap.mean:+.3f} AUROC ({low:+.3f} to {high:+.3f}) against {settings.reference}, both with all {count:,} labels"
+    what = f"accuracy gained by {arm}"
+    figures = {"value": gap.mean, "low": low, "high": high, "labels": count}
+    return Claim(what, low > 0, text if low > 0 else f"{text}: the interval does not lie above 0", figures)
+
+
+def _saved(arm: str, settings: Settings, cells: Cells, reference: Repeated, labels: Mapping[float, int]) -> tuple[Claim, float]:
+    """The claim, and the fraction that is enough (1 where nothing is saved)."""
+    what, enough, figures = f"labels saved by {arm}", 1.0, {}
+    largest = max(labels)
+    for fraction in sorted(labels, reverse=True):
+        own = cells.get((arm, fraction))
+        if own is None:
+            break
+        gap = own.less(reference)
+        low, high = interval(gap)
+        if low < -settings.margin or interval(own).low <= CHANCE:
+            break
+        if fraction < largest:
+            enough = fraction / largest
+            figures = {"labels": labels[fraction], "of": labels[largest], "gap": gap.mean, "low": low, "high": high}
+    if not figures:
+        within = f" by more than {settings.margin:g}" if settings.margin else ""
+        return Claim(what, False, f"with fewer labels its AUROC may be below {settings.reference}'s with all{within}"), 1.0
+    count, of = labels[enough * largest], labels[largest]
+    text = (
+        f"{of - count:,} of {of:,} ({100 * (1 - count / of):.0f} %): with {count:,} labels its AUROC is {figures['gap']:+.3f} "
+        f"({figures['low']:+.3f} to {figures['high']:+.3f}) against {settings.reference} with all"
+    )
+    return Claim(what, True, text, figures), enough
+
+
+def _sooner(arm: str, reference: str, fraction: float, trials: pd.DataFrame, curves: pd.DataFrame) -> tuple[Claim, float]:
+    """The claim, and the hours that one training saves in the mean."""
+    what = f"time saved by {arm}"
+    ratios, gaps = [], []
+    for _, own in trials[trials["fraction"] == fraction].groupby("seed"):
+        trial_of = dict(zip(own["arm"], own["trial"], strict=True))
+        if arm not in trial_of or reference not in trial_of:
+            return Claim(what, False, "trials are missing"), 0.0
+        found = _times(curves, trial_of[arm], trial_of[reference])
+        if found is None:
+            return Claim(what, False, f"not every training reaches {reference}'s best validation score"), 0.0
+        ratios.append(float(np.mean(np.log(found[:, 1] / found[:, 0]))))
+        gaps.append(float((found[:, 1] - found[:, 0]).sum()))
+    if len(ratios) < 2:
+        return Claim(what, False, "one seed tells nothing about the spread"), 0.0
+    mean, error = float(np.mean(ratios)), stats.sem(ratios)
+    half = float(stats.t.ppf(0.975, len(ratios) - 1)) * float(error)
+    value, low, high = (float(np.exp(x)) for x in (mean, mean - half, mean + half))
+    text = f"{reference}'s best validation score {value:.1f} times as soon ({low:.1f} to {high:.1f}, {len(ratios)} seeds)"
+    figures = {"value": value, "low": low, "high": high}
+    return Claim(what, low > 1, text if low > 1 else f"{text}: the interval does not lie above 1", figures), float(np.mean(gaps)) / 3600
+
+
+def _times(curves: pd.DataFrame, trial: str, reference: str) -> np.ndarray[Any, Any] | None:
+    """(folds, 2) seconds until the reference's best score, of the arm and of the reference; None where the arm never gets there."""
+    rows = []
+    for fold, wanted in curves[curves["trial"] == reference].groupby("fold"):
+        best = wanted.loc[wanted["score"].idxmax()]
+        own = curves[(curves["trial"] == trial) & (curves["fold"] == fold) & (curves["score"] >= best["score"])]
+        if own.empty:
+            return None
+        rows.append((own["seconds"].min(), best["seconds"]))
+    return np.array(rows) if rows else None
+
+
+def _money(arm: str, price: Price, labels: float, hours: float) -> Claim:
+    what = f"money saved by {arm}"
+    if labels == 0 and hours == 0:
+        return Claim(what, False, "neither labels nor time are shown to be saved")
+    total = labels * price.label + hours * price.hour
+    parts = f"{labels:,.0f} labels at {price.label:g} and {hours:.2f} hours at {price.hour:g} {price.currency}, of what is shown above"
+    return Claim(what, total > 0, f"{total:,.2f} {price.currency}: {parts}", {"value": total, "currency": price.currency})
+
+
+def _table(cells: Cells, reference: str, labels: Mapping[float, int], trials: pd.DataFrame) -> Table:
+    rows = []
+    for (arm, fraction), cell in sorted(cells.items(), key=lambda item: (-item[0][1], item[0][0] != reference, item[0][0])):
+        low, high = interval(cell)
+        against = cells.get((reference, fraction))
+        gap = cell.less(against) if against is not None and arm != reference else None
+        gap_low, gap_high = interval(gap) if gap is not None else (np.nan, np.nan)
+        own = trials[(trials["arm"] == arm) & (trials["fraction"] == fraction)]
+        rows.append(
+            {
+                "arm": arm, "fraction": fraction, "labels": labels[fraction], "seeds": len(cell.values), "auroc": cell.mean,
+                "auroc_low": max(0.0, low), "auroc_high": min(1.0, high), "gap": gap.mean if gap is not None else np.nan,
+                "gap_low": gap_low, "gap_high": gap_high, "macro_f1": own["macro_f1"].mean(), "cpu_seconds": own["cpu_seconds"].mean(),
+            }
+        )  # fmt: skip
+    raw = pd.DataFrame(rows)
+    texts = [
+        [
+            f"{row.labels:,} ({100 * row.fraction:g} %)",
+            row.arm,
+            f"{number(row.auroc)} ({number(row.auroc_low)} to {number(row.auroc_high)})",
+            "" if np.isnan(row.gap) else f"{row.gap:+.3f} ({row.gap_low:+.3f} to {row.gap_high:+.3f})",
+            number(row.macro_f1),
+            f"{row.cpu_seconds / 60:.1f}",
+        ]
+        for row in raw.itertuples()
+    ]
+    header = ["labels", "arm", "AUROC (95 %)", f"less {reference} (95 %)", "macro-F1", "minutes of CPU"]
+    return Table("ledger", "Test AUROC by labels and arm", header, texts, raw, "Means over seeds; intervals cross seeds and test groups.")
+
+
+def _notes(trials: pd.DataFrame, cells: Cells) -> Iterator[str]:
+    seeds = trials["seed"].nunique()
+    if seeds < 3:
+        yield f"Only {seeds} seed{'s' if seeds > 1 else ''}: intervals know little of training luck; take at least 3."
+    for arm, fraction in sorted({(arm, fraction) for arm, fraction in zip(trials["arm"], trials["fraction"], strict=True)} - set(cells)):
+        yield f"{arm} with {100 * fraction:g} % of the labels is left out: a seed is missing or failed."
