@@ -101,6 +101,8 @@ class TransferSettings(Settings):
             yield Mistake(("views",), self.views, "lets frozen layers run once, but mixup and cutmix mix images anew; choose one")
         if self.l2_sp and self.strategy in ("scratch", "linear-probe"):
             yield Mistake(("l2_sp",), self.l2_sp, f"has no meaning with {self.strategy}: no pretrained weight moves; leave it out")
+        if self.strategy == "scratch" and self.batch_norm != "train":
+            yield Mistake(("batch_norm",), self.batch_norm, "keeps what was loaded, but scratch loads nothing; choose train")
         if self.auxiliary and self.strategy in ("linear-probe", "partial", "gradual"):
             yield Mistake(
                 ("auxiliary",), self.auxiliary, f"needs all layers to learn from the start, not {self.strategy}; choose full or lp-ft"

@@ -166,6 +166,7 @@ def test_a_soup_of_a_real_training_is_at_least_as_good(classifier, data, tune, t
         ({"strategy": "full", "views": 2}, "no layer stays frozen"),
         ({"strategy": "partial", "views": 2, "mixup": 0.2}, "choose one"),
         ({"strategy": "scratch", "l2_sp": 0.1}, "no pretrained weight moves"),
+        ({"strategy": "scratch", "batch_norm": "frozen"}, "scratch loads nothing"),
         ({"strategy": "gradual", "auxiliary": 0.4}, "choose full or lp-ft"),
         ({"strategy": "linear-probe", "cutmix": 1}, "which sees features"),
     ],

@@ -1,0 +1,51 @@
+"""Intervals over trainings and test groups: coverage by simulation, and the arithmetic of differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from medtl.evaluation.crossed import Repeated, interval
+
+
+def _world(chance: np.random.Generator, trainings: int, groups: int, of_training: float, of_group: float) -> Repeated:
+    """A figure that is a mean over groups, of trainings that differ: truth 0."""
+    shared = chance.normal(0, of_group, groups)
+    own = chance.normal(0, of_training, trainings)
+    drawn = shared[chance.integers(0, groups, (500, groups))].mean(axis=1)
+    return Repeated(own + shared.mean(), own[:, None] + drawn[None], groups)
+
+
+@pytest.mark.parametrize(("of_training", "of_group"), [(1.0, 0.1), (0.05, 3.0), (0.5, 2.0), (1.0, 0.001)])
+def test_it_covers_the_truth_as_often_as_it_says(of_training, of_group):
+    chance = np.random.default_rng(0)
+    covered = [interval(_world(chance, 3, 60, of_training, of_group)) for _ in range(600)]
+    share = np.mean([low <= 0 <= high for low, high in covered])
+    assert 0.93 <= share <= 0.985
+
+
+def test_three_trainings_alone_give_students_interval():
+    values = np.array([0.7, 0.8, 0.9])
+    found = interval(Repeated(values, np.repeat(values[:, None], 50, axis=1), 100))
+    wanted = stats.t.interval(0.95, 2, loc=0.8, scale=stats.sem(values))
+    assert found == pytest.approx(wanted)
+
+
+def test_one_training_speaks_of_groups_alone():
+    drawn = np.random.default_rng(0).normal(0.8, 0.05, (1, 100_000))
+    low, high = interval(Repeated(np.array([0.8]), drawn, 1000))
+    assert (low, high) == pytest.approx((0.8 - 1.96 * 0.05, 0.8 + 1.96 * 0.05), abs=0.002)
+
+
+def test_what_patients_make_hard_for_both_cancels_out():
+    shared = np.random.default_rng(0).normal(0.8, 0.1, 200)
+    one, other = (Repeated(np.array([0.8, 0.8]) + gap, np.stack([shared, shared]) + gap, 50) for gap in (0.05, 0.0))
+    assert interval(one.less(other)) == pytest.approx((0.05, 0.05))
+
+
+def test_no_error_to_draw_is_no_certainty():
+    perfect = Repeated(np.ones(3), np.ones((3, 50)), 12, least=0.03**2)
+    low, _ = interval(perfect)
+    assert low == pytest.approx(1 - stats.t.ppf(0.975, 11) * 0.03)
+    assert interval(perfect.less(perfect))[0] < 0

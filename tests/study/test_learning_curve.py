@@ -1,0 +1,45 @@
+"""Labels for a wanted AUROC: exact on a power law, silent beyond twice the data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from medtl.evaluation.crossed import Repeated
+from medtl.study.learning_curve import labels_for
+
+
+def _point(count: float, noise: float = 0.0) -> Repeated:
+    value = 1 - 0.9 * count**-0.3
+    drawn = value + noise * np.random.default_rng(int(count)).normal(size=(3, 500))
+    return Repeated(np.full(3, value), drawn, 100)
+
+
+POINTS = {count: _point(count) for count in (20, 100, 500)}
+
+
+def test_a_power_law_is_followed_exactly():
+    wanted = 1 - 0.9 * 800**-0.3
+    claim = labels_for("tuned", wanted, POINTS)
+    assert claim.shown
+    assert claim.figures["value"] == pytest.approx(800, rel=1e-6)
+    assert "extrapolated" in claim.text
+    assert "within the data" in labels_for("tuned", 1 - 0.9 * 300**-0.3, POINTS).text
+
+
+def test_beyond_twice_the_data_nothing_is_said():
+    claim = labels_for("tuned", 1 - 0.9 * 1100**-0.3, POINTS)
+    assert not claim.shown
+    assert "not within 1,000" in claim.text
+
+
+def test_noise_widens_the_band():
+    noisy = {count: _point(count, 0.004) for count in (20, 100, 500)}
+    figures = labels_for("tuned", 1 - 0.9 * 400**-0.3, noisy).figures
+    assert figures["low"] < 400 < figures["high"]
+
+
+def test_a_flat_or_short_curve_says_nothing():
+    flat = {count: Repeated(np.full(3, 0.5), np.full((3, 10), 0.5), 50) for count in (20, 100, 500)}
+    assert not labels_for("tuned", 0.9, flat).shown
+    assert not labels_for("tuned", 0.9, {20: _point(20), 500: _point(500)}).shown
