@@ -7,6 +7,7 @@ estimated apart and added, with Satterthwaite's degrees of freedom (Biometrics B
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,12 +44,36 @@ class Repeated:
 
 def interval(repeated: Repeated) -> Interval:
     """95 % of the mean. With one training it speaks of the test groups alone."""
+    error, freedom = _error(repeated)
+    half = float(stats.t.ppf(0.975, freedom)) * error if error else 0.0
+    return Interval(repeated.mean - half, repeated.mean + half)
+
+
+def p_value(repeated: Repeated) -> float:
+    """Two-sided, of a mean of 0: less than 0.05 where :func:`interval` leaves 0 out."""
+    error, freedom = _error(repeated)
+    if error == 0:
+        return 1.0 if repeated.mean == 0 else 0.0
+    return float(2 * stats.t.sf(abs(repeated.mean) / error, freedom))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction (1979), in the order given."""
+    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    corrected, least = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(order):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = least
+    return corrected
+
+
+def _error(repeated: Repeated) -> tuple[float, float]:
+    """Standard error of the mean, and its degrees of freedom."""
     trainings = len(repeated.values)
     over_groups = float(np.nanvar(np.nanmean(repeated.drawn, axis=0), ddof=1)) or repeated.least
     over_trainings = float(np.var(repeated.values, ddof=1)) / trainings if trainings > 1 else 0.0
     total = over_groups + over_trainings
     if total == 0:
-        return Interval(repeated.mean, repeated.mean)
+        return 0.0, 1.0
     parts = over_groups**2 / max(1, repeated.groups - 1) + (over_trainings**2 / (trainings - 1) if trainings > 1 else 0.0)
-    half = float(stats.t.ppf(0.975, total**2 / parts)) * math.sqrt(total)
-    return Interval(repeated.mean - half, repeated.mean + half)
+    return math.sqrt(total), total**2 / parts

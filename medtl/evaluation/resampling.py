@@ -67,6 +67,21 @@ def resample(cases: Cases, seed: int = 0, resamples: int = RESAMPLES) -> Resampl
     return Resampled(balanced, macro_f1, auroc, auprc, brier_t, ece, noise)
 
 
+def drawn_recalls(cases: Cases, seed: int = 0, resamples: int = RESAMPLES) -> tuple[Floats, Floats]:
+    """Recall of every class, (K,), and on each draw of the groups, (R, K); an unread image is a miss. NaN where a draw lacks the class."""
+    classes = len(cases.classes)
+    of_class = np.zeros((cases.group_count, classes))
+    np.add.at(of_class, (cases.groups, cases.truth), 1)
+    right = np.zeros_like(of_class)
+    np.add.at(right, (cases.groups, cases.truth), (cases.predicted == cases.truth).astype(np.float64))
+    with np.errstate(invalid="ignore"):
+        drawn = [
+            (counts.T.astype(np.float64) @ right) / (counts.T.astype(np.float64) @ of_class)
+            for counts in draw_counts(cases.group_count, resamples, resamples, seed)
+        ]
+        return right.sum(axis=0) / of_class.sum(axis=0), np.concatenate(drawn)
+
+
 def _sums_per_group(cases: Cases) -> Floats:
     """(G, K² + K + 5 + BINS): confusion cells, unread per class, (images read, Brier terms and their products), calibration gaps."""
     classes, read = len(cases.classes), cases.read

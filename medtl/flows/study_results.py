@@ -38,7 +38,7 @@ def read(study: StudySettings, table: pd.DataFrame, folder: Path, task: Task) ->
     """The study's reading of its finished trials."""
     done = table[table["state"] == DONE]
     runs = {name: load_run(folder / "trials" / name) for name in done["trial"]}
-    judged = {name: _tested(run) for name, run in runs.items()}
+    judged = {name: run.predictions() for name, run in runs.items()}
     curves = pd.DataFrame(
         [point for name, run in runs.items() for point in _curve(name, run)], columns=["trial", "fold", "seconds", "score"]
     )
@@ -81,11 +81,6 @@ def _row(name: str, trial: Trial, folder: Path, experiment: Experiment) -> dict[
         "cpu_seconds": _seconds(events, "cpu"),
         "wall_seconds": _seconds(events, "time"),
     }
-
-
-def _tested(run: Run) -> pd.DataFrame:
-    table = run.predictions()
-    return table[table["split"] == TEST]
 
 
 def _labels(run: Run) -> tuple[int, int]:

@@ -24,7 +24,8 @@ def write_page(study: StudySettings, trials: pd.DataFrame, reading: Reading, fol
     """Write `study.html` into `folder`; equal contents give equal bytes. Returns its path."""
     figure = Markup(svg(learning_curves(reading.curves), "curves")) if len(reading.curves) else None
     text = environment("medtl.study").get_template("study.html.j2").render(
-        study=study, reading=reading, figure=figure, trials=_trials(trials), failures=trials[trials["state"] == FAILED].to_dict("records"),
+        study=study,  reading=reading,
+        figure=figure, trials=_trials(trials), failures=trials[trials["state"] == FAILED].to_dict("records"),
         done=int((trials["state"] == DONE).sum()), asked=len(trials), not_shown=NOT_SHOWN, synthetic=synthetic,
     )  # fmt: skip
     write_text(folder / FILE, text)

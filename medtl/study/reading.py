@@ -30,8 +30,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Reading:
-    """`notes`: what a reader has to know. `curves`: a row per point of the figure: `arm`, `labels`, `value`, `low`, `high`."""
+    """`question`: what is answered. `notes`: what a reader has to know. `curves`: a row per point of the figure: `arm`, `labels`, `value`,
+    `low`, `high`; empty where there is none."""
 
+    question: str
     claims: Sequence[Claim]
     tables: Sequence[Table]
     notes: Sequence[str]

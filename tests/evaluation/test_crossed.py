@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from medtl.evaluation.crossed import Repeated, interval
+from medtl.evaluation.crossed import Repeated, holm, interval, p_value
 
 
 def _world(chance: np.random.Generator, trainings: int, groups: int, of_training: float, of_group: float) -> Repeated:
@@ -49,3 +49,21 @@ def test_no_error_to_draw_is_no_certainty():
     low, _ = interval(perfect)
     assert low == pytest.approx(1 - stats.t.ppf(0.975, 11) * 0.03)
     assert interval(perfect.less(perfect))[0] < 0
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5, 2.0])
+def test_the_p_value_goes_with_the_interval(shift):
+    chance = np.random.default_rng(1)
+    for _ in range(30):
+        world = _world(chance, 3, 40, 0.3, 1.0)
+        moved = Repeated(world.values + shift, world.drawn + shift, 40)
+        low, high = interval(moved)
+        assert (p_value(moved) < 0.05) == (not low <= 0 <= high)
+
+
+def test_holm_is_statsmodels():
+    from statsmodels.stats.multitest import multipletests
+
+    given = list(np.random.default_rng(0).uniform(size=9) ** 3)
+    assert holm(given) == pytest.approx(multipletests(given, method="holm")[1])
+    assert holm([]) == []

@@ -1,8 +1,8 @@
 """How trials are read. Contract of a file: `Settings` (with `name`, and `unfit(arms) -> list[Mistake]`) and
 
-`read(settings, study, trials, judged, curves, task) -> Reading`: a pure function of tables.
+`read(settings, trials, judged, curves, task) -> Reading`: a pure function of tables.
 
 - `trials`: trials.csv as a table, those that are done (see `study.trials.COLUMNS`);
-- `judged`: trial -> predictions of its test images (a predictions table);
+- `judged`: trial -> its predictions table, of validation and test images;
 - `curves`: a row per trial, fold and judgement of validation: `trial`, `fold`, `seconds` of training until then, `score`.
 """

@@ -22,7 +22,7 @@ from pydantic import Field
 from scipy import stats
 
 from medtl import registry
-from medtl.contracts import Task
+from medtl.contracts import TEST, Task
 from medtl.document.table import Table
 from medtl.errors import did_you_mean
 from medtl.estimates import number
@@ -78,7 +78,7 @@ def read(settings: Settings, trials: pd.DataFrame, judged: Mapping[str, pd.DataF
     points = table.raw[["arm", "labels", "auroc", "auroc_low", "auroc_high"]].rename(
         columns={"auroc": "value", "auroc_low": "low", "auroc_high": "high"}
     )
-    return Reading(claims, [table], list(_notes(trials, cells)), points)
+    return Reading("what was transfer worth?", claims, [table], list(_notes(trials, cells)), points)
 
 
 def _cells(trials: pd.DataFrame, judged: Mapping[str, pd.DataFrame], task: Task) -> Iterator[tuple[tuple[str, float], Repeated]]:
@@ -88,7 +88,8 @@ def _cells(trials: pd.DataFrame, judged: Mapping[str, pd.DataFrame], task: Task)
         if sorted(own["seed"]) == seeds:
             values, drawn, groups = [], [], 0
             for trial in own.sort_values("seed")["trial"]:
-                cases = from_table(judged[trial].assign(member="").sort_values(KEY, ignore_index=True), task)
+                tested = judged[trial][judged[trial]["split"] == TEST]
+                cases = from_table(tested.assign(member="").sort_values(KEY, ignore_index=True), task)
                 read = cases.read
                 values.append(auroc(cases.truth[read], cases.probabilities[read], cases.positive))
                 drawn.append(np.nanmean(resample(cases).auroc, axis=1))
