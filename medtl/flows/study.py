@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medtl import registry
 from medtl.contracts import TEST
 from medtl.errors import MedtlError, listed
 from medtl.experiment.load import data_root, load_experiment
@@ -128,7 +129,8 @@ def _run(plan: Plan, name: str, line: Line, threads: int) -> None:
         trial = plan.trials[name]
         line.keep(f"\n{trial.arm}, {100 * trial.fraction:g} % of the labels, seed {trial.seed}")
         failed.unlink(missing_ok=True)
-        features = plan.folder / "features" / name  # its own, so that its time is whole
+        timed = registry.component("study.readings", plan.study.reading.name).TIMED  # type: ignore[attr-defined]
+        features = plan.folder / "features" / name if timed else None  # its own, so that its time is whole
         overrides = plan.overrides[name]
         if not _threads_given(overrides):
             overrides = (*overrides, f"trainer.threads={threads}")
@@ -141,7 +143,8 @@ def _run(plan: Plan, name: str, line: Line, threads: int) -> None:
             write_json(failed, {"reason": str(refusal)})
             line.keep(f"this trial failed: {refusal}")
         finally:
-            shutil.rmtree(features, ignore_errors=True)
+            if features is not None:
+                shutil.rmtree(features, ignore_errors=True)
 
 
 def _done(place: Path) -> bool:

@@ -1,4 +1,5 @@
-"""How trials are read. Contract of a file: `Settings` (with `name`, and `unfit(arms) -> list[Mistake]`) and
+"""How trials are read. Contract of a file: `Settings` (with `name`, and `unfit(arms) -> list[Mistake]`), `TIMED` (whether seconds count, so that
+no trial may find what another one has computed) and
 
 `read(settings, trials, judged, curves, task) -> Reading`: a pure function of tables.
 

@@ -27,6 +27,7 @@ from medtl.records import KEY
 from medtl.registry import Mistake
 from medtl.study.reading import Claim, Reading
 
+TIMED = False
 Figures = dict[str, Repeated]
 
 

@@ -36,6 +36,7 @@ from medtl.registry import Mistake
 from medtl.study.learning_curve import labels_for
 from medtl.study.reading import Claim, Reading
 
+TIMED = True
 CHANCE = 0.5
 Cells = Mapping[tuple[str, float], Repeated]
 
