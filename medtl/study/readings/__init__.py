@@ -1,5 +1,6 @@
-"""How trials are read. Contract of a file: `Settings` (with `name`, and `unfit(arms) -> list[Mistake]`), `TIMED` (whether seconds count, so that
-no trial may find what another one has computed) and
+"""How trials are read. Contract of a file: `Settings` (with `name`, and `unfit(arms) -> list[Mistake]`) and two names.
+
+`TIMED`: whether seconds count, so that no trial may find what another one has computed.
 
 `read(settings, trials, judged, curves, task) -> Reading`: a pure function of tables.
 
