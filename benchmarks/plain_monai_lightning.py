@@ -1,7 +1,7 @@
 """The work of `medtl train`, written the way the tutorials of MONAI and Lightning write it: the yardstick for speed.
 
 Files are read, resized and augmented anew in every epoch by a MONAI `Compose` in the workers of a `DataLoader`; a LightningModule
-holds timm's network; `frozen` trains a head on a backbone that runs in every step, `full` trains everything. Images, split, size,
+holds timm's network; `frozen` trains a head on a backbone that runs in every step, `partial` the last stages as well, `full` trains everything. Images, split, size,
 batch, rate and weights are those of a finished medtl run. Prints one line of JSON.
 
     python benchmarks/plain_monai_lightning.py RUN --data DIR --mode full --epochs 2 --weights FILE
@@ -41,6 +41,7 @@ from monai.transforms import (
     ScaleIntensityd,
 )
 from safetensors.torch import load_file
+from timm.models import group_parameters
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAUROC
 
@@ -50,19 +51,22 @@ IMAGENET = {"subtrahend": [0.485, 0.456, 0.406], "divisor": [0.229, 0.224, 0.225
 class PlainClassifier(lightning.LightningModule):
     """Backbone, linear head, cross-entropy; AdamW with a cosine schedule."""
 
-    def __init__(self, backbone: nn.Module, classes: int, frozen: bool, rate: float, weight_decay: float, epochs: int):
+    def __init__(self, backbone: nn.Module, classes: int, mode: str, stages: int, rate: float, weight_decay: float, epochs: int):
         super().__init__()
         self.backbone, self.head = backbone, nn.Linear(backbone.head_hidden_size, classes)
-        self.frozen, self.rate, self.weight_decay, self.epochs = frozen, rate, weight_decay, epochs
+        self.mode, self.rate, self.weight_decay, self.epochs = mode, rate, weight_decay, epochs
         self.auroc = MulticlassAUROC(classes)
-        if frozen:
+        if mode != "full":
             self.backbone.requires_grad_(False)
+        if mode == "partial":
+            groups = list(group_parameters(backbone, backbone.group_matcher(coarse=True)).values())
+            for name in [name for names in groups[-stages:] for name in names]:
+                backbone.get_parameter(name).requires_grad_(True)
 
     def forward(self, images: Tensor) -> Tensor:
-        if not self.frozen:
-            return self.head(self.backbone(images))
-        self.backbone.eval()
-        with torch.no_grad():
+        if self.mode != "full":
+            self.backbone.eval()
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.mode != "frozen"):
             features = self.backbone(images)
         return self.head(features)
 
@@ -74,8 +78,8 @@ class PlainClassifier(lightning.LightningModule):
         self.log("auroc", self.auroc, on_epoch=True, batch_size=len(batch["label"]))
 
     def configure_optimizers(self) -> Any:
-        parameters = self.head.parameters() if self.frozen else self.parameters()
-        optimizer = torch.optim.AdamW(parameters, lr=1e-3 if self.frozen else self.rate, weight_decay=self.weight_decay)
+        learning = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(learning, lr=1e-3 if self.mode == "frozen" else self.rate, weight_decay=self.weight_decay)
         return [optimizer], [torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.epochs)]
 
 
@@ -130,7 +134,8 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="a run folder of medtl: its records.csv and experiment.yaml are used")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", type=Path)
-    parser.add_argument("--mode", choices=("frozen", "full"), required=True)
+    parser.add_argument("--mode", choices=("frozen", "partial", "full"), required=True)
+    parser.add_argument("--stages", type=int, default=1)
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
@@ -141,7 +146,7 @@ def main() -> None:
     train, validation = loaders(options.run, options.data, settings, options.workers)
     backbone = pretrained_backbone(settings["backbone"]["name"], options.weights)
     rates = {"rate": transfer["rate"], "weight_decay": transfer["weight_decay"], "epochs": options.epochs}
-    module = PlainClassifier(backbone, len(settings["task"]["classes"]), options.mode == "frozen", **rates)
+    module = PlainClassifier(backbone, len(settings["task"]["classes"]), options.mode, options.stages, **rates)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         best = ModelCheckpoint(folder, monitor="auroc", mode="max")

@@ -84,6 +84,7 @@ def test_the_page_and_the_claims_are_there(done: Path) -> None:
     assert (done / "study" / "ledger.csv").exists()
 
 
+@pytest.mark.slow
 def test_the_same_command_repeats_nothing_and_mends_what_is_missing(data: Path, done: Path, tmp_path: Path) -> None:
     copy = tmp_path / "study"
     shutil.copytree(done, copy)
@@ -110,6 +111,7 @@ def test_a_trial_that_another_worker_holds_is_left_to_it(data: Path, done: Path,
     assert "Not complete" in (copy / "study.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_trial_that_fails_is_told_and_the_others_go_on(data: Path, tmp_path: Path) -> None:
     (data / "failing.yaml").write_text(
         STUDY.replace("transfer.strategy=scratch", "transfer.strategy=full, transfer.rate=1e30")

@@ -17,13 +17,13 @@ class Killed(BaseException):
 @pytest.mark.parametrize(
     ("epoch", "batch", "transfer"),
     [
-        (0, 3, {}),
+        pytest.param(0, 3, {}, marks=pytest.mark.slow),
         (1, 0, {"ema": 0.9}),
-        (3, 4, {"ema": 0.9}),
+        pytest.param(3, 4, {"ema": 0.9}, marks=pytest.mark.slow),
         (1, 2, {"strategy": "gradual"}),
-        (2, 0, {"strategy": "gradual", "layer_decay": 0.5, "batch_norm": "affine"}),
+        pytest.param(2, 0, {"strategy": "gradual", "layer_decay": 0.5, "batch_norm": "affine"}, marks=pytest.mark.slow),
         (2, 3, {"l2_sp": 0.5, "mixup": 0.4, "cutmix": 1.0}),
-        (3, 1, {"strategy": "partial"}),
+        pytest.param(3, 1, {"strategy": "partial"}, marks=pytest.mark.slow),
     ],
 )
 def test_resuming_repeats_the_lost_epoch(classifier, tune, tmp_path, monkeypatch, epoch, batch, transfer):
