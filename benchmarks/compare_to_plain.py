@@ -3,7 +3,8 @@
     python benchmarks/compare_to_plain.py configs/breast_cancer.yaml --data DIR --weights FILE --epochs 2
 
 Each side is a process of its own, its imports included; one after the other, nothing else should be running.
-`first` starts with an empty store, `again` finds the images of the first. A ratio is a side's time by medtl's second: above 1, medtl is faster.
+`first` starts with an empty store, `again` finds the images of the first. A ratio is a side's time by that of `again`: above 1, medtl is
+faster.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The work of `medtl train`, written the way the tutorials of MONAI and Lightning write it: the yardstick for speed.
 
 Files are read, resized and augmented anew in every epoch by a MONAI `Compose` in the workers of a `DataLoader`; a LightningModule
-holds timm's network; `frozen` trains a head on a backbone that runs in every step, `partial` the last stages as well, `full` trains everything. Images, split, size,
-batch, rate and weights are those of a finished medtl run. Prints one line of JSON.
+holds timm's network; `frozen` trains a head on a backbone that runs in every step, `partial` the last stages as well, `full`
+everything. Images, split, size, batch, rate and weights are those of a finished medtl run. Prints one line of JSON.
 
     python benchmarks/plain_monai_lightning.py RUN --data DIR --mode full --epochs 2 --weights FILE
 """
