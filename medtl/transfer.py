@@ -90,23 +90,20 @@ class TransferSettings(Settings):
         return self
 
     def _contradictions(self) -> Iterator[Mistake]:
-        """What is asked for and cannot take effect with this strategy."""
+        """What is asked for and cannot take effect with this strategy. A linear probe passes over all that speaks of fine-tuning."""
         if self.stages != 1 and self.strategy != "partial":
             yield Mistake(("stages",), self.stages, f"is of strategy partial alone, not of {self.strategy}")
         if self.unfreeze_every != 1 and self.strategy != "gradual":
             yield Mistake(("unfreeze_every",), self.unfreeze_every, f"is of strategy gradual alone, not of {self.strategy}")
         if self.views is not None and self.strategy not in ("linear-probe", "partial"):
             yield Mistake(("views",), self.views, f"has no meaning with {self.strategy}: no layer stays frozen; leave it out")
-        if self.views is not None and (self.mixup or self.cutmix):
+        if self.views is not None and self.tuned and (self.mixup or self.cutmix):
             yield Mistake(("views",), self.views, "lets frozen layers run once, but mixup and cutmix mix images anew; choose one")
-        if self.l2_sp and self.strategy in ("scratch", "linear-probe"):
+        if self.l2_sp and self.strategy == "scratch":
             yield Mistake(("l2_sp",), self.l2_sp, f"has no meaning with {self.strategy}: no pretrained weight moves; leave it out")
         if self.strategy == "scratch" and self.batch_norm != "train":
             yield Mistake(("batch_norm",), self.batch_norm, "keeps what was loaded, but scratch loads nothing; choose train")
-        if self.auxiliary and self.strategy in ("linear-probe", "partial", "gradual"):
+        if self.auxiliary and self.strategy in ("partial", "gradual"):
             yield Mistake(
                 ("auxiliary",), self.auxiliary, f"needs all layers to learn from the start, not {self.strategy}; choose full or lp-ft"
             )
-        for name in ("mixup", "cutmix"):
-            if getattr(self, name) and not self.tuned:
-                yield Mistake((name,), getattr(self, name), "has no meaning with linear-probe, which sees features; leave it out")

@@ -58,6 +58,9 @@ def check(
     weights: Weights = None,
     set_: Set = None,
     out: Annotated[Path | None, typer.Option(metavar="PNG", help="Write the first training batch here, as a picture.")] = None,
+    rates: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Try learning rates from far too small to far too large, and draw the loss here.")
+    ] = None,
 ) -> None:
     """Show what training would do, without training.
 
@@ -65,7 +68,7 @@ def check(
     _refuse_mistakes_early(config, set_)
     from medtl.flows.check import check
 
-    print(check(config, data, weights, set_ or (), out))
+    print(check(config, data, weights, set_ or (), out, rates))
 
 
 @app.command()

@@ -44,7 +44,7 @@ def flat(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 def write_tables(tables: Iterable[Table], folder: Path) -> None:
     """Write `<name>.csv` of each table into `folder`; tables of an earlier page go."""
     for old in folder.glob("*.csv"):
-        old.unlink()
+        old.unlink(missing_ok=True)
     for table in tables:
         write_csv(table.raw, folder / f"{table.name}.csv")
 

@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from medtl.evaluation.intervals import Interval
+from medtl.evaluation.intervals import Interval, Z
 
 Floats = NDArray[np.float64]
+NOTHING = 1e-12
+"""A variance of rounding alone."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Repeated:
     """(S, R), NaN where a draw lacks what the figure needs."""
     groups: int
     """Test groups."""
-    least: float = 0.0
-    """The variance over test groups where the draws show none (no error to draw): of an analytic interval."""
+    unseen: float = 0.0
+    """Further variance over test groups, where draws show none because there is no error (or no hit) to draw; see :func:`crossed`."""
 
     @property
     def mean(self) -> float:
@@ -39,7 +41,19 @@ class Repeated:
     def less(self, other: Repeated) -> Repeated:
         """The difference, training by training and draw by draw: what makes a patient hard for both cancels out. Trainings that have
         nothing in common may be paired all the same: their variances then add up."""
-        return Repeated(self.values - other.values, self.drawn - other.drawn, self.groups, max(self.least, other.least))
+        return Repeated(self.values - other.values, self.drawn - other.drawn, self.groups, self.unseen + other.unseen)
+
+
+def crossed(values: Sequence[float], drawn: Sequence[Floats], groups: int, analytic: Sequence[Interval]) -> Repeated:
+    """Of S trainings: values, (R,) draws of each, and the analytic interval of each, which counts where the draws do not vary at all.
+
+    An interval that is not known (NaN) is taken for as wide as a share's can be.
+    """
+    stacked, unseen = np.stack(drawn), 0.0
+    if _over_groups(stacked) < NOTHING:
+        widths = np.array([high - low for low, high in analytic])
+        unseen = float(np.mean(np.where(np.isfinite(widths), widths, 1.0)) / (2 * Z)) ** 2
+    return Repeated(np.array(values), stacked, groups, unseen)
 
 
 def interval(repeated: Repeated) -> Interval:
@@ -67,10 +81,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
+def _over_groups(drawn: Floats) -> float:
+    return float(np.nanvar(np.nanmean(drawn, axis=0), ddof=1))
+
+
 def _error(repeated: Repeated) -> tuple[float, float]:
     """Standard error of the mean, and its degrees of freedom."""
     trainings = len(repeated.values)
-    over_groups = float(np.nanvar(np.nanmean(repeated.drawn, axis=0), ddof=1)) or repeated.least
+    over_groups = _over_groups(repeated.drawn) + repeated.unseen
     over_trainings = float(np.var(repeated.values, ddof=1)) / trainings if trainings > 1 else 0.0
     total = over_groups + over_trainings
     if total == 0:

@@ -74,10 +74,11 @@ def drawn_recalls(cases: Cases, seed: int = 0, resamples: int = RESAMPLES) -> tu
     np.add.at(of_class, (cases.groups, cases.truth), 1)
     right = np.zeros_like(of_class)
     np.add.at(right, (cases.groups, cases.truth), (cases.predicted == cases.truth).astype(np.float64))
+    block = int(np.clip(BLOCK_BYTES // (8 * cases.group_count), 1, resamples))
     with np.errstate(invalid="ignore"):
         drawn = [
             (counts.T.astype(np.float64) @ right) / (counts.T.astype(np.float64) @ of_class)
-            for counts in draw_counts(cases.group_count, resamples, resamples, seed)
+            for counts in draw_counts(cases.group_count, resamples, block, seed)
         ]
         return right.sum(axis=0) / of_class.sum(axis=0), np.concatenate(drawn)
 

@@ -26,13 +26,14 @@ from medtl.flows.contact_sheet import write_contact_sheet
 from medtl.flows.leaks import refuse_leaking
 from medtl.flows.near_duplicates import tie_near_duplicates
 from medtl.flows.quarantine import refuse_broken
-from medtl.flows.rehearsal import GIGABYTE, Cost, Rehearsal, cost, rehearse
+from medtl.flows.rehearsal import GIGABYTE, Cost, Rehearsal, cost, rehearse, try_rates
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store, open_store
 from medtl.model.scope import set_aside
 from medtl.terminal import Line
 from medtl.training import machine
 from medtl.training.fit import parts_of
+from medtl.training.rate_range import RateRange
 
 SAMPLE = 64
 """Images that are decoded to learn how long all of them would take; a batch more where batches are larger."""
@@ -55,9 +56,11 @@ class Check:
     notes: list[str]
     rehearsal: Rehearsal
     cost: Cost
+    rates: RateRange | None
+    """Of the learning-rate range test, where that was asked for."""
 
     def __str__(self) -> str:
-        return "\n".join([*_settings_said(self), *_images_said(self), *_machine_said(self), *_batch_said(self)])
+        return "\n".join([*_settings_said(self), *_images_said(self), *_machine_said(self), *_batch_said(self), *_rates_said(self)])
 
 
 def check(
@@ -66,8 +69,10 @@ def check(
     weights: Path | str | None = None,
     overrides: Sequence[str] = (),
     out: Path | str | None = None,
+    rates: Path | str | None = None,
 ) -> Check:
-    """Look at what `config` asks for. Arguments as of :func:`medtl.flows.train.train`, but `out`: a PNG for the first batch.
+    """Look at what `config` asks for. Arguments as of :func:`medtl.flows.train.train`, but `out`: a PNG for the first batch, and `rates`:
+    a PNG for the learning-rate range test, which takes a hundred steps.
 
     Raises every MedtlError that training would raise before its first step.
     """
@@ -75,6 +80,8 @@ def check(
         overrides = [*overrides, weights_override(weights)]
     if out is not None and Path(out).suffix.lower() != ".png":
         raise MedtlError(f"--out {out}: the first batch is written as a picture; give a name that ends in .png")
+    if rates is not None and Path(rates).suffix.lower() != ".png":
+        raise MedtlError(f"--rates {rates}: the test is written as a picture; give a name that ends in .png")
     experiment = load_experiment(Path(config), overrides)
     root = data_root(Path(config), data)
     trainer = machine.decide(experiment.trainer)
@@ -85,8 +92,12 @@ def check(
     source.table = source.table.sort_values(records.KEY, ignore_index=True)
     looked = _look(source, experiment, root, line)
     rows = looked.rows if experiment.split.folds is None else fold_records(looked.rows, 0, experiment.split, experiment.seed)
+    if rates is not None and not experiment.transfer.tuned:
+        raise MedtlError("--rates: a linear probe has no learning rate; choose another transfer.strategy")
     line.show("a few training steps …")
-    rehearsed = rehearse(experiment, looked.store, _training_part(rows, looked, experiment), root)
+    part = _training_part(rows, looked, experiment)
+    rehearsed = rehearse(experiment, looked.store, part, root)
+    ranged = try_rates(experiment, looked.store, part, root, Path(rates), line) if rates is not None else None
     if out is not None:
         write_contact_sheet(rehearsed.images, [experiment.task.names[target] for target in rehearsed.targets], Path(out))
     counts = rows["split"].value_counts()
@@ -94,7 +105,7 @@ def check(
     broken = looked.store.measurements[~looked.store.usable]
     notes = [*source.notes, *looked.notes, *split_notes(rows, experiment.task)]
     line.clear()
-    return Check(experiment, rows, looked.exact, broken, looked.decode_minutes, notes, rehearsed, spent)
+    return Check(experiment, rows, looked.exact, broken, looked.decode_minutes, notes, rehearsed, spent, ranged)
 
 
 @dataclass(frozen=True)
@@ -207,4 +218,15 @@ def _batch_said(found: Check) -> list[str]:
     return [
         f"first batch  {images.shape} {images.dtype}, from {images.min()} to {images.max()}, mean {images.mean():.0f}, "
         f"standard deviation {images.std():.0f}; {counts}"
+    ]
+
+
+def _rates_said(found: Check) -> list[str]:
+    if found.rates is None:
+        return []
+    ranged, seen = found.rates, "" if found.exact else f", on the {len(found.rehearsal.targets):,} or more images that were read"
+    lost = f", is lost from {ranged.lost:.1e} on" if ranged.lost is not None else ""
+    return [
+        f"rates        the loss falls fastest at {ranged.steepest:.1e}, is least at {ranged.least:.1e}{lost}; transfer.rate is "
+        f"{found.experiment.transfer.rate:.1e} (first steps of one training{seen}: an order of magnitude)"
     ]

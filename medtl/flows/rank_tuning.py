@@ -14,18 +14,25 @@ from medtl.flows.rank_candidates import Candidate
 from medtl.flows.train import train
 from medtl.ranking.advice import Figure
 from medtl.terminal import Line
+from medtl.transfer import TransferSettings
 
 FOLDER = "tuned"
+OF_A_STRATEGY = ("stages", "unfreeze_every", "views", "l2_sp", "mixup", "cutmix", "auxiliary")
+"""Settings of `transfer` that some strategies refuse."""
 
 
 def starting_from(experiment: Experiment, candidate: Candidate, strategy: str, epochs: int | None = None) -> Experiment:
     """The experiment with another start; random weights learn everything, batch norms too."""
-    transfer = {"strategy": strategy if candidate.pretrained else "scratch"}
-    if epochs is not None:
-        transfer["epochs"] = epochs  # type: ignore[assignment]
+    chosen = strategy if candidate.pretrained else "scratch"
+    transfer: dict[str, object] = {"strategy": chosen} | ({"epochs": epochs} if epochs is not None else {})
+    if chosen != experiment.transfer.strategy:  # what belongs to another strategy would be refused with this one
+        usual = TransferSettings()
+        transfer |= {name: getattr(usual, name) for name in OF_A_STRATEGY}
     if not candidate.pretrained:
         transfer["batch_norm"] = "train"
-    changed = {"backbone": candidate.backbone, "transfer": experiment.transfer.model_copy(update=transfer)}
+    changed: dict[str, object] = {"backbone": candidate.backbone, "transfer": experiment.transfer.model_copy(update=transfer)}
+    if chosen == "linear-probe":
+        changed["imbalance"] = experiment.imbalance.model_copy(update={"retrain_classifier": False})
     return experiment.model_copy(update=changed)
 
 
@@ -59,8 +66,12 @@ def command(
     own = {"transfer.strategy": wanted.transfer.strategy}
     if wanted.backbone.name != experiment.backbone.name:
         own["backbone.name"] = wanted.backbone.name
-    if wanted.transfer.batch_norm != experiment.transfer.batch_norm:
-        own["transfer.batch_norm"] = wanted.transfer.batch_norm
+    for name in ("batch_norm", *OF_A_STRATEGY):
+        value = getattr(wanted.transfer, name)
+        if value != getattr(experiment.transfer, name):
+            own[f"transfer.{name}"] = "null" if value is None else str(value)
+    if wanted.imbalance != experiment.imbalance:
+        own["imbalance.retrain_classifier"] = "false"
     if wanted.backbone.options != experiment.backbone.options:
         own["backbone.options"] = "{}"
     kept = [text for text in overrides if text.partition("=")[0].strip() not in {*own, "backbone.weights", "backbone"}]

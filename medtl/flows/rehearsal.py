@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,11 +18,18 @@ from numpy.typing import NDArray
 from medtl.batches import Part
 from medtl.datamodule import StoredImages
 from medtl.experiment.schema import Experiment
+from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store
 from medtl.module.classifier import VIEWS, Classifier, as_input
 from medtl.module.learning import optimizer_groups, plan, set_learning, set_modes
+from medtl.report.figures.learning import rates
+from medtl.terminal import Line
 from medtl.training.balance import Balance, balance
 from medtl.training.fit import build_classifier
+from medtl.training.heads import probe
+from medtl.training.job import Job
+from medtl.training.log import Log
+from medtl.training.rate_range import RateRange, rate_range
 
 STEPS = 3
 GIGABYTE = 1e9
@@ -70,6 +79,21 @@ def rehearse(experiment: Experiment, store: Store, train: Part, root: Path) -> R
         step_seconds = _fastest(_step(classifier, experiment, store, train), device)
     model_bytes = sum(tensor.numel() * tensor.element_size() for tensor in classifier.state_dict().values())
     return Rehearsal(step_seconds, forward_seconds, _memory(device), model_bytes, images, targets)
+
+
+def try_rates(experiment: Experiment, store: Store, train: Part, root: Path, picture: Path, line: Line) -> RateRange:
+    """The learning-rate range test of this training, from the probe's head where the strategy begins with one; drawn into `picture`."""
+    classifier = build_classifier(experiment, root)
+    balanced = _balanced(experiment, train)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        job = Job(experiment, store, train, train, balanced, place, cache_dir(), Log(place / "log.jsonl"), Line(io.StringIO()), [])
+        if experiment.transfer.probed:
+            probe(job, classifier)
+    line.show("rates from far too small to far too large …")
+    ranged = rate_range(experiment, classifier, balanced.loss.to(experiment.trainer.device), _data(experiment, store, train))
+    rates(ranged.curve, experiment.transfer.rate, ranged.steepest).savefig(picture, dpi=150)
+    return ranged
 
 
 def cost(experiment: Experiment, rehearsed: Rehearsal, train: int, validation: int, images: int) -> Cost:

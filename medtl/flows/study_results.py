@@ -13,11 +13,11 @@ import pandas as pd
 from medtl import registry
 from medtl.contracts import FORMAT, TEST, TRAIN, VALIDATION, Task
 from medtl.document.table import write_csv, write_tables
-from medtl.experiment.schema import Experiment
 from medtl.files import write_json
 from medtl.flows.run import Run, load_run
 from medtl.flows.run_folder import finished
 from medtl.report.figures.learning import read_log
+from medtl.study.judged import refuse_other_images
 from medtl.study.page import write_page
 from medtl.study.reading import Reading
 from medtl.study.settings import StudySettings
@@ -26,24 +26,23 @@ from medtl.study.trials import COLUMNS, DONE, FAILED, WAITING, Trial
 TABLE = "trials.csv"
 
 
-def write_table(trials: Mapping[str, Trial], folder: Path, experiments: Mapping[str, Experiment]) -> pd.DataFrame:
+def write_table(trials: Mapping[str, Trial], folder: Path) -> pd.DataFrame:
     """Write trials.csv anew from the runs that are there; whichever worker does it writes the same."""
-    rows = [_row(name, trial, folder, experiments[name]) for name, trial in trials.items()]
+    rows = [_row(name, trial, folder) for name, trial in trials.items()]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     write_csv(table, folder / TABLE)
     return table
 
 
 def read(study: StudySettings, table: pd.DataFrame, folder: Path, task: Task) -> Reading:
-    """The study's reading of its finished trials."""
-    done = table[table["state"] == DONE]
-    runs = {name: load_run(folder / "trials" / name) for name in done["trial"]}
+    """The study's reading of its trials. Raises MedtlError where trials were judged on different images."""
+    runs = {name: load_run(folder / "trials" / name) for name in table.loc[table["state"] == DONE, "trial"]}
     judged = {name: run.predictions() for name, run in runs.items()}
-    curves = pd.DataFrame(
-        [point for name, run in runs.items() for point in _curve(name, run)], columns=["trial", "fold", "seconds", "score"]
-    )
+    refuse_other_images(judged)
+    points = [point for name, run in runs.items() for point in _curve(name, run)]
     file = registry.component("study.readings", study.reading.name)  # type: ignore[attr-defined]
-    reading: Reading = file.read(study.reading, done, judged, curves, task)
+    curves = pd.DataFrame(points, columns=["trial", "fold", "seconds", "score"])
+    reading: Reading = file.read(study.reading, table, judged, curves, task)
     return reading
 
 
@@ -57,30 +56,47 @@ def write(study: StudySettings, table: pd.DataFrame, reading: Reading, folder: P
     return write_page(study, table, reading, folder, synthetic)
 
 
-def _row(name: str, trial: Trial, folder: Path, experiment: Experiment) -> dict[str, Any]:
+def _row(name: str, trial: Trial, folder: Path) -> dict[str, Any]:
     known = {"trial": name, "arm": trial.arm, "fraction": trial.fraction, "seed": trial.seed}
-    place, failed = folder / "trials" / name, folder / "failed" / f"{name}.json"
+    place = folder / "trials" / name
     if not finished(place) or TEST not in load_run(place).metrics()["splits"]:
-        reason = json.loads(failed.read_text(encoding="utf-8"))["reason"] if failed.exists() else ""
+        reason = failure(folder, name)
         return {**known, "state": FAILED if reason else WAITING, "reason": reason}
     run = load_run(place)
-    tested = run.metrics()["splits"][TEST]
-    points = pd.DataFrame(_curve(name, run))
+    tested, transfer = run.metrics()["splits"][TEST], run.experiment.transfer
     labels, groups = _labels(run)
-    events = read_log(place / "log.jsonl")
+    parts = [read_log(part.folder / "log.jsonl") for part in run.folds() or [run]]
     return {
         **known,
         "state": DONE,
+        "luck": transfer.tuned or trial.fraction < 1 or (transfer.views or 1) > 1,
         "labels": labels,
         "groups": groups,
-        "validation": points.groupby("fold")["score"].max().mean() if len(points) else np.nan,
+        "validation": np.mean([_reached(events, transfer.monitor) for events in parts]),
         "auroc": tested["auroc"]["value"],
         "auroc_low": tested["auroc"].get("low"),
         "auroc_high": tested["auroc"].get("high"),
         "macro_f1": tested["macro_f1"]["value"],
-        "cpu_seconds": _seconds(events, "cpu"),
-        "wall_seconds": _seconds(events, "time"),
+        "cpu_seconds": sum(_seconds(events, "cpu") for events in parts),
+        "wall_seconds": sum(_seconds(events, "time") for events in parts),
     }
+
+
+def failure(folder: Path, name: str) -> str:
+    """Why a trial failed; empty where it did not (or another worker has just taken it up again)."""
+    try:
+        return str(json.loads((folder / "failed" / f"{name}.json").read_text(encoding="utf-8"))["reason"])
+    except FileNotFoundError:
+        return ""
+
+
+def _reached(events: list[dict[str, Any]], monitor: str) -> float:
+    """The validation score of what the package holds: of the head that was fitted last, of the soup, of the best epoch, of the probe."""
+    history = next(event for event in reversed(events) if event["event"] == "fitted")
+    for stage in ("retrained", "tuned", "probe"):
+        if stage in history:
+            return float(history[stage].get("souped", history[stage][f"validation_{monitor}"]))
+    return float("nan")
 
 
 def _labels(run: Run) -> tuple[int, int]:
@@ -95,32 +111,35 @@ def _labels(run: Run) -> tuple[int, int]:
 
 
 def _curve(name: str, run: Run) -> Iterator[dict[str, Any]]:
-    """Each judgement of validation with the seconds of training until then: CPU seconds on a CPU, else wall seconds."""
+    """Each judgement of validation that could be released, with the seconds of training until then: of the processor on a CPU, else of
+    the clock. A probe counts where nothing follows it, an epoch where the loss is in its final phase."""
     clock = "cpu" if run.experiment.trainer.device == "cpu" else "time"
     for fold, part in enumerate(run.folds() or [run]):
         events = read_log(part.folder / "log.jsonl")
         for event, seconds in zip(events, _elapsed(events, clock), strict=True):
-            score = max(event["scores"].values()) if event["event"] == "probe" else _monitored(event)
+            score = None
+            if event["event"] == "probe" and not run.experiment.transfer.tuned:
+                score = max(event["scores"].values())
+            elif event["event"] == "epoch" and event.get("settled", True):
+                score = event[f"validation_{run.experiment.transfer.monitor}"]
             if score is not None:
-                yield {"trial": name, "fold": fold, "seconds": seconds, "score": score}
-
-
-def _monitored(event: Mapping[str, Any]) -> float | None:
-    names = [key for key in event if key.startswith("validation_")] if event["event"] == "epoch" else []
-    return float(event[names[0]]) if names else None
+                yield {"trial": name, "fold": fold, "seconds": seconds, "score": float(score)}
 
 
 def _elapsed(events: list[dict[str, Any]], clock: str) -> list[float]:
-    """Seconds since training began; where it was resumed, without what had been lost and the time between."""
-    total, before, found = 0.0, 0.0, []
+    """Seconds of training at each event, counted from `begin`; where it was resumed, without what had been lost and the time between."""
+    total, before, found = 0.0, None, []
     for event in events:
         now = float(event.get(clock, 0.0))
-        total += 0.0 if event["event"] in ("begin", "images") else max(0.0, now - before)
-        before = now
+        if event["event"] == "begin":
+            before = now
+        elif before is not None:
+            total, before = total + max(0.0, now - before), now
         found.append(total)
     return found
 
 
 def _seconds(events: list[dict[str, Any]], clock: str) -> float:
-    elapsed = _elapsed(events, clock)
-    return round(elapsed[-1], 1) if elapsed else 0.0
+    """Until the model was fitted and calibrated."""
+    fitted = [seconds for event, seconds in zip(events, _elapsed(events, clock), strict=True) if event["event"] == "fitted"]
+    return round(fitted[-1], 1) if fitted else 0.0

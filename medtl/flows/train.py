@@ -47,6 +47,9 @@ from medtl.training.fit import Fitted, build_classifier, calibrate, fit, parts_o
 from medtl.training.job import Job
 from medtl.training.log import Log, loggers
 
+OVER_FOLDS = "over folds"
+"""Stands for the split of an image that some folds learned from or chose by."""
+
 
 def train(
     config: Path | str,
@@ -193,7 +196,7 @@ def _train_folds(
         fitted = _train_one(experiment, rows, store, root, folder, log, line, features)
         _package(experiment, folder, [fitted], rows, store)
         return
-    members, parts = [], []
+    members, parts, learned = [], [], pd.Series(False, index=rows.index)
     for fold in range(folds):
         line.keep(f"fold {fold + 1} of {folds}")
         own = fold_records(rows, fold, experiment.split, experiment.seed)
@@ -201,11 +204,12 @@ def _train_folds(
         fitted = _train_one(experiment, own, store, root, place, Log(place / "log.jsonl"), line, features and features / str(fold))
         _package(experiment, place, [fitted], own, store)
         members.append(fitted)
+        learned |= own["split"].isin([TRAIN, VALIDATION])
         parts.append(predictions.read(place / "predictions.csv").assign(fold=str(fold), member=str(fold)))
     together = pd.concat(parts, ignore_index=True)
     write_predictions(together, folder / "predictions.csv")
     _write_metrics(together, experiment, rows, folder, None)
-    _package(experiment, folder, members, rows, store)
+    _package(experiment, folder, members, rows.assign(split=rows["split"].mask(learned, OVER_FOLDS)), store)
 
 
 def _train_one(
@@ -281,15 +285,14 @@ def _package(experiment: Experiment, folder: Path, members: Sequence[Fitted], ro
 
 
 def _counts(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Images per class that the model learned from and was chosen by; test labels are not looked at. Over folds, all take part."""
+    """Images per class that the model learned from and was chosen by; test labels are not looked at. Over folds, of all together."""
     parts = {split: rows["split"] == split for split in (TRAIN, VALIDATION)}
     if not parts[TRAIN].any():
-        parts = {"train and validation": rows["fold"] != ""}
+        parts = {"train and validation": rows["split"] == OVER_FOLDS}
     return {name: rows.loc[part, "label"].value_counts().sort_index().to_dict() for name, part in parts.items()}
 
 
 def _training_pixels(rows: pd.DataFrame, store: Store) -> list[str]:
     """Pixel hashes of everything that the model has learned from or was chosen by."""
-    over_folds = (rows["split"] == "") & (rows["fold"] != "")  # each is test in one fold and learned from in the others
-    learned = (rows["split"].isin([TRAIN, VALIDATION]) | over_folds).to_numpy()
+    learned = rows["split"].isin([TRAIN, VALIDATION, OVER_FOLDS]).to_numpy()
     return sorted(set(store.measurements["pixel_hash"][learned & store.usable]))

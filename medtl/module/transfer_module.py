@@ -82,8 +82,8 @@ class TransferModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         self._plan_epoch()
         # all chance depends on (seed, epoch, batch) alone: Lightning does not announce the first epoch after a resume
-        torch.manual_seed((self.seed * 1_000_003 + self.current_epoch) * 1_000_003 + batch_index)
-        value = self._loss(*batch, batch_index)
+        torch.manual_seed(((self.seed * 1_000_003 + self.current_epoch) * 1_000_003 + batch_index) % 2**63)
+        value = self.loss_of(*batch, batch_index)
         if not torch.isfinite(value):
             raise MedtlError(
                 f"the loss is {value.item()} in epoch {self.current_epoch + 1}, batch {batch_index + 1}; lower transfer.rate "
@@ -98,7 +98,8 @@ class TransferModule(pl.LightningModule):
             self.loss.set_progress(self.current_epoch / max(1, self.transfer.epochs - 1))
             self.train()
 
-    def _loss(self, given: Tensor, targets: Tensor, batch_index: int) -> Tensor:
+    def loss_of(self, given: Tensor, targets: Tensor, batch_index: int) -> Tensor:
+        """The loss of one batch, mixed where that is asked for, with its auxiliary part."""
         if self._above:
             value: Tensor = self.loss(self._answer(self.classifier, given), targets, None)
             return value

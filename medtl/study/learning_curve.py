@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from medtl.evaluation.crossed import Repeated
+from medtl.evaluation.crossed import Repeated, interval
 from medtl.study.reading import Claim
 
 Floats = NDArray[np.float64]
@@ -27,7 +27,9 @@ def labels_for(arm: str, wanted: float, points: Mapping[int, Repeated], seed: in
     if len(counts) < 3:
         return Claim(what, False, "a curve needs at least three numbers of labels")
     means = np.array([[points[int(count)].mean for count in counts]])
-    most = REACH * counts[-1]
+    most, first, last = REACH * counts[-1], points[int(counts[0])], points[int(counts[-1])]
+    if interval(first).low > wanted:
+        return Claim(what, True, f"fewer than {counts[0]:,.0f}, the fewest that were tried")
     needed = float(_needed(counts, means, wanted)[0])
     band = _needed(counts, _draws(counts, points, seed), wanted)
     low, high = np.quantile(band, [0.025, 0.975], method="inverted_cdf")  # which does not interpolate to infinity
@@ -38,6 +40,9 @@ def labels_for(arm: str, wanted: float, points: Mapping[int, Repeated], seed: in
             else f"at least {low:,.0f}, perhaps more than {most:,.0f}"
         )
         return Claim(what, False, text)
+    expected, found = float(_at(counts, means, counts[-1])[0]), interval(last)
+    if needed > counts[-1] and not found.low <= expected <= found.high:
+        return Claim(what, False, "the curve does not go on as a power law: its last point lies off the line")
     figures = {"value": needed, "low": float(low), "high": float(high)}
     kind = "within the data" if needed <= counts[-1] else "extrapolated"
     return Claim(what, True, f"about {needed:,.0f} ({low:,.0f} to {high:,.0f}; {kind})", figures)
@@ -57,9 +62,20 @@ def _draws(counts: Floats, points: Mapping[int, Repeated], seed: int) -> Floats:
 
 def _needed(counts: Floats, curves: Floats, wanted: float) -> Floats:
     """(R,) labels at which each of the (R, points) curves reaches `wanted`; infinite where it does not rise."""
+    start, slope = _line(counts, curves)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        return np.where(slope < 0, np.exp((np.log(1 - wanted) - start) / slope), np.inf)
+
+
+def _at(counts: Floats, curves: Floats, count: float) -> Floats:
+    """(R,) what the line through each curve says of `count` labels."""
+    start, slope = _line(counts, curves)
+    return 1 - np.asarray(np.exp(start + slope * np.log(count)))
+
+
+def _line(counts: Floats, curves: Floats) -> tuple[Floats, Floats]:
+    """Least squares in logarithms: log(1 - AUROC) = start + slope · log(labels), each (R,)."""
     errors = np.log(np.clip(1 - curves, 1e-4, 1.0))
     x = np.log(counts)
     slope = ((x - x.mean()) * (errors - errors.mean(axis=1, keepdims=True))).sum(axis=1) / ((x - x.mean()) ** 2).sum()
-    start = errors.mean(axis=1) - slope * x.mean()
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        return np.where(slope < 0, np.exp((np.log(1 - wanted) - start) / slope), np.inf)
+    return errors.mean(axis=1) - slope * x.mean(), slope

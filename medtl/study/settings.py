@@ -18,9 +18,26 @@ def _overrides(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+OF_THE_GRID = {"seed": "seeds", "split.fraction": "fractions"}
+OF_THE_JUDGE = ("task", "cohorts", "scope", "keep", "split")
+"""What decides which images are judged, and what is right: the same for all arms."""
+
+
 def _assignments(texts: tuple[str, ...]) -> tuple[str, ...]:
     refuse([Mistake((place,), text, "is no `key=value`") for place, text in enumerate(texts) if "=" not in text])
+    refuse(
+        [
+            Mistake((place,), text, f"is varied by the study itself; name it under `{OF_THE_GRID[key_of(text)]}`")
+            for place, text in enumerate(texts)
+            if key_of(text) in OF_THE_GRID
+        ]
+    )
     return texts
+
+
+def key_of(override: str) -> str:
+    """`split.fraction` of `split.fraction=0.5`."""
+    return override.partition("=")[0].strip()
 
 
 Overrides = Annotated[tuple[str, ...], BeforeValidator(_overrides), AfterValidator(_assignments)]
@@ -50,6 +67,14 @@ class StudySettings(Settings):
     @model_validator(mode="after")
     def _once(self) -> StudySettings:
         refuse([Mistake((key,), None, "names one value twice; keep one") for key in ("fractions", "seeds") if _repeats(getattr(self, key))])
+        refuse(
+            [
+                Mistake(("arms", arm, place), text, "changes which images are judged, so arms could not be compared; put it under `set`")
+                for arm, texts in self.arms.items()
+                for place, text in enumerate(texts)
+                if key_of(text).partition(".")[0] in OF_THE_JUDGE
+            ]
+        )
         arms = list(self.arms)
         mistakes = getattr(self.reading, "unfit", lambda arms: [])(arms)
         refuse([Mistake(("reading", *mistake.path), mistake.value, mistake.sentence) for mistake in mistakes])

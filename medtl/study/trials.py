@@ -18,6 +18,7 @@ COLUMNS = (
     "fraction",
     "seed",
     "state",
+    "luck",
     "labels",
     "groups",
     "validation",
@@ -29,8 +30,9 @@ COLUMNS = (
     "wall_seconds",
     "reason",
 )
-"""Of trials.csv. `labels`, `groups`: labelled images and groups of train and validation. `validation`: the best score of the monitor, the
-mean over folds. `auroc`, `macro_f1`: on test images. Seconds: of training, from the records to the package."""
+"""Of trials.csv. `luck`: whether another seed would give another model. `labels`, `groups`: labelled images and groups of train and
+validation. `validation`: the monitored score of what the package holds, the mean over folds. `auroc`, `macro_f1`: on test images. Seconds:
+of training, from the images at hand to the calibrated model, all folds together."""
 DONE, FAILED, WAITING = "done", "failed", "waiting"
 
 

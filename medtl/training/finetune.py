@@ -92,6 +92,7 @@ def finetune(job: Job, classifier: Classifier, data: StoredImages) -> Tuned:
             raise KeyboardInterrupt from None
     if keeper.best_epoch < 0:
         raise MedtlError(f"no epoch gave finite answers for the validation images; lower transfer.rate (now {transfer.rate:g})")
+    classifier.to(job.device, memory_format=torch.channels_last)  # Lightning leaves it on the CPU
     files = {epoch: keeper.file(epoch) for _, epoch in keeper.kept}
     soup, souped = greedy_soup(classifier, files, keeper.best, job.score)
     if len(files) > 1:

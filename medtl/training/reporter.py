@@ -35,10 +35,11 @@ class EpochReporter(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TransferModule)
         loss, seconds = self._sum / max(1, self._count), time.monotonic() - self._start
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        rate = max(group["lr"] for group in trainer.optimizers[0].param_groups)
         best, best_epoch = self.best()
         facts = {"loss": loss, f"validation_{self.monitor}": module.score, "rate": rate, "seconds": round(seconds, 2)}
-        self.journal.event("epoch", epoch=trainer.current_epoch + 1, **facts)
+        phase = {} if module.settled else {"settled": False}
+        self.journal.event("epoch", epoch=trainer.current_epoch + 1, **facts, **phase)
         for logger in trainer.loggers:
             logger.log_metrics(facts, step=trainer.current_epoch + 1)
         self.line.keep(

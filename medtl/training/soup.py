@@ -22,8 +22,9 @@ def greedy_soup(classifier: Classifier, files: Mapping[int, Path], best: float, 
     Beginning with the best, the next one joins the mean if the score does not fall. Returns the epochs in it and its score.
     Running averages of batch norms are averaged like weights.
     """
-    (first, *others), score = files, best
+    first, *others = files
     load_weights(classifier, files[first])
+    score = judge(classifier) if others else best  # by the same arithmetic as the means
     chosen, mean = [first], load_file(files[first])
     for epoch in others:
         tried = _with(mean, load_file(files[epoch]), len(chosen))

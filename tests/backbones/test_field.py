@@ -52,7 +52,7 @@ def test_built_stepped_and_shape_checked(name):
     classifier = Classifier(network, 3)
     module = TransferModule(classifier, _loss(), TransferSettings(strategy="full", auxiliary=auxiliary, epochs=1), steps=1, seed=0)
     module._plan_epoch()
-    value = module._loss(grey, torch.tensor([0, 2]), 0)
+    value = module.loss_of(grey, torch.tensor([0, 2]), 0)
     value.backward()
     gradients = {name: parameter.grad for name, parameter in classifier.named_parameters()}
     assert torch.isfinite(value)
@@ -71,7 +71,7 @@ def test_the_auxiliary_classifier_teaches_the_lower_layers_and_goes():
     torch.nn.init.zeros_(classifier.head.weight)  # no gradient comes down from the head
     module = TransferModule(classifier, _loss(), TransferSettings(strategy="full", auxiliary=0.4, epochs=1), steps=1, seed=0)
     module._plan_epoch()
-    module._loss(torch.rand(2, 3, 299, 299), torch.tensor([0, 1]), 0).backward()
+    module.loss_of(torch.rand(2, 3, 299, 299), torch.tensor([0, 1]), 0).backward()
     body = network.backbone
     assert float(body.Conv2d_1a_3x3.conv.weight.grad.abs().sum()) > 0
     assert float(body.Mixed_7c.branch1x1.conv.weight.grad.abs().sum()) == 0

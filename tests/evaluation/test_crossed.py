@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from medtl.evaluation.crossed import Repeated, holm, interval, p_value
+from medtl.evaluation.crossed import Repeated, crossed, holm, interval, p_value
+from medtl.evaluation.intervals import Interval
 
 
 def _world(chance: np.random.Generator, trainings: int, groups: int, of_training: float, of_group: float) -> Repeated:
@@ -45,10 +46,19 @@ def test_what_patients_make_hard_for_both_cancels_out():
 
 
 def test_no_error_to_draw_is_no_certainty():
-    perfect = Repeated(np.ones(3), np.ones((3, 50)), 12, least=0.03**2)
+    perfect = crossed([1.0] * 3, [np.ones(50)] * 3, 12, [Interval(1 - 0.03 * 1.96, 1.0)] * 3)
     low, _ = interval(perfect)
-    assert low == pytest.approx(1 - stats.t.ppf(0.975, 11) * 0.03)
+    assert low == pytest.approx(1 - stats.t.ppf(0.975, 11) * 0.015, abs=1e-4)
     assert interval(perfect.less(perfect))[0] < 0
+    other = Repeated(np.full(3, 0.9), np.tile(np.random.default_rng(0).normal(0.9, 0.01, 50), (3, 1)), 12)
+    assert p_value(perfect.less(other)) > p_value(Repeated(np.ones(3), np.ones((3, 50)), 12).less(other))
+    unknown = crossed([1.0], [np.ones(50)], 12, [Interval(float("nan"), float("nan"))])
+    assert interval(unknown).low < 0.5
+
+
+def test_draws_that_vary_need_no_more():
+    drawn = np.random.default_rng(0).normal(0.8, 0.05, 500)
+    assert crossed([0.8], [drawn], 12, [Interval(0.0, 1.0)]).unseen == 0
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.5, 2.0])

@@ -28,7 +28,7 @@ trainer: {device: cpu, threads: 1}
 STUDY = """
 name: tiny-study
 base: tiny.yaml
-arms: {scratch: [transfer.strategy=scratch], frozen: [seed=0]}
+arms: {scratch: [transfer.strategy=scratch], frozen: [transfer.epochs=1]}
 fractions: [0.3, 1]
 reading: ledger
 """
@@ -126,12 +126,16 @@ def test_a_trial_that_fails_is_told_and_the_others_go_on(data: Path, tmp_path: P
 
 
 def test_what_cannot_be_a_study_is_refused_before_training(data: Path, done: Path, tmp_path: Path) -> None:
-    (data / "twins.yaml").write_text(STUDY.replace("[transfer.strategy=scratch]", "[seed=0]"))
+    (data / "twins.yaml").write_text(STUDY.replace("[transfer.strategy=scratch]", "[transfer.epochs=1]"))
     with pytest.raises(MedtlError, match="one and the same experiment"):
         study(data / "twins.yaml", out=tmp_path / "twins")
     (data / "other.yaml").write_text(STUDY.replace("[0.3, 1]", "[0.5, 1]"))
     with pytest.raises(MedtlError, match="holds another study"):
         study(data / "other.yaml", out=done)
+    with pytest.raises(MedtlError, match="was begun with the images of"):
+        study(data / "study.yaml", data=tmp_path, out=done)
+    with pytest.raises(MedtlError, match="--set seed=5: is varied by the study itself"):
+        study(data / "study.yaml", overrides=["seed=5"], out=tmp_path / "seeds")
     (data / "wrong.yaml").write_text(STUDY.replace("transfer.strategy=scratch", "transfer.strategy=scrach"))
     with pytest.raises(MedtlError, match="did you mean 'scratch'"):
         study(data / "wrong.yaml", out=tmp_path / "wrong")

@@ -59,8 +59,23 @@ def made() -> Callable[..., tuple[pd.DataFrame, dict[str, pd.DataFrame], pd.Data
                     name = f"{arm}-{fraction}-{seed}"
                     judged[name] = predictions(strength, hash_of(name))
                     trials.append(
-                        {"trial": name, "arm": arm, "fraction": fraction, "seed": seed, "state": "done", "labels": round(400 * fraction)}
-                        | {"groups": 1, "macro_f1": 0.5, "cpu_seconds": 60.0, "auroc_low": 0.7, "auroc_high": 0.8}
+                        {
+                            "trial": name,
+                            "arm": arm,
+                            "fraction": fraction,
+                            "seed": seed,
+                            "state": "done",
+                            "luck": True,
+                            "labels": round(400 * fraction),
+                        }
+                        | {
+                            "labels": round(400 * fraction),
+                            "groups": 1,
+                            "macro_f1": 0.5,
+                            "cpu_seconds": 60.0,
+                            "auroc_low": 0.7,
+                            "auroc_high": 0.8,
+                        }
                     )
                     for epoch in range(1, 11):
                         at = epoch * (seconds or {}).get(arm, 10.0) * (1 + 0.05 * seed)

@@ -33,6 +33,20 @@ def test_beyond_twice_the_data_nothing_is_said():
     assert "not within 1,000" in claim.text
 
 
+def test_what_the_fewest_labels_reach_needs_no_curve():
+    assert "fewer than 20" in labels_for("tuned", 0.5, POINTS).text
+
+
+def test_a_curve_that_has_stopped_rising_is_not_continued():
+    stopped = {
+        count: Repeated(np.full(3, value), np.random.default_rng(0).normal(value, 0.002, (3, 500)), 100)
+        for count, value in ((20, 0.6), (100, 0.8), (500, 0.85), (1000, 0.85))
+    }
+    claim = labels_for("tuned", 0.875, stopped)
+    assert not claim.shown
+    assert "does not go on" in claim.text
+
+
 def test_noise_widens_the_band():
     noisy = {count: _point(count, 0.004) for count in (20, 100, 500)}
     figures = labels_for("tuned", 1 - 0.9 * 400**-0.3, noisy).figures

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 STUDY = """
 name: a
 base: base.yaml
-set: [image.size=128, seed=7]
+set: [image.size=128]
 arms: {scratch: transfer.strategy=scratch, tuned: [transfer.strategy=lp-ft, image.size=64]}
 fractions: [0.1, 1]
 seeds: [0, 1]
@@ -35,7 +35,7 @@ def test_every_arm_has_every_fraction_and_seed(tmp_path):
         (arm, fraction, seed) for seed in (0, 1) for fraction in (1, 0.1) for arm in ("scratch", "tuned")
     ]
     assert trials[1].overrides == (
-        *("image.size=128", "seed=7", "transfer.strategy=lp-ft", "image.size=64"),
+        *("image.size=128", "transfer.strategy=lp-ft", "image.size=64"),
         *("split.fraction=1.0", "seed=0"),
     )
 
@@ -48,6 +48,9 @@ def test_every_arm_has_every_fraction_and_seed(tmp_path):
         ("fractions: [0, 1]", "fractions[0]"),
         ("seeds: [1, 1]", "names one value twice"),
         ("arms: {}", "arms"),
+        ("arms: {scratch: seed=3}", "name it under `seeds`"),
+        ("set: [split.fraction=0.1]", "name it under `fractions`"),
+        ("arms: {scratch: split.seed=3}", "changes which images are judged"),
         ("arms: {scratch: transfer.strategy}", "is no `key=value`"),
         ("minutes: 0", "minutes"),
         ("seed: 1", "is unknown; did you mean 'seeds'"),

@@ -168,7 +168,6 @@ def test_a_soup_of_a_real_training_is_at_least_as_good(classifier, data, tune, t
         ({"strategy": "scratch", "l2_sp": 0.1}, "no pretrained weight moves"),
         ({"strategy": "scratch", "batch_norm": "frozen"}, "scratch loads nothing"),
         ({"strategy": "gradual", "auxiliary": 0.4}, "choose full or lp-ft"),
-        ({"strategy": "linear-probe", "cutmix": 1}, "which sees features"),
     ],
 )
 def test_what_cannot_take_effect_is_refused(settings, sentence):

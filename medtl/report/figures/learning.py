@@ -74,6 +74,22 @@ def curves(log: Log | Mapping[str, Log]) -> style.Plot:
     return plot
 
 
+@style.in_style
+def rates(curve: pd.DataFrame, chosen: float, steepest: float) -> style.Plot:
+    """The learning-rate range test: `rate` and `loss` of every step; the dashed line is the rate where the loss falls fastest, the
+    dotted one what the settings say."""
+    plot = style.new(6.4, 2.8)
+    axes = plot.subplots()
+    axes.plot(curve["rate"], curve["loss"], color=style.BLUE)
+    axes.axvline(steepest, color=style.VERMILLION, linestyle="--", linewidth=0.9, label=f"falls fastest: {steepest:.1e}")
+    axes.axvline(chosen, color=style.GREY, linestyle=":", linewidth=1.2, label=f"transfer.rate: {chosen:.1e}")
+    axes.set_xscale("log")
+    axes.set(xlabel="learning rate", ylabel="training loss, smoothed")
+    axes.grid(color=style.PALE, linewidth=0.4, alpha=0.6)
+    axes.legend()
+    return plot
+
+
 def _draw(left: Axes, right: Axes, name: str, log: Log, look: dict[str, Any]) -> str:
     """One training's lines; the name of its monitored score, empty where it had no epochs."""
     table, probe = epochs(log), probe_score(log)

@@ -4,7 +4,7 @@
 
 `read(settings, trials, judged, curves, task) -> Reading`: a pure function of tables.
 
-- `trials`: trials.csv as a table, those that are done (see `study.trials.COLUMNS`);
+- `trials`: trials.csv as a table, all that were planned (see `study.trials.COLUMNS`);
 - `judged`: trial -> its predictions table, of validation and test images;
 - `curves`: a row per trial, fold and judgement of validation: `trial`, `fold`, `seconds` of training until then, `score`.
 """

@@ -2,10 +2,12 @@
 
 A claim is made only where its 95 % interval, which crosses trainings and test groups (:mod:`medtl.evaluation.crossed`), supports it:
 
+Nothing is said of an arm whose own AUROC may be that of chance, nor, where training luck plays a part, on a single seed.
+
 - *accuracy gained*: the arm's AUROC less the reference's with all labels; shown if the interval lies above 0.
 - *labels saved*: the smallest fraction with which the arm is not worse, by more than `margin`, than the reference with all labels.
   Fractions are tested from the largest down until one fails (fixed sequence: Maurer, Hothorn and Lehmacher 1995), so that all tests
-  together keep their level; an arm that does not beat chance saves nothing.
+  together keep their level.
 - *time saved*: how much sooner the arm reaches the reference's best validation score, with all labels; shown if every training gets
   there and the interval of the mean ratio lies above 1.
 - *labels for a wanted AUROC*: see :mod:`medtl.study.learning_curve`.
@@ -13,7 +15,7 @@ A claim is made only where its 95 % interval, which crosses trainings and test g
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -26,18 +28,24 @@ from medtl.contracts import TEST, Task
 from medtl.document.table import Table
 from medtl.errors import did_you_mean
 from medtl.estimates import number
+from medtl.evaluation.cases import Cases as Judged
 from medtl.evaluation.cases import from_table
-from medtl.evaluation.crossed import Repeated, interval
-from medtl.evaluation.intervals import Z
+from medtl.evaluation.crossed import Repeated, crossed, interval
+from medtl.evaluation.intervals import Interval
 from medtl.evaluation.ranking import auroc
 from medtl.evaluation.resampling import resample
 from medtl.records import KEY
 from medtl.registry import Mistake
 from medtl.study.learning_curve import labels_for
 from medtl.study.reading import Claim, Reading
+from medtl.study.trials import DONE
 
 TIMED = True
 CHANCE = 0.5
+COLUMNS = [
+    *("arm", "fraction", "labels", "seeds", "auroc", "auroc_low", "auroc_high", "gap", "gap_low", "gap_high"),
+    *("macro_f1", "cpu_seconds"),
+]
 Cells = Mapping[tuple[str, float], Repeated]
 
 
@@ -70,88 +78,110 @@ class Settings(registry.Settings):
 
 
 def read(settings: Settings, trials: pd.DataFrame, judged: Mapping[str, pd.DataFrame], curves: pd.DataFrame, task: Task) -> Reading:
-    """The contract of `medtl.study.readings`. Arms and fractions of which a seed is missing are left out, and said."""
-    cells = dict(_cells(trials, judged, task))
-    labels = trials.groupby("fraction")["labels"].mean().round().astype(int).to_dict()
+    """The contract of `medtl.study.readings`. An arm and fraction of which a seed is missing is left out, and said."""
+    done = trials[trials["state"] == DONE]
+    cells = dict(_cells(done, sorted(trials["seed"].unique()), judged, task))
+    labels = {float(fraction): round(own.mean()) for fraction, own in done.groupby("fraction")["labels"]}
     arms = [arm for arm in dict.fromkeys(trials["arm"]) if arm != settings.reference]
     claims = [claim for arm in arms for claim in _claims(arm, settings, cells, labels, trials, curves)]
-    table = _table(cells, settings.reference, labels, trials)
+    table = _table(cells, settings.reference, labels, done)
     points = table.raw[["arm", "labels", "auroc", "auroc_low", "auroc_high"]].rename(
         columns={"auroc": "value", "auroc_low": "low", "auroc_high": "high"}
     )
     return Reading("what was transfer worth?", claims, [table], list(_notes(trials, cells)), points)
 
 
-def _cells(trials: pd.DataFrame, judged: Mapping[str, pd.DataFrame], task: Task) -> Iterator[tuple[tuple[str, float], Repeated]]:
+def _cells(
+    done: pd.DataFrame, seeds: Sequence[int], judged: Mapping[str, pd.DataFrame], task: Task
+) -> Iterator[tuple[tuple[str, float], Repeated]]:
     """AUROC of every arm and fraction that has all seeds."""
-    seeds = sorted(trials["seed"].unique())
-    for (arm, fraction), own in trials.groupby(["arm", "fraction"]):
-        if sorted(own["seed"]) == seeds:
-            values, drawn, groups = [], [], 0
-            for trial in own.sort_values("seed")["trial"]:
-                tested = judged[trial][judged[trial]["split"] == TEST]
-                cases = from_table(tested.assign(member="").sort_values(KEY, ignore_index=True), task)
-                read = cases.read
-                values.append(auroc(cases.truth[read], cases.probabilities[read], cases.positive))
-                drawn.append(np.nanmean(resample(cases).auroc, axis=1))
-                groups = cases.group_count
-            widths = own["auroc_high"] - own["auroc_low"]
-            yield (str(arm), float(fraction)), Repeated(np.array(values), np.stack(drawn), groups, float((widths / (2 * Z)).mean() ** 2))
+    for (arm, fraction), own in done.groupby(["arm", "fraction"]):
+        if sorted(own["seed"]) != list(seeds):
+            continue
+        own = own.sort_values("seed")
+        cases = [_tested(judged[trial], task) for trial in own["trial"]]
+        yield (
+            (str(arm), float(fraction)),
+            crossed(
+                [auroc(each.truth[each.read], each.probabilities[each.read], each.positive) for each in cases],
+                [np.nanmean(resample(each).auroc, axis=1) for each in cases],
+                cases[0].group_count,
+                [Interval(low, high) for low, high in zip(own["auroc_low"], own["auroc_high"], strict=True)],
+            ),
+        )
+
+
+def _tested(table: pd.DataFrame, task: Task) -> Judged:
+    return from_table(table[table["split"] == TEST].assign(member="").sort_values(KEY, ignore_index=True), task)
 
 
 def _claims(
     arm: str, settings: Settings, cells: Cells, labels: Mapping[float, int], trials: pd.DataFrame, curves: pd.DataFrame
 ) -> Iterator[Claim]:
-    largest = max(labels)
+    largest = float(trials["fraction"].max())
     reference, own = cells.get((settings.reference, largest)), cells.get((arm, largest))
     if reference is None or own is None:
-        yield Claim(f"what {arm} is worth", False, "trials with all labels are missing")
+        yield Claim(f"what {arm} is worth", False, f"trials with {_share(largest)} are missing")
         return
-    yield _gained(arm, settings, own, reference, labels[largest])
-    saved, share = _saved(arm, settings, cells, reference, labels)
-    yield saved
-    sooner, hours = _sooner(arm, settings.reference, largest, trials, curves)
-    yield sooner
+    why = _untold(own, trials[(trials["fraction"] == largest) & trials["arm"].isin([arm, settings.reference])])
+    saved, fewer = _saved(arm, settings, cells, reference, labels)
+    sooner, hours = _sooner(arm, settings.reference, largest, trials[trials["state"] == DONE], curves)
+    found = [_gained(arm, settings, own, reference, largest, labels[largest]), saved, sooner]
+    if why:
+        found, fewer, hours = [Claim(claim.what, False, why) for claim in found], 0, 0.0
+    yield from found
     if settings.price is not None:
-        yield _money(arm, settings.price, (1 - share) * labels[largest] if saved.shown else 0, hours if sooner.shown else 0.0)
+        yield _money(arm, settings.price, fewer, hours if found[2].shown else 0.0)
     if settings.wanted is not None:
         points = {labels[fraction]: cell for (of, fraction), cell in cells.items() if of == arm}
         yield labels_for(arm, settings.wanted, points)
 
 
-def _gained(arm: str, settings: Settings, own: Repeated, reference: Repeated, count: int) -> Claim:
+def _untold(own: Repeated, compared: pd.DataFrame) -> str:
+    """Why nothing may be said of an arm, whatever its figures; empty where something may."""
+    if interval(own).low <= CHANCE:
+        return "its own AUROC may be that of chance"
+    if len(own.values) < 2 and compared["luck"].astype(bool).any():
+        return "one seed tells nothing about training luck"
+    return ""
+
+
+def _share(fraction: float) -> str:
+    return "all labels" if fraction == 1 else f"{100 * fraction:g} % of the labels"
+
+
+def _gained(arm: str, settings: Settings, own: Repeated, reference: Repeated, largest: float, count: int) -> Claim:
     gap = own.less(reference)
     low, high = interval(gap)
-    text = f"{gap.mean:+.3f} AUROC ({low:+.3f} to {high:+.3f}) against {settings.reference}, both with all {count:,} labels"
+    text = f"{gap.mean:+.3f} AUROC ({low:+.3f} to {high:+.3f}) against {settings.reference}, both with {_share(largest)} ({count:,})"
     what = f"accuracy gained by {arm}"
     figures = {"value": gap.mean, "low": low, "high": high, "labels": count}
     return Claim(what, low > 0, text if low > 0 else f"{text}: the interval does not lie above 0", figures)
 
 
-def _saved(arm: str, settings: Settings, cells: Cells, reference: Repeated, labels: Mapping[float, int]) -> tuple[Claim, float]:
-    """The claim, and the fraction that is enough (1 where nothing is saved)."""
-    what, enough, figures = f"labels saved by {arm}", 1.0, {}
-    largest = max(labels)
+def _saved(arm: str, settings: Settings, cells: Cells, reference: Repeated, labels: Mapping[float, int]) -> tuple[Claim, int]:
+    """The claim, and how many labels are saved."""
+    what, of = f"labels saved by {arm}", labels[max(labels)]
+    enough: tuple[int, Repeated, Interval] | None = None
     for fraction in sorted(labels, reverse=True):
         own = cells.get((arm, fraction))
         if own is None:
             break
         gap = own.less(reference)
-        low, high = interval(gap)
-        if low < -settings.margin or interval(own).low <= CHANCE:
+        found = interval(gap)
+        if not (found.low >= -settings.margin and interval(own).low > CHANCE):
             break
-        if fraction < largest:
-            enough = fraction / largest
-            figures = {"labels": labels[fraction], "of": labels[largest], "gap": gap.mean, "low": low, "high": high}
-    if not figures:
+        if labels[fraction] < of:
+            enough = (labels[fraction], gap, found)
+    if enough is None:
         within = f" by more than {settings.margin:g}" if settings.margin else ""
-        return Claim(what, False, f"with fewer labels its AUROC may be below {settings.reference}'s with all{within}"), 1.0
-    count, of = labels[enough * largest], labels[largest]
+        return Claim(what, False, f"with fewer labels its AUROC may be below {settings.reference}'s with {of:,}{within}"), 0
+    count, gap, (low, high) = enough
     text = (
-        f"{of - count:,} of {of:,} ({100 * (1 - count / of):.0f} %): with {count:,} labels its AUROC is {figures['gap']:+.3f} "
-        f"({figures['low']:+.3f} to {figures['high']:+.3f}) against {settings.reference} with all"
+        f"{of - count:,} of {of:,} ({100 * (1 - count / of):.0f} %): with {count:,} labels its AUROC is {gap.mean:+.3f} "
+        f"({low:+.3f} to {high:+.3f}) against {settings.reference} with {of:,}"
     )
-    return Claim(what, True, text, figures), enough
+    return Claim(what, True, text, {"labels": count, "of": of, "gap": gap.mean, "low": low, "high": high}), of - count
 
 
 def _sooner(arm: str, reference: str, fraction: float, trials: pd.DataFrame, curves: pd.DataFrame) -> tuple[Claim, float]:
@@ -189,12 +219,12 @@ def _times(curves: pd.DataFrame, trial: str, reference: str) -> np.ndarray[Any, 
     return np.array(rows) if rows else None
 
 
-def _money(arm: str, price: Price, labels: float, hours: float) -> Claim:
+def _money(arm: str, price: Price, labels: int, hours: float) -> Claim:
     what = f"money saved by {arm}"
     if labels == 0 and hours == 0:
         return Claim(what, False, "neither labels nor time are shown to be saved")
     total = labels * price.label + hours * price.hour
-    parts = f"{labels:,.0f} labels at {price.label:g} and {hours:.2f} hours at {price.hour:g} {price.currency}, of what is shown above"
+    parts = f"{labels:,} labels at {price.label:g} and {hours:.2f} hours at {price.hour:g} {price.currency}, of what is shown above"
     return Claim(what, total > 0, f"{total:,.2f} {price.currency}: {parts}", {"value": total, "currency": price.currency})
 
 
@@ -213,7 +243,7 @@ def _table(cells: Cells, reference: str, labels: Mapping[float, int], trials: pd
                 "gap_low": gap_low, "gap_high": gap_high, "macro_f1": own["macro_f1"].mean(), "cpu_seconds": own["cpu_seconds"].mean(),
             }
         )  # fmt: skip
-    raw = pd.DataFrame(rows)
+    raw = pd.DataFrame(rows, columns=COLUMNS)
     texts = [
         [
             f"{row.labels:,} ({100 * row.fraction:g} %)",
@@ -234,4 +264,4 @@ def _notes(trials: pd.DataFrame, cells: Cells) -> Iterator[str]:
     if seeds < 3:
         yield f"Only {seeds} seed{'s' if seeds > 1 else ''}: intervals know little of training luck; take at least 3."
     for arm, fraction in sorted({(arm, fraction) for arm, fraction in zip(trials["arm"], trials["fraction"], strict=True)} - set(cells)):
-        yield f"{arm} with {100 * fraction:g} % of the labels is left out: a seed is missing or failed."
+        yield f"{arm} with {_share(fraction)} is left out: a seed is missing or failed."
