@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+Targets = NDArray[np.int64] | NDArray[np.float32]
+"""(N,) positions of classes in task order; of several findings per image (N, K) 1, 0, or NaN = unknown."""
+
 
 @dataclass(frozen=True)
 class Part:
-    """The images of one split: their positions in the store and their classes (indices in task order)."""
+    """The images of one split: their positions in the store and their classes."""
 
     positions: NDArray[np.int64]
-    targets: NDArray[np.int64]
+    targets: Targets
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -67,9 +70,9 @@ class EpochOrder(Sampler[NDArray[np.int64]]):
 
 
 class Batches(Dataset[tuple[Tensor, Tensor]]):
-    """Indexed by an array of places: a whole batch at once, (what `read` gives for these places, targets int64 (B,))."""
+    """Indexed by an array of places: a whole batch at once, (what `read` gives for these places, targets (B,) or (B, K))."""
 
-    def __init__(self, read: Callable[[NDArray[np.int64]], Tensor], targets: NDArray[np.int64]):
+    def __init__(self, read: Callable[[NDArray[np.int64]], Tensor], targets: Targets):
         self.read, self.targets = read, targets
 
     def __getitem__(self, places: NDArray[np.int64]) -> tuple[Tensor, Tensor]:

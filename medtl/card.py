@@ -24,6 +24,8 @@ _HEADLINES = {
     "brier": "Brier score",
     "ece": "Calibration error (ECE)",
 }
+_OF_FINDINGS = {"specificity": "specificity", "auroc": "AUROC"}
+"""Columns more where an image may have several findings; its headlines are means over these."""
 
 
 def text(package: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
@@ -54,6 +56,8 @@ def _plain(value: object) -> str:
 
 def _task(task: Mapping[str, Any]) -> str:
     names = [_plain(name) for name in task["classes"]]
+    if task.get("kind") == "multi":
+        return f"Looks for {len(names)} findings on one image, each by itself: {', '.join(names)}."
     if len(names) == 2:
         positive = _plain(task.get("positive") or list(task["classes"])[1])
         return f"Tells {names[0]} from {names[1]} on one image; the positive class is {positive}."
@@ -71,7 +75,8 @@ def _scope(scope: Mapping[str, Any]) -> str:
 
 def _training(package: Mapping[str, Any]) -> str:
     training = package["training"]
-    lines = [f"- {_plain(split)} images: {_counts(counts)}" for split, counts in training.get("images", {}).items()]
+    each = "images with" if package["task"].get("kind") == "multi" else "images:"
+    lines = [f"- {_plain(split)} {each} {_counts(counts)}" for split, counts in training.get("images", {}).items()]
     size, network = package["image"]["size"], package["network"].get("architecture", "?")
     lines.append(f"- network: {_plain(network)} on {size} x {size} pixels")
     sources = {_source(member.get("provenance", {})) for member in package["weights"]}
@@ -126,10 +131,14 @@ def _results(metrics: Mapping[str, Any] | None, members: int) -> list[str]:
 
 def _split(name: str, split: Mapping[str, Any]) -> str:
     counts = f"{_plain(name)}: {split.get('n', '?')} images, {split.get('groups', '?')} groups"
-    figures = [f"- {title}: {_estimate(split[key])}" for key, title in _HEADLINES.items() if key in split]
-    rows = ["| class | images | precision | recall | F1 |", "|---|---|---|---|---|"]
-    for label, each in split.get("per_class", {}).items():
-        cells = [_estimate(each.get(key)) for key in ("precision", "recall", "f1")]
+    per_class = split.get("per_class", {})
+    together = any("specificity" in each for each in per_class.values())
+    titles = {**_HEADLINES, "accuracy": "All findings right"} if together else _HEADLINES
+    figures = [f"- {title}: {_estimate(split[key])}" for key, title in titles.items() if key in split]
+    columns = {"precision": "precision", "recall": "recall", "f1": "F1"} | (_OF_FINDINGS if together else {})
+    rows = [f"| class | images | {' | '.join(columns.values())} |", f"|---|---|{'---|' * len(columns)}"]
+    for label, each in per_class.items():
+        cells = [_estimate(each.get(key)) for key in columns]
         rows.append(f"| {_plain(label)} | {each.get('support', '?')} | {' | '.join(cells)} |")
     return "\n".join([f"### {counts}", "", *figures, "", *rows])
 
@@ -137,6 +146,10 @@ def _split(name: str, split: Mapping[str, Any]) -> str:
 def _decision(package: Mapping[str, Any]) -> str:
     point, calibration = package["operating_point"], package["calibration"]
     views = "" if package.get("flips", "none") == "none" else "An answer is the mean over the image and its mirror images. "
+    if isinstance(point["threshold"], list | tuple):
+        cuts = ", ".join(f"{_plain(name)} {_digits(cut)}" for name, cut in zip(package["task"]["classes"], point["threshold"], strict=True))
+        fitted = f"each calibrated by itself; fitted on {point['n']} {_plain(point['split'])} images"
+        return f"{views}A finding is there from a probability of {cuts} on (rule: {_plain(point['rule'])}), {fitted}."
     how = f"{views}Calibrated with temperature {calibration['temperature']:.3g}; fitted on {point['n']} {_plain(point['split'])} images."
     if point["threshold"] is None:
         rarer = ", each weighed against how frequent the class is" if point["rule"] == "adjusted" else ""

@@ -12,6 +12,8 @@ from medtl.registry import Mistake, Settings, refuse
 
 TRAIN, VALIDATION, TEST, EXTERNAL, EXCLUDED = "train", "validation", "test", "external", "excluded"
 SPLITS = (TRAIN, VALIDATION, TEST, EXTERNAL, EXCLUDED)
+NONE = "none"
+"""How it is written that an image of a task of several findings has none of them."""
 FORMAT = 1
 """Version of every JSON file that medtl writes; a newer one is refused."""
 
@@ -24,17 +26,23 @@ def _spellings(value: Any) -> Any:
     return tuple(str(item) for item in items)
 
 
+Threshold = float | tuple[float, ...]
+"""From which probability on it is the positive class; or of several findings per image, that each is there, in the order of the classes."""
+
+
 class Task(Settings):
     """What is told apart: the classes in the order of the logits, and the source's spellings of each."""
 
-    kind: Literal["single"] = "single"
-    """`single`: one class per image (softmax over K logits; binary is K = 2)."""
+    kind: Literal["single", "multi"] = "single"
+    """`single`: one class per image (softmax over K logits; binary is K = 2). `multi`: any number of findings per image, each by itself
+    (sigmoid of each logit); whether an image has one may be unknown, which then neither teaches nor judges."""
     classes: dict[str, Annotated[tuple[str, ...], BeforeValidator(_spellings)]]
     """Class name → spellings in the source's labels. The order here is the order of logits everywhere."""
     positive: str | None = None
     """Binary tasks: the class whose probability the threshold judges. Default: the second."""
     ignore: Annotated[tuple[str, ...], BeforeValidator(_spellings)] = ()
-    """Labels whose images are left out on purpose (counted in the report)."""
+    """Labels whose images are left out on purpose (counted in the report). With `multi`, where a column joins findings by `|`: what is
+    none of the task's (`No Finding`, other findings); the image stays, without it."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Task:
@@ -48,6 +56,8 @@ class Task(Settings):
         for name, spellings in self.classes.items():
             if not name or name != name.strip() or "|" in name or "," in name:
                 yield Mistake(("classes", name), name, "is no class name; allowed: no '|', no ',', no spaces around")
+            if self.kind == "multi" and name == NONE:
+                yield Mistake(("classes", name), name, "is what an image without any finding is called; leave it out: it is no finding")
             for spelling in spellings:
                 if owner.setdefault(spelling, name) != name:
                     yield Mistake(("classes", name), spelling, f"is already a label of '{owner[spelling]}'; a label belongs to one class")
@@ -56,6 +66,10 @@ class Task(Settings):
 
     def _positive_at_fault(self) -> Iterator[Mistake]:
         if self.positive is None:
+            return
+        if self.kind == "multi":
+            sentence = "has no meaning with several findings per image: each is judged by itself, by a threshold of its own"
+            yield Mistake(("positive",), self.positive, sentence)
             return
         if self.positive not in self.classes:
             yield Mistake(
@@ -71,8 +85,8 @@ class Task(Settings):
 
     @property
     def positive_index(self) -> int | None:
-        """Position of the positive class, None where there are more than two classes."""
-        if len(self.classes) != 2:
+        """Position of the positive class, None where there are more than two classes, or several findings per image."""
+        if self.kind == "multi" or len(self.classes) != 2:
             return None
         return self.names.index(self.positive) if self.positive else 1
 

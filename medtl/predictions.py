@@ -5,6 +5,9 @@ an ensemble the log of its members' mean probability), `p_<class>` (calibrated, 
 `decision` (the predicted class, or `no answer`) and `reason`. `truth` is empty where unknown; `member` is empty for the package's
 own answer and names the fold where a fold's model gave it; `view` is `plain` or a stress test's name. An image that could not
 be read has empty logits and probabilities, `predicted` empty, `decision` `no answer` and its reason.
+
+Where an image may have several findings, `truth`, `predicted` and `decision` name them joined by `|` (`none` = none of them), `unknown`
+follows `truth` and names those of which the truth is not known, and each `p_<class>` is a probability by itself.
 """
 
 from __future__ import annotations
@@ -16,15 +19,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medtl import findings
+
 NO_ANSWER = "no answer"
 PLAIN = "plain"
 LEADING = ["image", "frame", "domain", "split", "fold", "member", "view", "group_id", "truth"]
+UNKNOWN = "unknown"
 TRAILING = ["predicted", "decision", "reason"]
 
 
-def columns(classes: Sequence[str]) -> list[str]:
-    """All columns of a predictions table for these classes, in order."""
-    return [*LEADING, *(f"logit_{name}" for name in classes), *(f"p_{name}" for name in classes), *TRAILING]
+def columns(classes: Sequence[str], together: bool = False) -> list[str]:
+    """All columns of a predictions table for these classes, in order; `together`: of several findings per image."""
+    leading = [*LEADING, UNKNOWN] if together else LEADING
+    return [*leading, *(f"logit_{name}" for name in classes), *(f"p_{name}" for name in classes), *TRAILING]
 
 
 def classes_of(table: pd.DataFrame) -> list[str]:
@@ -42,6 +49,22 @@ def probabilities(table: pd.DataFrame) -> NDArray[np.float64]:
     return table[[f"p_{name}" for name in classes_of(table)]].to_numpy(np.float64)
 
 
+def of_findings(table: pd.DataFrame) -> bool:
+    """Whether its images may have several findings."""
+    return UNKNOWN in table.columns
+
+
+def true_findings(table: pd.DataFrame) -> NDArray[np.float64]:
+    """(N, K) 1 = present, 0 = absent, NaN = unknown."""
+    return findings.from_words(table["truth"].tolist(), table[UNKNOWN].tolist(), classes_of(table))
+
+
+def true_positions(table: pd.DataFrame) -> NDArray[np.int64]:
+    """(N,) the position of each image's one class; every truth must be known."""
+    place = {name: k for k, name in enumerate(classes_of(table))}
+    return np.array([place[name] for name in table["truth"]], dtype=np.int64)
+
+
 def read(path: Path) -> pd.DataFrame:
     """Read a table as written by :func:`write`: numbers as float64, everything else strings (empty = unknown)."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
@@ -54,5 +77,5 @@ def read(path: Path) -> pd.DataFrame:
 
 def write(table: pd.DataFrame, path: Path) -> None:
     """Write with the documented column order; floats in full precision (repr), so that reading gives the same numbers."""
-    known = columns(classes_of(table))
+    known = columns(classes_of(table), of_findings(table))
     table.sort_values(["image", "frame", "member", "view"])[known].to_csv(path, index=False, encoding="utf-8", lineterminator="\n")

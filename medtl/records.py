@@ -5,7 +5,8 @@ Columns, in this order (`(image, frame)` is the key that joins every other table
 - `image`: POSIX path relative to the data root. A member of an archive follows it: `set.npz/train_images`.
 - `frame`: position inside a multi-image file (0 for ordinary files).
 - `sha256`: of the file's bytes (of the array slice for NPZ).
-- `label`: a class name of the task, empty = unknown.
+- `label`: a class name of the task, empty = unknown. Where an image may have several findings (`task.kind: multi`) the file has `y_<class>`
+  in {0, 1, empty} for each instead; read, a table has these and `label` in words (:func:`medtl.findings.words`).
 - `patient_id`: keyed hash; `group_id`, `group_kind`: the statistical unit (patient, lesion, study, image).
 - `domain`, `split` (train, validation, test, external, excluded), `fold` (empty, or 0 … k-1).
 - then the columns of `keep` (age, sex, view …).
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from medtl import findings
 from medtl.errors import MedtlError, Mistakes, listed
 
 KEY = ["image", "frame"]
@@ -44,6 +46,10 @@ def read(path: Path) -> pd.DataFrame:
     """Read a records table as written by :func:`write`: all columns strings except `frame` (int); checks columns and key."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     table["frame"] = table["frame"].astype(int)
+    own = findings.columns_of(table) if "label" not in table.columns else []
+    if own:
+        classes = [column.removeprefix(findings.PREFIX) for column in own]
+        table.insert(COLUMNS.index("label"), "label", findings.words(findings.numbers(table, classes), classes))
     check(table, str(path))
     return table
 
@@ -51,8 +57,11 @@ def read(path: Path) -> pd.DataFrame:
 def write(table: pd.DataFrame, path: Path) -> None:
     """Write a records table, columns in the documented order, rows sorted by key, so that equal tables are equal files."""
     check(table, str(path))
-    rest = [column for column in table.columns if column not in COLUMNS]
-    table.sort_values(KEY)[[*COLUMNS, *rest]].to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
+    own = findings.columns_of(table)
+    rest = [column for column in table.columns if column not in (*COLUMNS, *own)]
+    place = COLUMNS.index("label")
+    leading = [*COLUMNS[:place], *(own or ["label"]), *COLUMNS[place + 1 :]]
+    table.sort_values(KEY)[[*leading, *rest]].to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
 
 
 def check(table: pd.DataFrame, where: str) -> None:

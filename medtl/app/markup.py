@@ -8,7 +8,9 @@ from html import escape
 from typing import Any
 
 from medtl.app import words
+from medtl.contracts import NONE
 from medtl.estimates import estimate, interval, number, percent
+from medtl.findings import BETWEEN
 from medtl.model.format import PackageFile
 from medtl.predictions import NO_ANSWER
 
@@ -21,7 +23,9 @@ _FIGURES = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
 def answer(package: PackageFile, probabilities: Mapping[str, float], decision: str, reason: str, notes: list[str]) -> str:
     """Decision, its reason, a bar per class with the operating point drawn in, and what has to be said beside it."""
     unanswered = decision == NO_ANSWER
-    title = "No answer" if unanswered else decision
+    together = package.task.kind == "multi"
+    title = "No answer" if unanswered else ", ".join(decision.split(BETWEEN)) if together and decision != NONE else decision
+    title = "None of the findings" if together and decision == NONE else title
     bars = "" if unanswered else _bars(package, probabilities, decision)
     told = "".join(f"<li>{escape(note)}</li>" for note in notes)
     origin = words.operating_point(package)
@@ -54,10 +58,15 @@ def model(package: PackageFile, metrics: Metrics | None) -> str:
         else ""
     )
     names = package.task.names
+    together = package.task.kind == "multi"
     task = f"Tells {names[0]} from {names[1]}" if len(names) == 2 else f"Tells {len(names)} classes apart"
-    images = sum(next(iter(package.training.get("images", {}).values()), {}).values())
+    task = f"Looks for {len(names)} findings, each by itself," if together else task
+    counts = next(iter(package.training.get("images", {}).values()), {})
+    images = 0 if together else sum(counts.values())  # an image may have several findings
     made = f"{package.network.get('architecture', '?')}, {package.image.size} × {package.image.size} pixels, made {package.created[:10]}"
     learned = f"{images:,} images" + (" (synthetic)" if package.synthetic else "") if images else "not recorded"
+    if together and counts:
+        learned = "images with " + ", ".join(f"{name} {count:,}" for name, count in counts.items())
     return (
         f'<section class="medtl-model" aria-label="About this model"><h3>{escape(package.name)}</h3>{banner(package)}'
         f"<p>{escape(task)} on one image.</p>{judged}{together}<dl>"
@@ -72,13 +81,14 @@ def banner(package: PackageFile) -> str:
 
 
 def _bars(package: PackageFile, probabilities: Mapping[str, float], decision: str) -> str:
-    positive, threshold = package.task.positive_index, package.operating_point.threshold
-    order = list(probabilities) if positive is not None else sorted(probabilities, key=lambda name: -probabilities[name])
+    thresholds, called = _thresholds(package), decision.split(BETWEEN) if package.task.kind == "multi" else [decision]
+    order = list(probabilities) if len(thresholds) == 1 else sorted(probabilities, key=lambda name: -probabilities[name])
     rows = []
     for name in order:
-        judged = threshold is not None and positive is not None and name == package.task.names[positive]
+        threshold = thresholds.get(name)
+        judged = threshold is not None
         mark, said = "", ""
-        if judged and threshold is not None:
+        if threshold is not None:
             side = " left" if threshold > 0.75 else ""
             mark = (
                 f'<i class="threshold{side}" style="left:{100 * threshold:.3f}%">'
@@ -87,12 +97,20 @@ def _bars(package: PackageFile, probabilities: Mapping[str, float], decision: st
             said = f", threshold {percent(threshold)}"
         share = probabilities[name] if math.isfinite(probabilities[name]) else 0.0
         rows.append(
-            f'<div class="bar{" chosen" if name == decision else ""}{" judged" if judged else ""}" role="img" '
+            f'<div class="bar{" chosen" if name in called else ""}{" judged" if judged else ""}" role="img" '
             f'aria-label="{escape(name)}: probability {percent(share)}{said}"><span class="name">{escape(name)}</span>'
             f'<span class="track"><span style="width:{100 * share:.3f}%"></span>{mark}</span>'
             f'<span class="share">{percent(share)}</span></div>'
         )
     return f'<div class="bars" role="group" aria-label="Probability per class">{"".join(rows)}</div>'
+
+
+def _thresholds(package: PackageFile) -> dict[str, float]:
+    """Class → its threshold: of the positive one of two, of each finding, or none."""
+    positive, given = package.task.positive_index, package.operating_point.threshold
+    if isinstance(given, tuple):
+        return dict(zip(package.task.names, given, strict=True))
+    return {package.task.names[positive]: given} if positive is not None and given is not None else {}
 
 
 def _splits(metrics: Metrics | None) -> list[tuple[str, Mapping[str, Any]]]:
@@ -109,13 +127,14 @@ def _judged(name: str, entry: Mapping[str, Any], metrics: Metrics) -> str:
         origin = "Validation images also chose the threshold, so these figures flatter; test images were not opened yet."
     else:
         origin = f"These images were new to the model; they were opened {'once' if looks == 1 else f'{looks:,} times'}."
+    mean = "Mean " if isinstance(entry.get("confusion"), Mapping) else ""
     rows = "".join(_row(label, each) for label, each in entry.get("per_class", {}).items())
     head = "".join(f'<th scope="col">{title}</th>' for title in (*_FIGURES.values(), "Images", "Prevalence"))
     return (
         f"<h4>On {escape(name)}: {entry['n']:,} images{escape(groups)}</h4>"
         f'<p class="small">{escape(origin)} 95 % intervals, by {escape(unit)}. Precision and probability hold at this prevalence only.</p>'
         f'<div class="scroll"><table><thead><tr><th scope="col">Class</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-        f'<p class="small">AUROC {escape(estimate(entry.get("auroc")))}</p>'
+        f'<p class="small">{mean}AUROC {escape(estimate(entry.get("auroc")))}</p>'
     )
 
 

@@ -24,6 +24,8 @@ def because(package: PackageFile, probabilities: Mapping[str, float], decision: 
     if decision == NO_ANSWER:
         return f"No answer, because {reason.partition(' [')[0]}."
     threshold = package.operating_point.threshold
+    if isinstance(threshold, tuple):
+        return _each_judged(package, probabilities, threshold)
     if threshold is None:
         others = sorted((name for name in probabilities if name != decision), key=lambda name: -probabilities[name])
         if probabilities[others[0]] > probabilities[decision]:
@@ -39,6 +41,18 @@ def because(package: PackageFile, probabilities: Mapping[str, float], decision: 
     given, needed = apart(probabilities[positive], threshold)
     verb = "reaches" if decision == positive else "stays below"
     return f"The probability of {positive}, {given}, {verb} the threshold of {needed}."
+
+
+def _each_judged(package: PackageFile, probabilities: Mapping[str, float], thresholds: tuple[float, ...]) -> str:
+    """Several findings per image: which of them reach their thresholds."""
+    cuts = dict(zip(package.task.names, thresholds, strict=True))
+    reached = [f"{name} ({given}, from {needed} on)" for name, cut in cuts.items() if probabilities[name] >= cut
+               for given, needed in [apart(probabilities[name], cut)]]  # fmt: skip
+    if not reached:
+        return f"None of {len(cuts)} findings reaches its threshold."
+    others = len(cuts) - len(reached)
+    rest = f"; {others} other{'s do' if others > 1 else ' does'} not" if others else ""
+    return f"Reaching {'its threshold' if len(reached) == 1 else 'their thresholds'}: {_listed(reached)}{rest}."
 
 
 def apart(probability: float, threshold: float) -> tuple[str, str]:
@@ -62,7 +76,8 @@ def operating_point(package: PackageFile) -> str:
     point = package.operating_point
     if point.threshold is None:
         return ""
-    return f"Threshold by {_RULES.get(point.rule, point.rule)} on {point.n:,} {point.split} images."
+    many = "s, one per finding," if isinstance(point.threshold, tuple) else ""
+    return f"Threshold{many} by {_RULES.get(point.rule, point.rule)} on {point.n:,} {point.split} images."
 
 
 def how_read(measurement: Mapping[str, Any], number: int, count: int) -> str:

@@ -37,14 +37,15 @@ def audit(
     from medtl.audit.image_health import image_health
     from medtl.audit.label_health import label_health
     from medtl.audit.leaks import leaks
+    from medtl.audit.per_finding import of_each
     from medtl.audit.shortcuts import shortcuts
 
     found = [
         *leaks(records),
         *duplicates(records, measurements, features, pictures, comparisons=comparisons),
-        *shortcuts(records, measurements),
-        *confounders(records, measurements),
-        *label_health(records, task, predictions),
+        *of_each(lambda own, task, answers: shortcuts(own, measurements), records, task, predictions),
+        *of_each(lambda own, task, answers: confounders(own, measurements), records, task, predictions),
+        *of_each(label_health, records, task, predictions),
         *image_health(records, measurements, features),
     ]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medtl.contracts import EXCLUDED
+from medtl.findings import columns_of
 from medtl.records import COLUMNS, KEY
 
 IDS = ("study_id", "lesion_id")
@@ -40,7 +41,7 @@ def in_use(rows: pd.DataFrame) -> NDArray[np.bool_]:
 
 def kept_columns(records: pd.DataFrame) -> list[str]:
     """The columns that came by `keep`: age, sex, site, `dx_type` …"""
-    return [column for column in records.columns if column not in (*COLUMNS, *IDS)]
+    return [column for column in records.columns if column not in (*COLUMNS, *IDS, *columns_of(records))]
 
 
 def groups_of(rows: pd.DataFrame) -> NDArray[np.int64]:

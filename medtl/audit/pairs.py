@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from medtl.audit.findings import Finding, Key, Severity
+from medtl.audit.per_finding import contradict
 from medtl.audit.places import place_of
 
 _CODES = {"file": "SAME_FILE", "pixels": "SAME_PIXELS", "near": "NEAR_DUPLICATE", "look": "LOOK_ALIKE"}
@@ -35,7 +36,7 @@ def findings_of(pairs: pd.DataFrame, rows: pd.DataFrame, across_only: bool = Fal
 def _described(pairs: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """A row per pair: both keys, how alike they are, and what stands in the records about each."""
     columns = {"image": "image", "frame": "frame", "place": "split", "label": "label", "domain": "domain"}
-    one, other = (rows.loc[pairs[side], list(columns)].reset_index(drop=True) for side in ("first", "second"))
+    one, other = (rows.loc[pairs[side]].reset_index(drop=True) for side in ("first", "second"))
     table = pd.DataFrame({"image": one["image"], "frame": one["frame"], "other_image": other["image"], "other_frame": other["frame"]})
     table["alike"], table["agreement"] = pairs["alike"].to_numpy(), pairs["agreement"].astype(float).round(3).to_numpy()
     for column in ("place", "label", "domain"):
@@ -43,8 +44,7 @@ def _described(pairs: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     group = rows["group_id"].where(rows["group_id"] != "", None)
     same = group.loc[pairs["first"]].to_numpy() == group.loc[pairs["second"]].to_numpy()
     table["one_group"] = pd.Series(same, index=table.index, dtype=bool).map({True: "yes", False: "no"})
-    differs = (table["label"] != table["other_label"]) & (table["label"] != "") & (table["other_label"] != "")
-    return table.assign(differs=differs).sort_values(["differs", "agreement"], ascending=False, ignore_index=True)
+    return table.assign(differs=contradict(one, other)).sort_values(["differs", "agreement"], ascending=False, ignore_index=True)
 
 
 def _across(table: pd.DataFrame, alike: str, where: str) -> Finding | None:

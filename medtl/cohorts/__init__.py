@@ -1,21 +1,23 @@
 """Cohorts: where images and labels come from. See `joining` for how several become one table.
 
 Contract of a cohort file (`sources/folders.py`, `csv.py`, `medmnist.py`, `dicom.py`, `phantom.py`): `Settings` (a subclass of
-`CohortSettings` with a literal `name`) and `build(settings, root, wanted) -> SourceTable` (see `source_table`), where `wanted`
-are the further columns that the experiment asks for. What is wrong with the source comes back in `SourceTable.mistakes`, so that
-all cohorts' mistakes are told at once. `joining` then does what is the same for all: facts of DICOM headers, `only`, `rows`.
+`CohortSettings` with a literal `name`), `TASKS` (the kinds of task that it has labels for) and
+`build(settings, root, wanted) -> SourceTable` (see `source_table`), where `wanted` are the further columns that the experiment asks for.
+Where `"multi"` is among its `TASKS`, `build` takes a fourth argument, `task`: None, or the task whose findings are looked for (see
+`findings`). What is wrong with the source comes back in `SourceTable.mistakes`, so that all cohorts' mistakes are told at once.
+`joining` then does what is the same for all: facts of DICOM headers, `only`, `rows`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from medtl.registry import Mistake, Settings, parse_choice, refuse
+from medtl.registry import Mistake, Settings, component, names, parse_choice, refuse
 
 
 class IdSource(Settings):
@@ -103,6 +105,16 @@ class CohortSettings(Settings):
     def _choosable(cls, only: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         refuse([*_only_at_fault(only)])
         return only
+
+
+def unfit(cohorts: Sequence[CohortSettings], kind: str) -> list[Mistake]:
+    """Cohorts that cannot label a task of this `kind` (`single` or `multi`)."""
+    serving = [name for name in names("cohorts.sources") if kind in component("cohorts.sources", name).TASKS]
+    return [
+        Mistake((place, "name"), cohort.name, f"has no labels for a task of kind {kind}; allowed there: {', '.join(serving)}")
+        for place, cohort in enumerate(cohorts)
+        if cohort.name not in serving
+    ]
 
 
 def parse_cohort(value: Any) -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import pandas as pd
 
+from medtl import findings
 from medtl.cohorts.chance import draw
 from medtl.cohorts.settings import SplitSettings
 from medtl.contracts import EXCLUDED, TRAIN, VALIDATION
@@ -18,21 +20,32 @@ def draw_fraction(made: pd.DataFrame, settings: SplitSettings, seed: int) -> pd.
     """Records in which `split.fraction` of the groups of train and of validation keep their place, the others are `excluded`.
 
     Whole groups (patients) are drawn, class by class (that of most of a group's images), in an order that `seed` alone decides: a
-    smaller fraction is part of a larger one, and another seed draws another part. Test images stay as they are.
+    smaller fraction is part of a larger one, and another seed draws another part. Test images stay as they are. Of several findings per
+    image, groups are drawn from all together, and a few with and without each finding stay in any case.
     """
     if settings.fraction == 1:
         return made
     made = made.copy()
     for split, least in LEAST.items():
         rows = made[made["split"] == split]
-        groups = rows.groupby("group_id").agg(label=("label", lambda labels: labels.mode().iloc[0]), unit=("sha256", "min"))
-        groups["chance"] = [draw(seed, f"fraction of {split}:{unit}") for unit in groups["unit"]]
+        chance = rows.groupby("group_id")["sha256"].min().map(lambda unit, of=split: draw(seed, f"fraction of {of}:{unit}"))
         kept: set[str] = set()
-        for _, own in groups.groupby("label"):
-            wanted = max(least, math.ceil(settings.fraction * len(own)))
-            kept |= set(own.sort_values("chance").index[:wanted])
+        for own, share in _strata(rows, settings.fraction):
+            wanted = max(least, math.ceil(share * len(own)))
+            kept |= set(chance[own].sort_values().index[:wanted])
         made.loc[rows.index[~rows["group_id"].isin(kept)], "split"] = EXCLUDED
     return made
+
+
+def _strata(rows: pd.DataFrame, fraction: float) -> Iterator[tuple[pd.Index, float]]:
+    """Groups that are drawn from together, and the share of them to be drawn."""
+    own = findings.columns_of(rows)
+    label = rows.groupby("group_id")["label"].agg(lambda labels: "" if own else labels.mode().iloc[0])
+    for _, same in label.groupby(label):
+        yield same.index, fraction
+    for column in own:
+        for value in ("0", "1"):
+            yield pd.Index(rows.loc[rows[column] == value, "group_id"].unique()), 0.0
 
 
 def shuffle_labels(made: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -41,5 +54,6 @@ def shuffle_labels(made: pd.DataFrame, seed: int) -> pd.DataFrame:
     labelled = made.index[made["label"] != ""]
     images = zip(labelled, made.loc[labelled, "sha256"], made.loc[labelled, "frame"], strict=True)
     order = [row for _, row in sorted((draw(seed, f"label of {digest}:{frame}"), row) for row, digest, frame in images)]
-    made.loc[labelled, "label"] = made.loc[order, "label"].to_numpy()
+    columns = ["label", *findings.columns_of(made)]
+    made.loc[labelled, columns] = made.loc[order, columns].to_numpy()
     return made

@@ -12,10 +12,11 @@ from typing import Protocol
 
 import pandas as pd
 
-from medtl import measurements, records
+from medtl import findings, measurements, records
 from medtl.cohorts import CohortSettings, IdSource
 from medtl.cohorts.corrections import COLUMNS as CORRECTIONS
 from medtl.cohorts.corrections import corrected
+from medtl.cohorts.findings import name_findings, one_sided
 from medtl.cohorts.ids import installation_key, keyed_hash, unit_of
 from medtl.cohorts.label_rows import settle_rows, view_needed
 from medtl.cohorts.only import add_header_facts, keep_only
@@ -59,8 +60,9 @@ class Plan(Protocol):
 
 @dataclass
 class Source:
-    """`table`: image, frame, label (class name; empty = unknown), patient_id, lesion_id, study_id (keyed hashes), domain, given_split,
-    then the kept columns, the transient :data:`UNITS` and those of `corrections`. `notes`: counted remarks, with their domain."""
+    """`table`: image, frame, label (class name; empty = unknown; of several findings in words, beside their `y_<class>`), patient_id,
+    lesion_id, study_id (keyed hashes), domain, given_split, then the kept columns, the transient :data:`UNITS` and those of `corrections`.
+    `notes`: counted remarks, with their domain."""
 
     table: pd.DataFrame
     notes: list[str]
@@ -78,8 +80,8 @@ def read_cohorts(experiment: Plan, root: Path, every_class: bool = True) -> Sour
     offers: set[str] = set()
     mistakes = _refused_columns(experiment)
     for settings in experiment.cohorts:
-        source = _read(settings, root, wanted)
-        _name_classes(source, experiment.task)
+        source = _read(settings, root, wanted, experiment.task)
+        (name_findings if experiment.task.kind == "multi" else _name_classes)(source, experiment.task)
         _take_split(source, column)
         notes += [f"{settings.domain}: {note}" for note in source.notes]
         mistakes += [f"{settings.domain}: {mistake}" for mistake in source.mistakes]
@@ -101,17 +103,19 @@ def _refused_columns(experiment: Plan) -> list[str]:
     ids = {source.column for source in sources if source is not None and source.column is not None}
     sentences = dict.fromkeys(ids, "is a raw id; records hold its keyed hash")
     sentences |= dict.fromkeys(RESERVED, "is a name that records use themselves")
+    sentences |= dict.fromkeys(findings.columns_of(pd.DataFrame(columns=list(experiment.keep))), "is how records call a finding")
     mistakes = [f"keep: '{column}' {sentences[column]}" for column in experiment.keep if column in sentences]
     if experiment.split.column in {*COLUMNS, *ids}:
         mistakes.append(f"split.column: '{experiment.split.column}' cannot give a split")
     return mistakes
 
 
-def _read(settings: CohortSettings, root: Path, wanted: Sequence[str]) -> SourceTable:
+def _read(settings: CohortSettings, root: Path, wanted: Sequence[str], task: Task) -> SourceTable:
     """One cohort as found, with the header facts that are asked for, and of its rows those that its settings choose."""
     asked = list(dict.fromkeys([*wanted, *settings.only, *view_needed(settings)]))
     try:
-        source: SourceTable = component("cohorts.sources", settings.name).build(settings, root, asked)
+        own = (task,) if task.kind == "multi" else ()
+        source: SourceTable = component("cohorts.sources", settings.name).build(settings, root, asked, *own)
     except MedtlError as refusal:
         return SourceTable(pd.DataFrame(columns=COLUMNS), mistakes=[str(refusal)])
     add_header_facts(source, asked, root)
@@ -187,6 +191,8 @@ def _repeated(tables: Sequence[pd.DataFrame]) -> list[str]:
 
 
 def _absent_classes(tables: Sequence[pd.DataFrame], task: Task) -> list[str]:
+    if task.kind == "multi":
+        return list(one_sided(pd.concat(tables), task, "any cohort"))
     counts = Counter(pd.concat(tables)["label"])
     found = listed(f"{name} {count:,}" for name, count in counts.items() if name) or "none"
     absent = [name for name in task.names if not counts[name]]
@@ -200,5 +206,5 @@ def _disguised(table: pd.DataFrame, keep: Sequence[str]) -> pd.DataFrame:
         table[f"{kind}_id"] = [keyed_hash(key, unit) if unit else "" for unit in units]
         table[f"{kind}_unit"] = [hashlib.sha256(unit.encode()).hexdigest() if unit else "" for unit in units]
     kept = [column for column in keep if column in table.columns]
-    columns = [*KEY, "label", "patient_id", "lesion_id", "study_id", "domain", "given_split", *kept, *UNITS]
+    columns = [*KEY, "label", *findings.columns_of(table), "patient_id", "lesion_id", "study_id", "domain", "given_split", *kept, *UNITS]
     return table[columns].fillna("")

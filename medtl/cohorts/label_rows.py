@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from medtl import findings
 from medtl.cohorts import CohortSettings
 from medtl.cohorts.files import inside_root
+from medtl.cohorts.findings import class_columns
 from medtl.cohorts.ids import no_column
 from medtl.cohorts.settings import TableSettings
 from medtl.cohorts.source_table import SourceTable, counted, rows_listed
 from medtl.cohorts.tables import LabelTable, read_table
+from medtl.contracts import Task
 from medtl.errors import MedtlError, listed
 from medtl.records import KEY
 
@@ -36,6 +39,17 @@ def without_uncertain(spelling: pd.Series[str], uncertain: Iterable[str]) -> pd.
     """Labels that mean "not known" become empty; `-1.0` is `-1`, as for every label."""
     plain = spelling.str.replace(r"^([+-]?\d+)\.0+$", r"\1", regex=True)
     return spelling.mask(spelling.isin(list(uncertain)) | plain.isin(list(uncertain)), "")
+
+
+def label_columns(settings: TableSettings, cells: pd.DataFrame, task: Task | None) -> tuple[dict[str, str], list[str]]:
+    """Column of :class:`SourceTable` → column of `cells` that holds its labels, and what is wrong with that.
+
+    `spelling` for one column of labels; `y_<class>` where several findings (`task`, else None) have columns of their own.
+    """
+    if task is None or settings.label in cells.columns or settings.label != TableSettings.model_fields["label"].default:
+        return {"spelling": settings.label}, missing_columns(cells, {"label": settings.label})
+    found, mistakes = class_columns(task, cells.columns)
+    return {findings.PREFIX + name: column for name, column in found.items()}, mistakes
 
 
 def view_needed(settings: CohortSettings) -> list[str]:
@@ -62,7 +76,9 @@ def settle_rows(source: SourceTable, settings: TableSettings) -> None:
     torn = table.merge(different.loc[different.duplicated(KEY), KEY].drop_duplicates(), on=KEY)
     if len(torn):
         values = torn.drop(columns="where").groupby(KEY).nunique()
-        columns = listed("label" if column == "spelling" else column for column in values.columns[(values > 1).any()])
+        columns = listed(
+            "label" if column == "spelling" else column.removeprefix(findings.PREFIX) for column in values.columns[(values > 1).any()]
+        )
         source.mistakes.append(f"{counted(len(torn), 'row')} of one image disagree in {columns}: {rows_listed(torn)}")
     elif repeated.any() and settings.rows == "refuse":
         rows = table[repeated]

@@ -26,7 +26,8 @@ class TableSettings(CohortSettings):
     table: str
     """CSV (comma, semicolon, tab or `|`), .parquet or .xlsx; relative to `folder`."""
     label: str = "label"
-    """The column of the labels."""
+    """The column of the labels. Of several findings per image (`task.kind: multi`): the column that joins them by `|`; where there is no
+    column `label`, each class has its own, named as the class or by one of its spellings, and holds 1, 0 or nothing (not known)."""
     uncertain: Spellings = ()
     """Labels that mean "not known", such as [-1]; their images carry no label and are not trained on."""
     rows: Literal["refuse", "frontal", "all"] = "refuse"

@@ -17,10 +17,10 @@ class SourceTable:
     """One cohort as found.
 
     `table` has a row per image with `image` (POSIX, relative to the data root), `frame` (int), `spelling` (the label as
-    written, empty = unknown), `where` (for messages: a line of the label table, or the image), `patient`, `study`, `lesion`
-    (raw ids, empty = unknown) and the further columns that were asked for and found. All but `frame` are strings.
-    `notes` are counted remarks for the log and the report; `mistakes` are what makes the source unusable;
-    `offers` are the further columns that could be asked for.
+    written, empty = unknown; of several findings per image see `findings`), `where` (for messages: a line of the label table, or the
+    image), `patient`, `study`, `lesion` (raw ids, empty = unknown) and the further columns that were asked for and found. All but `frame`
+    are strings. `notes` are counted remarks for the log and the report; `mistakes` are what makes the source unusable; `offers` are the
+    further columns that could be asked for.
     """
 
     table: pd.DataFrame

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from medtl import records
+from medtl import findings, records
 from medtl.cohorts.chance import draw
+from medtl.cohorts.findings import one_sided
 from medtl.cohorts.fractions import draw_fraction, shuffle_labels
 from medtl.cohorts.given_splits import take_column, take_run
 from medtl.cohorts.grouping import add_groups
@@ -114,20 +115,25 @@ def _finished(grouped: pd.DataFrame, experiment: Plan) -> pd.DataFrame:
             grouped[column] = ""
         elif measured is not None:
             grouped[column] = grouped[column].where(grouped[column] != "", measured.fillna(""))
-    made = grouped[[*records.COLUMNS, *experiment.keep]].sort_values(KEY).reset_index(drop=True)
+    made = grouped[[*records.COLUMNS, *findings.columns_of(grouped), *experiment.keep]].sort_values(KEY).reset_index(drop=True)
     for column in experiment.keep:
         made[column] = made[column].fillna("").astype(str)
     return made
 
 
 def check_classes(made: pd.DataFrame, task: Task, settings: SplitSettings) -> None:
-    """Refuse records in which a class is absent from train, from validation, or (one split only) from a test split that exists."""
+    """Refuse records in which a class is absent from train, from validation, or (one split only) from a test split that exists.
+
+    Of several findings per image, each must also be known to be absent somewhere in each of them.
+    """
     needed = [TRAIN, VALIDATION]
     if settings.folds is None and (settings.test > 0 if settings.column is None else (made["split"] == TEST).any()):
         needed.append(TEST)
-    counts = _counts(made)
+    counts = _counts(made, task)
     mistakes = []
-    for split, name in product(needed, task.names):
+    if task.kind == "multi":
+        mistakes = [mistake for split in needed for mistake in one_sided(made[made["split"] == split], task, split)]
+    for split, name in product(needed, task.names if task.kind == "single" else ()):
         if not counts[name, split]:
             groups = made.loc[(made["label"] == name) & (made["split"] != EXCLUDED), "group_id"].nunique()
             there = listed(f"{other} {counts[name, other]:,}" for other in needed)
@@ -146,10 +152,10 @@ def split_notes(made: pd.DataFrame, task: Task) -> list[str]:
 
 def _balance_notes(made: pd.DataFrame, task: Task) -> list[str]:
     """A note for each class whose share in a split is less than half or more than twice its share overall."""
-    counts = _counts(made)
-    total = {split: sum(counts[name, split] for name in task.names) for split in (TRAIN, VALIDATION, TEST)}
+    counts = _counts(made, task)
     notes = []
-    for split, name in product(total, task.names):
+    for split, name in product((TRAIN, VALIDATION, TEST), task.names):
+        total = _known(made, task, name)
         overall = sum(counts[name, other] for other in total) / max(1, sum(total.values()))
         share = counts[name, split] / max(1, total[split])
         if total[split] and overall and not 0.5 <= share / overall <= 2:
@@ -157,5 +163,15 @@ def _balance_notes(made: pd.DataFrame, task: Task) -> list[str]:
     return notes
 
 
-def _counts(made: pd.DataFrame) -> Counter[tuple[str, str]]:
-    return Counter(zip(made["label"], made["split"], strict=True))
+def _counts(made: pd.DataFrame, task: Task) -> Counter[tuple[str, str]]:
+    """Images of each (class, split); an image of several findings counts for each."""
+    if task.kind == "single":
+        return Counter(zip(made["label"], made["split"], strict=True))
+    present = [(name, made.loc[made[findings.PREFIX + name] == "1", "split"]) for name in task.names]
+    return Counter((name, split) for name, splits in present for split in splits)
+
+
+def _known(made: pd.DataFrame, task: Task, name: str) -> dict[str, int]:
+    """Images per split of which it is known whether they are of the class."""
+    known = made["label"].isin(task.names) if task.kind == "single" else made[findings.PREFIX + name] != ""
+    return {split: int((known & (made["split"] == split)).sum()) for split in (TRAIN, VALIDATION, TEST)}

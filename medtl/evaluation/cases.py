@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,9 @@ from numpy.typing import NDArray
 
 from medtl.contracts import Task
 from medtl.errors import MedtlError, Mistakes, listed
-from medtl.predictions import NO_ANSWER, PLAIN, classes_of, probabilities
+from medtl.findings import from_words
+from medtl.predictions import NO_ANSWER, PLAIN, UNKNOWN, classes_of, of_findings, probabilities
+from medtl.records import KEY
 
 UNREAD = -1
 
@@ -33,6 +34,8 @@ class Cases:
     """(N,) 0 … G-1, in the order of the ids, so that the order of rows does not matter."""
     answered: int
     """Images that got an answer (not `no answer`)."""
+    numbered: int
+    """G. Of one finding among several, some groups may have no image of which it is known; they are drawn all the same, by all findings."""
 
     @property
     def read(self) -> NDArray[np.bool_]:
@@ -41,38 +44,101 @@ class Cases:
 
     @property
     def group_count(self) -> int:
-        return int(self.groups.max()) + 1 if len(self.groups) else 0
+        """Groups that have images here."""
+        return len(np.unique(self.groups))
 
 
 def from_table(predictions: pd.DataFrame, task: Task) -> Cases:
     """The package's own answers (`member` empty) on plain images whose truth is known; all other rows are left out.
 
     A row without a `group_id` is a group of its own. Raises :class:`Mistakes` for other classes than the task's, an unknown
-    truth or prediction, a repeated (image, frame), or an answer without probabilities.
+    truth or prediction, a repeated (image, frame), an answer without probabilities, or several findings per image.
     """
-    given = classes_of(predictions)
-    if tuple(given) != task.names:
-        raise MedtlError(f"predictions: the table's classes are {listed(given)}; the task's: {listed(task.names)} (same order)")
-    own = (predictions["member"] == "") & (predictions["view"] == PLAIN) & (predictions["truth"] != "")
-    table = predictions[own]
+    if task.kind == "multi":
+        raise MedtlError("this figure is made for one class per image; for several findings per image it is not there yet")
+    table = _own_answers(predictions, task)
     position = {name: index for index, name in enumerate(task.names)}
     truth, predicted = table["truth"].map(position), table["predicted"].map({**position, "": UNREAD})
     p = probabilities(table)
     _check(table, truth, predicted, p, task)
-    ids = [group or (image, frame) for group, image, frame in zip(table["group_id"], table["image"], table["frame"], strict=True)]
+    groups = _numbered(table)
     return Cases(
         classes=task.names,
         positive=task.positive_index,
         truth=np.asarray(truth, dtype=np.int64),
         predicted=np.asarray(predicted, dtype=np.int64),
         probabilities=p,
-        groups=_numbered(ids),
+        groups=groups,
         answered=int((table["decision"] != NO_ANSWER).sum()),
+        numbered=int(groups.max()) + 1 if len(groups) else 0,
     )
 
 
-def _numbered(ids: list[Hashable]) -> NDArray[np.int64]:
-    """Each id's place among the sorted ids."""
+@dataclass(frozen=True)
+class Findings:
+    """N images of which something is known and K findings, each by itself."""
+
+    classes: tuple[str, ...]
+    truth: NDArray[np.float64]
+    """(N, K) 1 = present, 0 = absent, NaN = unknown."""
+    predicted: NDArray[np.float64]
+    """(N, K) 1, 0, or NaN for unread images."""
+    probabilities: NDArray[np.float64]
+    """(N, K), NaN rows for unread images."""
+    groups: NDArray[np.int64]
+    """(N,) 0 … G-1, in the order of the ids."""
+    answered: int
+
+    def one(self, index: int) -> Cases:
+        """One finding as a task of two classes, absent and present, over the images of which it is known."""
+        known = np.isfinite(self.truth[:, index])
+        called, p = self.predicted[known, index], self.probabilities[known, index]
+        return Cases(
+            classes=(f"no {self.classes[index]}", self.classes[index]),
+            positive=1,
+            truth=self.truth[known, index].astype(np.int64),
+            predicted=np.where(np.isnan(called), UNREAD, np.nan_to_num(called)).astype(np.int64),
+            probabilities=np.stack([1 - p, p], axis=1),
+            groups=self.groups[known],
+            answered=int(np.isfinite(called).sum()),
+            numbered=int(self.groups.max()) + 1 if len(self.groups) else 0,
+        )
+
+
+def findings_from_table(predictions: pd.DataFrame, task: Task) -> Findings:
+    """As :func:`from_table`, where an image may have several findings (`task.kind: multi`)."""
+    table = _own_answers(predictions, task).sort_values(KEY)
+    truth, predicted = _told(table, task, "truth", UNKNOWN), _told(table, task, "predicted", "")
+    p = probabilities(table)
+    _check(table, pd.Series(0, table.index), pd.Series(np.where(table["predicted"] == "", UNREAD, 0), table.index), p, task)
+    answered = int((table["decision"] != NO_ANSWER).sum())
+    return Findings(task.names, truth, predicted, p, _numbered(table), answered)
+
+
+def _told(table: pd.DataFrame, task: Task, column: str, unknown: str) -> NDArray[np.float64]:
+    beside = table[unknown].tolist() if unknown else [""] * len(table)
+    try:
+        return from_words(table[column].tolist(), beside, task.names)
+    except KeyError as name:
+        raise MedtlError(f"predictions: column '{column}' holds {name}; findings: {listed(task.names)}, joined by '|', or none") from None
+
+
+def _own_answers(predictions: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """The rows to be judged; raises MedtlError for other classes, or another kind of task."""
+    given = classes_of(predictions)
+    if tuple(given) != task.names:
+        raise MedtlError(f"predictions: the table's classes are {listed(given)}; the task's: {listed(task.names)} (same order)")
+    if of_findings(predictions) != (task.kind == "multi"):
+        raise MedtlError(
+            f"predictions: a table of a task of kind {task.kind} has {'a' if task.kind == 'multi' else 'no'} column '{UNKNOWN}'"
+        )
+    own = (predictions["member"] == "") & (predictions["view"] == PLAIN) & (predictions["truth"] != "")
+    return predictions[own]
+
+
+def _numbered(table: pd.DataFrame) -> NDArray[np.int64]:
+    """Each row's group as its place among the sorted groups."""
+    ids = [group or (image, frame) for group, image, frame in zip(table["group_id"], table["image"], table["frame"], strict=True)]
     place = {group: index for index, group in enumerate(sorted(set(ids), key=repr))}
     return np.array([place[group] for group in ids], dtype=np.int64)
 

@@ -22,8 +22,9 @@ def difference(
 ) -> dict[str, Any]:
     """`{"value", "low", "high"}` of `one` minus `other`: above 0, `one` is the better.
 
-    Two predictions tables of one split each. The 95 % interval is a paired bootstrap: both models are resampled by the same draws of
-    groups (patients), so what makes an image hard for both cancels out. Raises MedtlError where images, truths or groups differ.
+    Two predictions tables of one split each, of one class per image. The 95 % interval is a paired bootstrap: both models are resampled by
+    the same draws of groups (patients), so what makes an image hard for both cancels out. Raises MedtlError where images, truths or
+    groups differ.
     """
     first, second = (from_table(_in_order(table), task) for table in (one, other))
     _refuse_other_images(one, other, first, second)

@@ -25,10 +25,10 @@ BLOCK_BYTES = 8 * 2**20
 class Resampled:
     """Values per resample, NaN where a resample lacks what the figure needs. J: the judged classes (1 for two classes, else K)."""
 
-    balanced_accuracy: Floats
-    """(R,)"""
-    macro_f1: Floats
-    """(R,)"""
+    recalls: Floats
+    """(R, K)"""
+    f1s: Floats
+    """(R, K)"""
     auroc: Floats
     """(R, J)"""
     auprc: Floats
@@ -39,6 +39,18 @@ class Resampled:
     """(R,)"""
     ece_noise: Floats
     """(R,) what the sampling error alone adds up to: the ECE of the gaps less those of the table itself."""
+    brier: Floats
+    """(R,)"""
+
+    @property
+    def balanced_accuracy(self) -> Floats:
+        """(R,)"""
+        return confusion.macro(self.recalls)
+
+    @property
+    def macro_f1(self) -> Floats:
+        """(R,)"""
+        return confusion.macro(self.f1s)
 
 
 def draw_counts(groups: int, resamples: int, block: int, seed: int) -> Iterator[NDArray[np.int64]]:
@@ -59,12 +71,12 @@ def resample(cases: Cases, seed: int = 0, resamples: int = RESAMPLES) -> Resampl
     precise = np.float64 if len(cases.truth) > 2**22 else np.float32  # float32 counts exactly to 2**24
     block = int(np.clip(BLOCK_BYTES // (4 * len(cases.truth)), 1, resamples))
     blocks = []
-    for counts in draw_counts(cases.group_count, resamples, block, seed):
+    for counts in draw_counts(cases.numbered, resamples, block, seed):
         areas = [ranking.curves_areas(order, np.ascontiguousarray(counts, dtype=precise), groups) for order in orders]
         auroc, auprc = (np.stack([area[i] for area in areas], axis=1) if areas else np.full((counts.shape[1], 1), np.nan) for i in (0, 1))
         blocks.append((*_from_sums(counts.T.astype(np.float64) @ sums, sums.sum(axis=0), classes), auroc, auprc))
-    balanced, macro_f1, brier_t, ece, noise, auroc, auprc = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    return Resampled(balanced, macro_f1, auroc, auprc, brier_t, ece, noise)
+    recalls, f1s, brier_t, ece, noise, brier, auroc, auprc = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    return Resampled(recalls, f1s, auroc, auprc, brier_t, ece, noise, brier)
 
 
 def drawn_recalls(cases: Cases, seed: int = 0, resamples: int = RESAMPLES) -> tuple[Floats, Floats]:
@@ -87,18 +99,18 @@ def _sums_per_group(cases: Cases) -> Floats:
     """(G, K² + K + 5 + BINS): confusion cells, unread per class, (images read, Brier terms and their products), calibration gaps."""
     classes, read = len(cases.classes), cases.read
     cell = np.where(cases.predicted < 0, classes * classes + cases.truth, cases.truth * classes + cases.predicted)
-    cells = np.zeros((cases.group_count, classes * classes + classes))
+    cells = np.zeros((cases.numbered, classes * classes + classes))
     np.add.at(cells, (cases.groups, cell), 1)
     truth, p, groups = cases.truth[read], cases.probabilities[read], cases.groups[read]
-    images = np.bincount(groups, minlength=cases.group_count)
-    brier = np.bincount(groups, weights=probability.brier_terms(truth, p, cases.positive), minlength=cases.group_count)
-    gaps = np.zeros((cases.group_count, probability.BINS))
+    images = np.bincount(groups, minlength=cases.numbered)
+    brier = np.bincount(groups, weights=probability.brier_terms(truth, p, cases.positive), minlength=cases.numbered)
+    gaps = np.zeros((cases.numbered, probability.BINS))
     np.add.at(gaps, groups, probability.calibration_gaps(truth, p))
     return np.hstack([cells, np.column_stack([images, brier, images**2, images * brier, brier**2]), gaps])
 
 
-def _from_sums(sums: Floats, whole: Floats, classes: int) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """(R, …) weighted sums and the table's own (…) → balanced accuracy, macro-F1, Brier's t, ECE and its noise, each (R,)."""
+def _from_sums(sums: Floats, whole: Floats, classes: int) -> tuple[Floats, ...]:
+    """(R, …) weighted sums and the table's own (…) → recalls and F1 (R, K), Brier's t, ECE and its noise, Brier score, each (R,)."""
     squared, mean_sums = classes * classes, classes * classes + classes
     table, unread = sums[:, :squared].reshape(-1, classes, classes), sums[:, squared:mean_sums]
     gaps, own_gaps = sums[:, mean_sums + 5 :], whole[mean_sums + 5 :]
@@ -107,11 +119,12 @@ def _from_sums(sums: Floats, whole: Floats, classes: int) -> tuple[Floats, Float
         brier, error = mean_and_error(sums[:, mean_sums : mean_sums + 5])
         own_brier, _ = mean_and_error(whole[mean_sums : mean_sums + 5])
         return (
-            confusion.macro(confusion.recall(table, unread)),
-            confusion.macro(confusion.f1(table, unread)),
+            confusion.recall(table, unread),
+            confusion.f1(table, unread),
             np.where(brier == own_brier, 0.0, (brier - own_brier) / error),  # infinite where all groups drawn are alike
             probability.calibration_error(gaps, images),
             probability.calibration_error(gaps - own_gaps, images),
+            brier,
         )
 
 

@@ -10,6 +10,7 @@ from medtl.audit.settings import AuditSettings
 from medtl.augmentation import AugmentationSettings
 from medtl.backbones import BackboneSettings
 from medtl.cohorts import CohortSettings
+from medtl.cohorts import unfit as cohorts_unfit
 from medtl.cohorts.settings import SplitSettings
 from medtl.contracts import Task
 from medtl.decisions.settings import DecisionSettings
@@ -109,8 +110,9 @@ class Experiment(Settings):
 
     @field_validator("cohorts")
     @classmethod
-    def _one_domain_each(cls, cohorts: tuple[CohortSettings, ...]) -> tuple[CohortSettings, ...]:
-        domains = [cohort.domain for cohort in cohorts]
+    def _one_domain_each(cls, cohorts: tuple[CohortSettings, ...], info: ValidationInfo) -> tuple[CohortSettings, ...]:
+        domains, task = [cohort.domain for cohort in cohorts], info.data.get("task")  # absent where it is itself mistaken
+        refuse(cohorts_unfit(cohorts, task.kind) if task is not None else [])
         refuse(
             [
                 Mistake((position, "domain"), domain, "is also the domain of another cohort; each needs its own")
@@ -149,7 +151,10 @@ class Experiment(Settings):
     def _fits_task_and_training(cls, decision: DecisionSettings, info: ValidationInfo) -> DecisionSettings:
         mistakes = []
         task = info.data.get("task")  # absent where it is itself mistaken
-        if decision.adjust and task is not None and task.positive_index is not None:
+        if decision.adjust and task is not None and task.kind == "multi":
+            sentence = "has no meaning for several findings per image: each has a threshold, chosen on validation (decision.threshold)"
+            mistakes.append(Mistake(("adjust",), decision.adjust, sentence))
+        elif decision.adjust and task is not None and task.positive_index is not None:
             sentence = "has no meaning for two classes: the threshold decides there, and is chosen on validation (decision.threshold)"
             mistakes.append(Mistake(("adjust",), decision.adjust, sentence))
         learned = info.data.get("augmentation", AugmentationSettings()).flip

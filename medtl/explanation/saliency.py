@@ -6,12 +6,12 @@ network ends in global average pooling and a linear head, the gradient of a map 
 the class activation map in closed form (Zhou et al., CVPR 2016), and positive and negative evidence add up to the score but its bias.
 
 The score of a class is its logit minus the mean of the other classes' logits: softmax ignores what all logits have in common, and so
-must its explanation. With two classes this is the difference of the logits.
+must its explanation. With two classes this is the difference of the logits. Of several findings per image each logit stands for itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from medtl.module.classifier import Classifier
 
 BATCH = 32
+Score = Callable[[Tensor], Tensor]
+"""(B, K) logits → (B, K) what a map explains."""
 
 
 def saliency(model: Model, images: NDArray[np.uint8], klass: int | Sequence[int]) -> NDArray[np.float32]:
@@ -66,12 +68,13 @@ def evidence(model: Model, images: NDArray[np.uint8], classes: NDArray[np.int64]
     if classes.size and (classes.min() < 0 or classes.max() >= known):
         raise MedtlError(f"saliency: class {int(classes.max())} was asked for; this model has {known} (counted from 0)")
     found = np.empty((*classes.shape, size, size), np.float32)
+    score = contrast if model.task.kind == "single" else _itself
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
         for start in range(0, len(images), BATCH):
             some = slice(start, start + BATCH)
             batch = torch.from_numpy(np.ascontiguousarray(images[some])).to(model.device)
             wanted = torch.from_numpy(np.ascontiguousarray(classes[some])).to(model.device)
-            mean = torch.stack([_member_evidence(member, batch, wanted) for member in model.members]).mean(dim=0)
+            mean = torch.stack([_member_evidence(member, batch, wanted, score) for member in model.members]).mean(dim=0)
             found[some] = interpolate(mean, size=(size, size), mode="bilinear", align_corners=False).cpu().numpy()
     return found
 
@@ -95,19 +98,23 @@ def contrast(logits: Tensor) -> Tensor:
     return logits - others
 
 
-def _member_evidence(member: Classifier, images: Tensor, classes: Tensor) -> Tensor:
+def _itself(logits: Tensor) -> Tensor:
+    return logits
+
+
+def _member_evidence(member: Classifier, images: Tensor, classes: Tensor, score: Score) -> Tensor:
     """uint8 (B, S, S, C), classes (B, J) → float32 (B, J, h, w): the mean over the views that the member answers by, each turned back."""
     given = as_input(images)
-    return torch.stack([_view_evidence(member, given.flip(axes), classes).flip(axes) for axes in member.views]).mean(dim=0)
+    return torch.stack([_view_evidence(member, given.flip(axes), classes, score).flip(axes) for axes in member.views]).mean(dim=0)
 
 
-def _view_evidence(member: Classifier, given: Tensor, classes: Tensor) -> Tensor:
+def _view_evidence(member: Classifier, given: Tensor, classes: Tensor, score: Score) -> Tensor:
     """float32 (B, C, S, S), classes (B, J) → float32 (B, J, h, w)."""
     with torch.no_grad():
         maps = member.network.feature_maps(given).float()
     with torch.enable_grad():
         maps.requires_grad_()
-        scores = contrast(member.classify(member.network.pool(maps.clone())))  # a copy: some heads work in place
+        scores = score(member.classify(member.network.pool(maps.clone())))  # a copy: some heads work in place
         asked = scores.gather(1, classes).sum(dim=0)
         gradients = [torch.autograd.grad(each, maps, retain_graph=True)[0] for each in asked]
     weights = [gradient.mean(dim=(2, 3), keepdim=True) for gradient in gradients]

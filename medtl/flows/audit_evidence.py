@@ -70,6 +70,11 @@ def answers(records: pd.DataFrame, found: NDArray[np.float32] | None, task: Task
     without = "labels are not compared with what the images show"
     if found is None:
         return None, f"No answers of a model: {without}."
+    if task.kind == "multi":
+        return (
+            None,
+            f"Several findings per image are not answered for by a probe yet: {without}. The audit of a run goes by its own answers.",
+        )
     from medtl.flows.out_of_fold import out_of_fold
 
     table = out_of_fold(records, found, task)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from medtl import measurements, records
+from medtl import findings, measurements, records
 from medtl.batches import Part
 from medtl.cohorts.joining import Source, read_cohorts
 from medtl.cohorts.splitting import fold_records, make_records, split_notes
@@ -99,7 +99,9 @@ def check(
     rehearsed = rehearse(experiment, looked.store, part, root)
     ranged = try_rates(experiment, looked.store, part, root, Path(rates), line) if rates is not None else None
     if out is not None:
-        write_contact_sheet(rehearsed.images, [experiment.task.names[target] for target in rehearsed.targets], Path(out))
+        names, targets = experiment.task.names, rehearsed.targets
+        captions = findings.words(targets, names) if experiment.task.kind == "multi" else [names[target] for target in targets]
+        write_contact_sheet(rehearsed.images, captions, Path(out))
     counts = rows["split"].value_counts()
     spent = cost(experiment, rehearsed, int(counts.get(TRAIN, 0)), int(counts.get(VALIDATION, 0)), len(rows))
     broken = looked.store.measurements[~looked.store.usable]
@@ -178,6 +180,10 @@ def _images_said(found: Check) -> list[str]:
     kinds = listed(rows["group_kind"].unique())
     texts = [f"images       {len(rows):,} images of {groups:,} groups (by {kinds})"]
     used = rows[rows["label"] != ""]
+    own = findings.columns_of(rows)
+    if own:
+        used = used[["split", *own]].melt("split", own, "label").query("value == '1'")
+        used["label"] = used["label"].str.removeprefix(findings.PREFIX)
     table = pd.crosstab(used["label"], used["split"])
     table = table.reindex(index=found.experiment.task.names, columns=[split for split in SPLITS if split in table.columns], fill_value=0)
     texts += [f"             {text}" for text in table.rename_axis(index=None, columns="class").to_string().splitlines()]
@@ -214,7 +220,8 @@ def _machine_said(found: Check) -> list[str]:
 
 def _batch_said(found: Check) -> list[str]:
     images, targets = found.rehearsal.images, found.rehearsal.targets
-    counts = ", ".join(f"{name} {int((targets == k).sum())}" for k, name in enumerate(found.experiment.task.names))
+    of_class = (targets == 1).sum(axis=0) if targets.ndim == 2 else np.bincount(targets, minlength=len(found.experiment.task.names))
+    counts = ", ".join(f"{name} {int(count)}" for name, count in zip(found.experiment.task.names, of_class, strict=True))
     return [
         f"first batch  {images.shape} {images.dtype}, from {images.min()} to {images.max()}, mean {images.mean():.0f}, "
         f"standard deviation {images.std():.0f}; {counts}"

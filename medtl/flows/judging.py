@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medtl import predictions
+from medtl import findings, predictions
 from medtl.contracts import Task
 from medtl.errors import MedtlError
 from medtl.files import write_atomically
@@ -55,7 +55,9 @@ def judge(model: Model, rows: pd.DataFrame, store: Store, positions: NDArray[np.
 
 def answered_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """Records as a predictions table takes them; without the kept columns, for `view` (PA, AP) there is not the `view` of predictions."""
-    return rows[[column for column in (*COLUMNS, "member") if column in rows.columns]].rename(columns={"label": "truth"})
+    keys = rows[[column for column in (*COLUMNS, "member") if column in rows.columns]].rename(columns={"label": "truth"})
+    classes = [column.removeprefix(findings.PREFIX) for column in findings.columns_of(rows)]
+    return keys.assign(unknown=findings.unknown_words(findings.numbers(rows, classes), classes)) if classes else keys
 
 
 def unit_of(rows: pd.DataFrame) -> str:

@@ -48,7 +48,8 @@ class Manifest:
 
 def read_manifest(file: Path, task: Task, column: Mapping[str, str], spellings: Mapping[str, str]) -> Manifest:
     """Read and check a manifest. Raises MedtlError for unknown columns or labels, missing images, repeated rows (listed)."""
-    return _read(_opened(file, column), with_spellings(task, spellings))
+    needed = ("image", "label") if task.kind == "single" else ("image",)  # findings may have columns of their own
+    return _read(_opened(file, column, needed), with_spellings(task, spellings))
 
 
 def read_unjudged(file: Path, column: Mapping[str, str], spellings: Mapping[str, str], keep: Sequence[str]) -> Manifest:
@@ -87,7 +88,7 @@ class _Opened:
         return self.columns.get(name, name)
 
 
-def _opened(file: Path, column: Mapping[str, str]) -> _Opened:
+def _opened(file: Path, column: Mapping[str, str], asked: Sequence[str] = ("image", "label")) -> _Opened:
     unknown = [name for name in column if name not in COLUMNS]
     if unknown:
         raise MedtlError(
@@ -98,7 +99,7 @@ def _opened(file: Path, column: Mapping[str, str]) -> _Opened:
     missing = [f"{name}={given}" for name, given in column.items() if given not in cells.columns]
     if missing:
         raise MedtlError(f"--column {missing[0]}: '{file.name}' has no such column; its columns: {listed(cells.columns)}")
-    needed = [name for name in ("image", "label") if column.get(name, name) not in cells.columns]
+    needed = [name for name in asked if column.get(name, name) not in cells.columns]
     if needed:
         told = " ".join(f"--column {name}=…" for name in needed)
         raise MedtlError(

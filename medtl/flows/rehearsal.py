@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from medtl.batches import Part
+from medtl.batches import Part, Targets
 from medtl.datamodule import StoredImages
 from medtl.experiment.schema import Experiment
 from medtl.imaging.cache import cache_dir
@@ -48,7 +48,7 @@ class Rehearsal:
     model_bytes: int
     images: NDArray[np.uint8]
     """(B, S, S, C): the first training batch, augmented as training would."""
-    targets: NDArray[np.int64]
+    targets: Targets
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def cost(experiment: Experiment, rehearsed: Rehearsal, train: int, validation: i
     return Cost(folds * probe / 60, epoch, total / 60, images * size, (folds + (folds > 1)) * copies * rehearsed.model_bytes)
 
 
-def _first_batch(experiment: Experiment, store: Store, train: Part) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _first_batch(experiment: Experiment, store: Store, train: Part) -> tuple[NDArray[np.uint8], Targets]:
     images, targets = next(iter(_data(experiment, store, train).train_dataloader()))
     return images.numpy(), targets.numpy()
 
@@ -124,6 +124,9 @@ def _data(experiment: Experiment, store: Store, train: Part) -> StoredImages:
 
 def _balanced(experiment: Experiment, train: Part) -> Balance:
     """A class that the sample happens to lack counts as one image: training itself sees all images, or refuses."""
+    if experiment.task.kind == "multi":
+        either = np.repeat(np.array([[0], [1]], np.float32), len(experiment.task.names), axis=1)
+        return balance(experiment, np.concatenate([train.targets, either]))
     absent = np.setdiff1d(np.arange(len(experiment.task.names)), train.targets)
     return balance(experiment, np.concatenate([train.targets, absent]))
 

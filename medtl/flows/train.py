@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from medtl import measurements, predictions, records
+from medtl import findings, measurements, predictions, records
 from medtl.cohorts.joining import read_cohorts
 from medtl.cohorts.splitting import fold_records, make_records, split_notes
-from medtl.contracts import TRAIN, VALIDATION
+from medtl.contracts import TRAIN, VALIDATION, Threshold
 from medtl.decisions.prior import remove
 from medtl.decisions.threshold import adjustment
 from medtl.errors import GateRefusal, MedtlError
@@ -250,7 +250,7 @@ def _train_one(
     return fitted
 
 
-def _write_metrics(table: pd.DataFrame, experiment: Experiment, rows: pd.DataFrame, folder: Path, threshold: float | None) -> None:
+def _write_metrics(table: pd.DataFrame, experiment: Experiment, rows: pd.DataFrame, folder: Path, threshold: Threshold | None) -> None:
     """Of validation. Over folds an image may be judged by several models, each a case of its own within the image's group."""
     cases = table.assign(member="", image=table["fold"] + ":" + table["image"]) if (table["member"] != "").any() else table
     entry = summarize(cases, experiment.task, threshold=threshold)
@@ -264,7 +264,7 @@ def _package(experiment: Experiment, folder: Path, members: Sequence[Fitted], ro
         logits = remove(members[0].logits, members[0].prior_shift)
     else:
         table = predictions.read(folder / "predictions.csv")
-        truth = table["truth"].map({name: k for k, name in enumerate(experiment.task.names)}).to_numpy(np.int64)
+        truth = predictions.true_findings(table) if predictions.of_findings(table) else predictions.true_positions(table)
         shift = np.array([members[int(fold)].prior_shift for fold in table["fold"]])
         logits = predictions.logits(table) - shift
         calibrated, cut = calibrate(experiment, logits[None], np.zeros(shift.shape[1]), truth)
@@ -285,10 +285,15 @@ def _package(experiment: Experiment, folder: Path, members: Sequence[Fitted], ro
 
 
 def _counts(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Images per class that the model learned from and was chosen by; test labels are not looked at. Over folds, of all together."""
+    """Images per class (or with each finding) that the model learned from and was chosen by; test labels are not looked at. Over folds,
+    of all together."""
     parts = {split: rows["split"] == split for split in (TRAIN, VALIDATION)}
     if not parts[TRAIN].any():
         parts = {"train and validation": rows["split"] == OVER_FOLDS}
+    own = findings.columns_of(rows)
+    if own:
+        found = {name: (rows.loc[part, own] == "1").sum() for name, part in parts.items()}
+        return {name: {each.removeprefix(findings.PREFIX): int(sums[each]) for each in own} for name, sums in found.items()}
     return {name: rows.loc[part, "label"].value_counts().sort_index().to_dict() for name, part in parts.items()}
 
 

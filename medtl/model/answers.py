@@ -1,7 +1,8 @@
 """From the members' raw logits to the rows of a predictions table. Torch-free numpy.
 
 One arithmetic, for one member and for many: each member's logits minus its prior shift → log-softmax → mean of the members'
-probabilities → logarithm → calibration → probabilities → the stored rule.
+probabilities → logarithm → calibration → probabilities → the stored rule. Of several findings per image the same with each by itself: the
+mean of the members' sigmoids → its log-odds → calibration and threshold of the finding.
 """
 
 from __future__ import annotations
@@ -12,32 +13,38 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_softmax, logsumexp
+from scipy.special import log_expit, log_softmax, logsumexp
 
-from medtl.contracts import Task
+from medtl.contracts import Task, Threshold
 from medtl.decisions.calibration import Calibration
+from medtl.decisions.per_class import PerClass, decide_each
 from medtl.decisions.threshold import decide
-from medtl.predictions import LEADING, NO_ANSWER, PLAIN, TRAILING, columns
+from medtl.findings import words
+from medtl.predictions import LEADING, NO_ANSWER, PLAIN, TRAILING, UNKNOWN, columns
 
 Floats = NDArray[np.float64]
 
 
-def ensemble_logits(logits: ArrayLike, prior_shift: ArrayLike) -> Floats:
-    """Members' raw logits (M, N, K) → log of their mean probability (N, K), the input of calibration.
+def ensemble_logits(logits: ArrayLike, prior_shift: ArrayLike, kind: str = "single") -> Floats:
+    """Members' raw logits (M, N, K) → log of their mean probability (N, K), the input of calibration; of `multi` its log-odds.
 
     `prior_shift`: (K,) for all members, or (M, K).
     """
     members = np.asarray(logits, np.float64)
     shift = np.broadcast_to(np.asarray(prior_shift, np.float64), (members.shape[0], members.shape[2]))
-    single = log_softmax(members - shift[:, None, :], axis=2)
+    shifted = members - shift[:, None, :]
+    if kind == "multi":
+        odds: Floats = logsumexp(log_expit(shifted), axis=0) - logsumexp(log_expit(-shifted), axis=0)
+        return odds
+    single = log_softmax(shifted, axis=2)
     mean: Floats = logsumexp(single, axis=0) - np.log(members.shape[0])
     return mean
 
 
-def reported_logits(logits: ArrayLike, prior_shift: ArrayLike) -> Floats:
-    """What stands in `logit_<class>`: the raw logits of a single member, the log of the mean probability of an ensemble; (N, K)."""
+def reported_logits(logits: ArrayLike, prior_shift: ArrayLike, kind: str = "single") -> Floats:
+    """What stands in `logit_<class>`: the raw logits of a single member, :func:`ensemble_logits` of an ensemble; (N, K)."""
     members = np.asarray(logits, np.float64)
-    return members[0] if len(members) == 1 else ensemble_logits(members, prior_shift)
+    return members[0] if len(members) == 1 else ensemble_logits(members, prior_shift, kind)
 
 
 def answer_table(
@@ -47,31 +54,37 @@ def answer_table(
     *,
     task: Task,
     prior_shift: ArrayLike,
-    calibration: Calibration,
-    threshold: float | None,
+    calibration: Calibration | PerClass,
+    threshold: Threshold | None,
     adjusted: Sequence[float] | None = None,
 ) -> pd.DataFrame:
     """A predictions table, one row per row of `keys`, in its order.
 
     `keys` holds `image` and `frame` and any of the leading columns (truth, split …; absent = empty). `logits`: (M, N, K); rows whose
     `reasons` entry is not empty were not read: they get no answer, and their logits are not looked at. `threshold`, `adjusted`: see
-    :func:`medtl.decisions.threshold.decide`.
+    :func:`medtl.decisions.threshold.decide`; of several findings per image, a threshold for each.
     """
     read = np.asarray([not reason for reason in reasons], bool)
     answered = np.asarray(logits, np.float64)[:, read]
-    probabilities = calibration.apply(ensemble_logits(answered, prior_shift))
-    chosen = decide(probabilities, task.positive_index, threshold, adjusted)
-    table = pd.DataFrame({column: _leading(keys, column) for column in LEADING})
-    names = np.asarray(task.names, object)
-    for prefix, values in (("logit_", reported_logits(answered, prior_shift)), ("p_", probabilities)):
+    together = task.kind == "multi"
+    probabilities = calibration.apply(ensemble_logits(answered, prior_shift, task.kind))
+    table = pd.DataFrame({column: _leading(keys, column) for column in ((*LEADING, UNKNOWN) if together else LEADING)})
+    for prefix, values in (("logit_", reported_logits(answered, prior_shift, task.kind)), ("p_", probabilities)):
         for k, name in enumerate(task.names):
             table[f"{prefix}{name}"] = _spread(values[:, k], read)
     predicted = np.full(len(read), "", object)
-    predicted[read] = names[chosen]
+    predicted[read] = _decided(probabilities, task, threshold, adjusted)
     table[TRAILING[0]] = predicted
     table[TRAILING[1]] = np.where(read, predicted, NO_ANSWER).astype(object)
     table[TRAILING[2]] = list(reasons)
-    return table[columns(task.names)]
+    return table[columns(task.names, together)]
+
+
+def _decided(probabilities: Floats, task: Task, threshold: Threshold | None, adjusted: Sequence[float] | None) -> Any:
+    """(N,) class names, or the findings of each image in words."""
+    if isinstance(threshold, tuple):
+        return words(decide_each(probabilities, threshold), task.names)
+    return np.asarray(task.names, object)[decide(probabilities, task.positive_index, threshold, adjusted)]
 
 
 def _leading(keys: pd.DataFrame, column: str) -> Any:

@@ -28,6 +28,9 @@ _DECIDES = {"task", "image", "network", "flips", "prior_shift", "calibration", "
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class WeightsFile(Settings):
     """One member of the ensemble."""
 
@@ -41,9 +44,9 @@ class OperatingPoint(Settings):
     """Where a probability becomes a class."""
 
     rule: str
-    """`youden` or `f1` for two classes; `argmax` for more, or `adjusted` where rare classes are preferred."""
-    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Of the positive class's calibrated probability; None where there are more classes."""
+    """`youden` or `f1` for two classes or findings; `argmax` for more classes, or `adjusted` where rare classes are preferred."""
+    threshold: Share | tuple[Share, ...] | None = None
+    """Of the positive class's calibrated probability; one per class where an image may have several findings; None for more classes."""
     adjusted: tuple[float, ...] | None = None
     """What is taken off each class's log-probability before the largest decides; None = nothing."""
     split: str = "validation"
@@ -85,7 +88,11 @@ class PackageFile(Settings):
     def _consistent(self) -> PackageFile:
         if len(self.prior_shift) != len(self.weights) or any(len(row) != len(self.task.classes) for row in self.prior_shift):
             raise ValueError("prior_shift: one row per weights file and one number per class")
-        if (self.operating_point.threshold is None) != (self.task.positive_index is None):
+        threshold = self.operating_point.threshold
+        if self.task.kind == "multi":
+            if not isinstance(threshold, tuple) or len(threshold) != len(self.task.classes):
+                raise ValueError("operating_point: where an image may have several findings, each needs a threshold")
+        elif isinstance(threshold, tuple) or (threshold is None) != (self.task.positive_index is None):
             raise ValueError("operating_point: a threshold belongs to a task of two classes, and only there")
         if self.operating_point.adjusted is not None and len(self.operating_point.adjusted) != len(self.task.classes):
             raise ValueError("operating_point: adjusted needs one number per class")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medtl.contracts import Task
+from medtl.contracts import Task, Threshold
 from medtl.errors import MedtlError
 from medtl.imaging.settings import ImageSettings
 from medtl.model import format as package_format
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from medtl.decisions.calibration import Calibration
+    from medtl.decisions.per_class import PerClass
     from medtl.experiment.schema import Scope
     from medtl.imaging.inputs import Input
     from medtl.module.classifier import Classifier
@@ -35,12 +36,14 @@ class Model:
 
     def __init__(self, package: PackageFile, members: Sequence[Classifier], folder: Path, device: torch.device):
         from medtl.decisions.calibration import Calibration
+        from medtl.decisions.per_class import PerClass
 
         self.package = package
         self.members = list(members)
         self.folder = folder
         self.device = device
-        self.calibration: Calibration = Calibration.from_json(package.calibration)
+        stored, together = package.calibration, package.task.kind == "multi"
+        self.calibration: Calibration | PerClass = PerClass.from_json(stored) if together else Calibration.from_json(stored)
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "auto") -> Model:
@@ -73,8 +76,8 @@ class Model:
         return self.package.image
 
     @property
-    def threshold(self) -> float | None:
-        """Of the positive class's calibrated probability; None where there are more than two classes."""
+    def threshold(self) -> Threshold | None:
+        """Of the positive class's calibrated probability; of several findings per image one each; None for more than two classes."""
         return self.package.operating_point.threshold
 
     @property

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
+    from medtl.contracts import Threshold
     from medtl.decisions.calibration import Calibration
+    from medtl.decisions.per_class import PerClass
     from medtl.experiment.schema import Experiment
     from medtl.module.classifier import Classifier
 
@@ -39,8 +41,8 @@ def save(
     folder: Path,
     members: Sequence[Classifier],
     experiment: Experiment,
-    calibration: Calibration,
-    threshold: float | None,
+    calibration: Calibration | PerClass,
+    threshold: Threshold | None,
     prior_shift: ArrayLike,
     metrics: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
@@ -92,7 +94,7 @@ def refresh_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
     _write_companions(package_format.read(folder), metrics, folder)
 
 
-def _rule(experiment: Experiment, threshold: float | None, adjusted: Sequence[float] | None) -> str:
+def _rule(experiment: Experiment, threshold: Threshold | None, adjusted: Sequence[float] | None) -> str:
     if threshold is not None:
         return experiment.decision.threshold
     return "argmax" if adjusted is None else "adjusted"

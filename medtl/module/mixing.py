@@ -14,7 +14,7 @@ class Mixed(NamedTuple):
 
     images: Tensor
     others: Tensor
-    """(B,) the labels that were mixed in."""
+    """(B,) or (B, K): the labels that were mixed in."""
     share: float
     """How much of each image is still its own, in [0, 1]."""
 

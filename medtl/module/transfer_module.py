@@ -153,7 +153,7 @@ class TransferModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         logits, targets = (torch.cat(parts) for parts in zip(*self._judged, strict=True))
-        truth = targets.cpu().numpy().astype(np.int64)
+        truth = targets.cpu().numpy()
         undone = logits.double().cpu().numpy() - self.prior_shift  # judged is what the package will answer
         self.score = monitor.score(self.transfer.monitor, truth, undone, self.positive)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from medtl import records
+from medtl import findings, records
 from medtl.contracts import Task
 from medtl.document.picture import Key, Picture
 from medtl.report.figures.learning import Log
@@ -59,7 +59,7 @@ class Contents:
     @property
     def kept(self) -> list[str]:
         """The further columns of records: age, sex, view …"""
-        return [column for column in self.records.columns if column not in records.COLUMNS]
+        return [column for column in self.records.columns if column not in (*records.COLUMNS, *findings.columns_of(self.records))]
 
     @property
     def domains(self) -> list[str]:

@@ -55,6 +55,8 @@ def out_of(counts: Sequence[int]) -> tuple[int, list[int]]:
 
 def frequencies(entry: Mapping[str, Any], task: Task) -> Frequencies:
     """Of one split's confusion matrix; unread images are a part of their own, for they got no answer."""
+    if task.kind == "multi":
+        return _of_findings(entry)
     return _of_two(entry, task, task.positive_index) if task.positive_index is not None else _of_many(entry, task)
 
 
@@ -81,6 +83,17 @@ def _of_two(entry: Mapping[str, Any], task: Task, yes: int) -> Frequencies:
     return Frequencies(base, [part for part in parts if part.count], sentences)
 
 
+def _of_findings(entry: Mapping[str, Any]) -> Frequencies:
+    """Images of which everything is called right, or something wrong; and what happens to the finding that is missed most often."""
+    unread, right = sum(entry["unread"].values()), round(entry["accuracy"]["value"] * entry["n"])
+    base, (well, badly, lost) = out_of([right, entry["n"] - unread - right, unread])
+    parts = [Part("all findings right", well, "right"), Part("something wrong", badly, "wrong"), Part("not read", lost, "unread")]
+    said = f"of {well:,} all findings are called right, of {badly:,} at least one is not"
+    hits = {name: table[1][1] for name, table in entry["confusion"].items()}
+    sentences = [f"{said[0].upper()}{said[1:]}" + (f"; {lost:,} cannot be read." if lost else ".")]
+    return Frequencies(base, [part for part in parts if part.count], [*sentences, *_found_least_and_most(entry, hits, "findings")])
+
+
 def _of_many(entry: Mapping[str, Any], task: Task) -> Frequencies:
     table, unread = entry["confusion"], sum(entry["unread"].values())
     right = sum(row[index] for index, row in enumerate(table))
@@ -88,16 +101,16 @@ def _of_many(entry: Mapping[str, Any], task: Task) -> Frequencies:
     base, (well, badly, lost) = out_of([right, wrong, unread])
     parts = [Part("called what they are", well, "right"), Part("called something else", badly, "wrong"), Part("not read", lost, "unread")]
     sentences = [f"{well:,} are called what they are, and {badly:,} something else" + (f"; {lost:,} cannot be read." if lost else ".")]
-    return Frequencies(base, [part for part in parts if part.count], [*sentences, *_found_least_and_most(entry)])
-
-
-def _found_least_and_most(entry: Mapping[str, Any]) -> list[str]:
-    """Of the classes' own images, how many are found: the class with the fewest and the one with the most."""
-    known = {name: each for name, each in entry["per_class"].items() if each["support"]}
     hits = {name: entry["confusion"][index][index] for index, name in enumerate(entry["per_class"])}
+    return Frequencies(base, [part for part in parts if part.count], [*sentences, *_found_least_and_most(entry, hits, "classes")])
+
+
+def _found_least_and_most(entry: Mapping[str, Any], hits: Mapping[str, int], of: str) -> list[str]:
+    """Of the classes' own images, how many are found (`hits`): the class with the fewest and the one with the most."""
+    known = {name: each for name, each in entry["per_class"].items() if each["support"]}
     order = sorted(known, key=lambda name: (hits[name] / known[name]["support"], name))
     return [
-        f"Of {base:,} images of {name} alone it finds {found:,}, the {rank} of all classes."
+        f"Of {base:,} images of {name} alone it finds {found:,}, the {rank} of all {of}."
         for name, rank in ((order[0], "fewest"), (order[-1], "most"))
         for base, (found, _) in [out_of([hits[name], known[name]["support"] - hits[name]])]
     ]

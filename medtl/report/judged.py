@@ -9,7 +9,7 @@ import pandas as pd
 
 from medtl.contracts import EXTERNAL, TEST, VALIDATION, Task
 from medtl.errors import MedtlError, listed
-from medtl.evaluation.cases import Cases, from_table
+from medtl.evaluation.cases import Cases, findings_from_table, from_table
 from medtl.predictions import PLAIN
 
 BY_WEIGHT = (EXTERNAL, TEST, VALIDATION)
@@ -42,8 +42,21 @@ def judged(predictions: pd.DataFrame, split: str | None = None) -> pd.DataFrame:
     return rows.assign(member="", image=rows["fold"] + ":" + rows["image"])
 
 
+def sides_of(predictions: pd.DataFrame, task: Task, split: str | None = None) -> tuple[list[Cases], str]:
+    """As :func:`cases_of`; where an image may have several findings, each of them as cases of two classes."""
+    if task.kind == "single":
+        cases, said = cases_of(predictions, task, split)
+        return [cases], said
+    rows = judged(predictions, split)
+    together = findings_from_table(rows, task)
+    return [together.one(index) for index in range(len(task.names))], _said(rows)
+
+
 def cases_of(predictions: pd.DataFrame, task: Task, split: str | None = None) -> tuple[Cases, str]:
     """:func:`judged` as arrays, and the split's name as a caption says it: `test, 489 images`."""
     rows = judged(predictions, split)
-    cases = from_table(rows, task)
-    return cases, f"{rows['split'].iloc[0]}, {len(rows):,} images"
+    return from_table(rows, task), _said(rows)
+
+
+def _said(rows: pd.DataFrame) -> str:
+    return f"{rows['split'].iloc[0]}, {len(rows):,} images"

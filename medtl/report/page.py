@@ -79,7 +79,7 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
         identity=reproduction.identity(contents), libraries=reproduction.libraries(contents),
     )  # fmt: skip
     optional = [table for table in (quarantine, fits, curves) if table is not None]
-    own = [table for each in splits for table in (*each.tables, *each.parts, each.confusion)]
+    own = list({table.name: table for each in splits for table in (*each.tables, *each.parts, each.confusion)}.values())
     return text, [*table_one, population.flow_table(flow), *optional, *own, mistakes.mistakes_table(contents)]
 
 
@@ -88,8 +88,9 @@ def _results(contents: Contents, parts: list[Table]) -> Iterator[SplitResults]:
     for name in judged_splits(contents.metrics):
         entry = contents.metrics["splits"][name]
         tables = [results.headline(entry, name), results.per_class(entry, name)]
-        own = parts if name == contents.split else []
-        yield SplitResults(name, entry, name == VALIDATION, tables, _drawings(contents, name), own, results.confusion_table(entry, name))
+        own, confusion = parts if name == contents.split else [], results.confusion_table(entry, name)
+        shown = [*tables, confusion] if results.of_findings(entry) else tables
+        yield SplitResults(name, entry, name == VALIDATION, shown, _drawings(contents, name), own, confusion)
 
 
 def _drawings(contents: Contents, split: str) -> list[Drawing]:
@@ -97,8 +98,9 @@ def _drawings(contents: Contents, split: str) -> list[Drawing]:
         "ROC": ranking.roc,
         "Precision and recall": ranking.pr,
         "Calibration": agreement.calibration,
-        "Confusion matrix": agreement.confusion,
     }
+    if contents.task.kind == "single":  # of several findings a table says it, a row for each
+        kinds["Confusion matrix"] = agreement.confusion
     return [
         _drawing(draw(contents.predictions, contents.task, split), f"{split}-{draw.__name__}", f"{label}, {split}")
         for label, draw in kinds.items()

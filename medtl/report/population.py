@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from medtl import findings
 from medtl.contracts import EXCLUDED, SPLITS
 from medtl.document.table import Table, plain
 from medtl.estimates import percent
@@ -51,12 +52,23 @@ def _table(name: str, caption: str, parts: dict[str, pd.DataFrame], contents: Co
     if unit != "image":
         body.append([f"groups ({unit})", *(f"{part['group_id'].nunique():,}" for part in parts.values())])
     for label in contents.task.names:
-        body.append([f"class: {label}", *(_counted(part, part["label"] == label) for part in parts.values())])
+        body += _class_rows(label, parts, contents)
     for column in contents.kept:
         body += _kept(column, parts)
     note = "Each image is test in its own fold and is learned from in the others." if contents.over_folds else ""
     header = ["", *parts]
     return Table(name, caption, header, body, pd.DataFrame(body, columns=["characteristic", *parts]), note)
+
+
+def _class_rows(label: str, parts: dict[str, pd.DataFrame], contents: Contents) -> Iterator[list[str]]:
+    """How many are of the class; of a finding, how many have it, and of how many that is not known."""
+    if contents.task.kind == "single":
+        yield [f"class: {label}", *(_counted(part, part["label"] == label) for part in parts.values())]
+        return
+    column = findings.PREFIX + label
+    yield [f"finding: {label}", *(_counted(part, part[column] == "1") for part in parts.values())]
+    if any((part[column] == "").any() for part in parts.values()):
+        yield [f"{label}: not known", *(_counted(part, part[column] == "") for part in parts.values())]
 
 
 def _kept(column: str, parts: dict[str, pd.DataFrame]) -> Iterator[list[str]]:

@@ -23,6 +23,8 @@ LEVELS = 8
 _AGES = ((0, 18, "under 18"), (18, 40, "18 to 39"), (40, 60, "40 to 59"), (60, 80, "60 to 79"), (80, 200, "80 and over"))
 _OF_TWO = {"auroc": "AUROC"}
 _OF_MANY = {"accuracy": "accuracy"}
+_OF_FINDINGS = {"accuracy": "all findings right", "auroc": "mean AUROC"}
+_COMMONEST = {"single": "largest class", "multi": "commonest finding"}
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,15 @@ class Part:
 
 def headline(entry: Mapping[str, Any], split: str) -> Table:
     """All figures of one split."""
-    rows = [[label, estimate(entry[key])] for key, label in HEADLINES.items()]
+    names = {key: f"{label}, mean" for key, label in HEADLINES.items()} | {"accuracy": "all findings right"}
+    rows = [[label, estimate(entry[key])] for key, label in (names if of_findings(entry) else HEADLINES).items()]
     raw = pd.DataFrame([{"figure": key, **_plain(entry[key])} for key in HEADLINES])
     return Table(f"{split}_figures", "Figures (95 % interval)", ["", "value"], rows, raw)
+
+
+def of_findings(entry: Mapping[str, Any]) -> bool:
+    """Whether the images may have several findings, each judged by itself."""
+    return isinstance(entry["confusion"], Mapping)
 
 
 def _plain(figure: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,6 +57,8 @@ def _plain(figure: Mapping[str, Any]) -> dict[str, Any]:
 
 def per_class(entry: Mapping[str, Any], split: str) -> Table:
     """Precision, recall, F1 and prevalence of each class, with support."""
+    if of_findings(entry):
+        return _per_finding(entry, split)
     names = ("precision", "recall", "f1", "prevalence")
     rows = [[label, f"{each['support']:,}", *(estimate(each[name]) for name in names)] for label, each in entry["per_class"].items()]
     raw = [{"class": label, "support": each["support"], **flat({n: each[n] for n in names})} for label, each in entry["per_class"].items()]
@@ -57,8 +67,32 @@ def per_class(entry: Mapping[str, Any], split: str) -> Table:
     return Table(f"{split}_classes", "Per class (95 % interval)", header, rows, pd.DataFrame(raw), note)
 
 
+def _per_finding(entry: Mapping[str, Any], split: str) -> Table:
+    """As :func:`per_class`, with what each finding has for itself."""
+    names = ("precision", "recall", "specificity", "f1", "auroc", "auprc", "prevalence")
+    rows = [
+        [label, f"{each['support']:,} of {each['known']:,}", *(estimate(each[name]) for name in names)]
+        for label, each in entry["per_class"].items()
+    ]
+    raw = [
+        {"class": label, "support": each["support"], "known": each["known"], **flat({n: each[n] for n in (*names, "brier", "ece")})}
+        for label, each in entry["per_class"].items()
+    ]
+    header = ["finding", "images", "precision (PPV)", "recall (sensitivity)", "specificity", "F1", "AUROC", "AUPRC", "prevalence"]
+    note = "Of the images of which the finding is known. Precision holds at this prevalence only; where the finding is rarer it is lower."
+    return Table(f"{split}_classes", "Per finding (95 % interval)", header, rows, pd.DataFrame(raw), note)
+
+
 def confusion_table(entry: Mapping[str, Any], split: str) -> Table:
-    """Rows = truth; the last column counts what could not be read."""
+    """Rows = truth; the last column counts what could not be read. Of several findings a row for each."""
+    if of_findings(entry):
+        header = ["finding", "found", "missed", "false alarms", "rightly not called", "not read"]
+        body = [
+            [name, tp, fn, fp, tn, entry["per_class"][name]["known"] - tn - fp - fn - tp]
+            for name, ((tn, fp), (fn, tp)) in entry["confusion"].items()
+        ]
+        cells = [[str(cell) for cell in row] for row in body]
+        return Table(f"{split}_confusion", "Confusion, finding by finding", header, cells, pd.DataFrame(body, columns=header))
     names = list(entry["per_class"])
     body = [[name, *row, entry["unread"][name]] for name, row in zip(names, entry["confusion"], strict=True)]
     raw = pd.DataFrame(body, columns=["truth", *names, "not read"])
@@ -109,8 +143,12 @@ def _levels(rows: pd.DataFrame, own: str, column: str) -> Iterator[tuple[str, pd
 def parts_table(parts: list[Part], contents: Contents, name: str, caption: str, note: str = "") -> Table:
     """Domains or subgroups, a row each: size, which class there is most of, then how well it went."""
     task, unit = contents.task, contents.metrics["unit"]
-    figures = _OF_MANY if task.positive_index is None else _OF_TWO
-    mix = ["largest class"] if task.positive_index is None else [f"of them {task.names[task.positive_index]}", "sensitivity", "specificity"]
+    figures = _OF_FINDINGS if task.kind == "multi" else _OF_MANY if task.positive_index is None else _OF_TWO
+    mix = (
+        [_COMMONEST[task.kind]]
+        if task.positive_index is None
+        else [f"of them {task.names[task.positive_index]}", "sensitivity", "specificity"]
+    )
     header = ["", "images", *([unit] if unit != "image" else []), *mix, *figures.values()]
     rows = []
     for part in parts:
@@ -136,7 +174,8 @@ def _mixture(part: Part, contents: Contents) -> list[str]:
     task, classes = contents.task, part.figures["per_class"]
     if task.positive_index is None:
         largest = max(classes, key=lambda name: (classes[name]["support"], name))
-        return [f"{largest} {percent(classes[largest]['support'] / part.figures['n'])}"]
+        known = classes[largest].get("known", part.figures["n"])
+        return [f"{largest} {percent(classes[largest]['support'] / known) if known else 'n/a'}"]
     yes, no = (classes[task.names[index]] for index in (task.positive_index, 1 - task.positive_index))
     return [f"{yes['support']:,}", estimate(yes["recall"]), estimate(no["recall"])]
 

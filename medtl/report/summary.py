@@ -10,7 +10,7 @@ from medtl.contracts import EXTERNAL, TEST, VALIDATION
 from medtl.estimates import estimate, interval, number, percent
 from medtl.report.contents import Contents, groups_named
 from medtl.report.mistakes import SURE, wrong
-from medtl.report.results import Part, weakest
+from medtl.report.results import Part, of_findings, weakest
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Tile:
 def question(contents: Contents) -> str:
     """What the model is for, in a sentence."""
     names, positive = contents.task.names, contents.task.positive_index
+    if contents.task.kind == "multi":
+        return f"Looks for {len(names)} findings on one image, each by itself: {', '.join(names)}."
     if positive is None:
         return f"Tells {len(names)} classes apart on one image: {', '.join(names)}."
     return f"Tells {names[positive]} from {names[1 - positive]} on one image."
@@ -61,6 +63,14 @@ def basis(contents: Contents) -> str:
 def tiles(contents: Contents) -> list[Tile]:
     """The four figures that matter most for this task."""
     entry, task = contents.entry, contents.task
+    if task.kind == "multi":
+        label, figures = weakest_class(entry)
+        return [
+            _tile("Mean F1", entry["macro_f1"], "mean over the findings, rare ones counting as much as common ones"),
+            _tile("Mean AUROC", entry["auroc"], "how well images with a finding are ranked above those without, mean over the findings"),
+            _tile("All findings right", entry["accuracy"], "share of the images of which everything that is known is called right"),
+            _tile(f"Weakest finding: F1 of {label}", figures["f1"], f"sensitivity {estimate(figures['recall'])}"),
+        ]
     if task.positive_index is None:
         label, figures = weakest_class(entry)
         return [
@@ -107,7 +117,8 @@ def how_sure(contents: Contents) -> list[str]:
 
 
 def _size(entry: Mapping[str, Any], unit: str) -> str:
-    shares = ", ".join(f"{each['support']:,} {label}" for label, each in entry["per_class"].items())
+    with_each = "with " if of_findings(entry) else ""
+    shares = with_each + ", ".join(f"{each['support']:,} {label}" for label, each in entry["per_class"].items())
     if unit == "image":
         return (
             f"{entry['n']:,} images ({shares}). No patient ids: intervals are by image, and too narrow where patients have several images."
@@ -145,10 +156,14 @@ def _no_better_than_chance(entry: Mapping[str, Any]) -> Iterator[str]:
 def _weak_class(contents: Contents) -> Iterator[str]:
     label, figures = weakest_class(contents.entry)
     words = f"sensitivity {estimate(figures['recall'])}, precision {estimate(figures['precision'])}, {figures['support']:,} images"
-    yield f"Weakest class: {label} (F1 {number(figures['f1']['value'])}; {words})."
+    kind = "finding" if of_findings(contents.entry) else "class"
+    yield f"Weakest {kind}: {label} (F1 {number(figures['f1']['value'])}; {words})."
 
 
 def _commonest_confusion(entry: Mapping[str, Any]) -> Iterator[str]:
+    if of_findings(entry):
+        yield _commonest_mistake(entry)
+        return
     names, table = list(entry["per_class"]), entry["confusion"]
     cells = [(count, i, j) for i, row in enumerate(table) for j, count in enumerate(row) if i != j and count]
     if not cells:
@@ -157,6 +172,19 @@ def _commonest_confusion(entry: Mapping[str, Any]) -> Iterator[str]:
     count, i, j = max(cells, key=lambda cell: (cell[0], -cell[1], -cell[2]))
     support = entry["per_class"][names[i]]["support"]
     yield f"Commonest mistake: {names[i]} called {names[j]}, {count:,} of {support:,} ({percent(count / support)})."
+
+
+def _commonest_mistake(entry: Mapping[str, Any]) -> str:
+    """The finding that is missed, or called where it is not, most often."""
+    cells = [
+        (count, f"{name} {what}", total, side)
+        for name, ((tn, fp), (fn, tp)) in entry["confusion"].items()
+        for count, what, total, side in ((fn, "missed", fn + tp, "with it"), (fp, "called", fp + tn, "without it"))
+    ]
+    count, what, total, side = max(cells, key=lambda cell: cell[0])
+    if not count:
+        return "No finding was missed, and none called where it is not."
+    return f"Commonest mistake: {what} on {count:,} of {total:,} images {side} ({percent(count / total)})."
 
 
 def _sure_mistakes(contents: Contents) -> Iterator[str]:

@@ -93,6 +93,10 @@ def _techniques(transfer: Mapping[str, Any]) -> Iterator[str]:
 
 def _decision(package: Mapping[str, Any]) -> str:
     point, calibration = package["operating_point"], package["calibration"]
+    if isinstance(point["threshold"], list | tuple):
+        cuts = ", ".join(f"{name} {number(cut)}" for name, cut in zip(package["task"]["classes"], point["threshold"], strict=True))
+        where = f"on {point['n']:,} {point['split']} images"
+        return f"a finding is there from a probability of {cuts} on (rule: {point['rule']}); each calibrated by itself, {where}"
     fitted = f"calibrated with temperature {calibration['temperature']:.3g}, on {point['n']:,} {point['split']} images"
     if point["threshold"] is None:
         rarer = ", each weighed against how frequent the class is" if point["rule"] == "adjusted" else ""

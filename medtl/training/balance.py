@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from medtl import registry
+from medtl.batches import Targets
 from medtl.experiment.schema import Experiment
 
 
@@ -18,15 +19,17 @@ class Balance:
 
     loss: nn.Module
     counts: NDArray[np.float64]
-    """(K,) training images per class."""
+    """(K,) training images per class; of several findings per image (K, 2), known to be without and with each."""
     weights: NDArray[np.float64] | None
     """(N,) sampling weights of the training images, None = each once."""
     prior_shift: tuple[float, ...]
-    """(K,) what they add to the logits; undone before any answer. Its mean is 0."""
+    """(K,) what they add to the logits, or to the log-odds of each finding; undone before any answer. Of classes its mean is 0."""
 
 
-def balance(experiment: Experiment, targets: NDArray[np.int64]) -> Balance:
+def balance(experiment: Experiment, targets: Targets) -> Balance:
     """Build loss and sampler for these training targets, and the prior shift that both declare together."""
+    if experiment.task.kind == "multi":
+        return _of_findings(experiment, targets)
     counts = np.bincount(targets, minlength=len(experiment.task.names)).astype(np.float64)
     loss_settings, sampler_settings = experiment.imbalance.loss, experiment.imbalance.sampler
     loss_file = registry.component("imbalance.losses", loss_settings.name)  # type: ignore[attr-defined]
@@ -39,6 +42,19 @@ def balance(experiment: Experiment, targets: NDArray[np.int64]) -> Balance:
         counts=counts,
         weights=None if natural else per_class[targets],
         prior_shift=centred(shift),
+    )
+
+
+def _of_findings(experiment: Experiment, targets: Targets) -> Balance:
+    """The samplers that serve several findings per image draw every image once (see `imbalance.unfit`), so the loss alone shifts."""
+    counts = np.stack([(targets == side).sum(axis=0) for side in (0, 1)], axis=1).astype(np.float64)
+    settings = experiment.imbalance.loss
+    loss = registry.component("imbalance.losses", settings.name)  # type: ignore[attr-defined]
+    return Balance(
+        loss=loss.build(settings, counts, experiment.transfer.label_smoothing),
+        counts=counts,
+        weights=None,
+        prior_shift=tuple(float(value) for value in loss.log_prior_shift(settings, counts)),
     )
 
 

@@ -11,12 +11,14 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from medtl import findings
 from medtl.backbones.fitting import sentence
 from medtl.backbones.network import build_network
-from medtl.batches import Part
-from medtl.contracts import TRAIN, VALIDATION
-from medtl.decisions import calibration, threshold
+from medtl.batches import Part, Targets
+from medtl.contracts import TRAIN, VALIDATION, Task, Threshold
+from medtl.decisions import calibration, per_class, threshold
 from medtl.decisions.calibration import Calibration
+from medtl.decisions.per_class import PerClass
 from medtl.experiment.schema import Experiment
 from medtl.model.answers import ensemble_logits
 from medtl.module.classifier import Classifier
@@ -31,8 +33,8 @@ class Fitted:
 
     classifier: Classifier
     prior_shift: tuple[float, ...]
-    calibration: Calibration
-    threshold: float | None
+    calibration: Calibration | PerClass
+    threshold: Threshold | None
     logits: NDArray[np.float64]
     """(N, K) raw logits of the validation images, in the order of the records' validation rows."""
     history: dict[str, Any]
@@ -40,13 +42,19 @@ class Fitted:
 
 def parts_of(records: pd.DataFrame, experiment: Experiment) -> dict[str, Part]:
     """Training and validation parts: positions in `records` (and so in the store) of labelled images."""
-    position_of = {name: k for k, name in enumerate(experiment.task.names)}
     found = {}
     for split in (TRAIN, VALIDATION):
         positions = np.flatnonzero((records["split"] == split) & (records["label"] != ""))
-        targets = records["label"].iloc[positions].map(position_of).to_numpy(np.int64, copy=True)
-        found[split] = Part(positions.astype(np.int64), targets)
+        found[split] = Part(positions.astype(np.int64), targets_of(records.iloc[positions], experiment.task))
     return found
+
+
+def targets_of(labelled: pd.DataFrame, task: Task) -> Targets:
+    """What labelled records are: (N,) int64 positions of their classes, or (N, K) float32 findings, NaN where unknown."""
+    if task.kind == "multi":
+        return findings.numbers(labelled, task.names).astype(np.float32)
+    position_of = {name: k for k, name in enumerate(task.names)}
+    return labelled["label"].map(position_of).to_numpy(np.int64, copy=True)
 
 
 def fit(job: Job, root: Path) -> Fitted:
@@ -83,12 +91,15 @@ def build_classifier(experiment: Experiment, root: Path) -> Classifier:
 
 
 def calibrate(
-    experiment: Experiment, logits: NDArray[np.float64], prior_shift: ArrayLike, truth: NDArray[np.int64]
-) -> tuple[Calibration, float | None]:
-    """Calibration and, for two classes, threshold, from (M, N, K) validation logits alone."""
-    combined = ensemble_logits(logits, prior_shift)
-    fitted = calibration.fit(combined, truth, experiment.decision.calibration)
+    experiment: Experiment, logits: NDArray[np.float64], prior_shift: ArrayLike, truth: ArrayLike
+) -> tuple[Calibration | PerClass, Threshold | None]:
+    """Calibration and, for two classes or findings, thresholds, from (M, N, K) validation logits and truth (as of a Part) alone."""
+    combined, rules = ensemble_logits(logits, prior_shift, experiment.task.kind), experiment.decision
+    if experiment.task.kind == "multi":
+        each = per_class.fit_calibration(combined, truth, rules.calibration)
+        return each, per_class.fit_thresholds(each.apply(combined), truth, rules.threshold)
+    fitted = calibration.fit(combined, truth, rules.calibration)
     positive = experiment.task.positive_index
     if positive is None:
         return fitted, None
-    return fitted, threshold.fit(fitted.apply(combined)[:, positive], truth == positive, experiment.decision.threshold)
+    return fitted, threshold.fit(fitted.apply(combined)[:, positive], np.equal(truth, positive), rules.threshold)

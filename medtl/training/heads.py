@@ -43,7 +43,7 @@ def retrain(job: Job, classifier: Classifier) -> tuple[Balance, dict[str, Any]] 
     balanced = dataclasses.replace(
         job.balanced,
         loss=cross_entropy.build(cross_entropy.Settings(), job.balanced.counts, experiment.transfer.label_smoothing),
-        weights=again.class_weights[job.train.targets],
+        weights=again.class_weights[job.train.targets] if experiment.task.kind == "single" else None,
         prior_shift=centred(again.log_prior_shift),
     )
     fitted = _fit(job, classifier, balanced, [mirrored(())])
@@ -65,7 +65,7 @@ def _fit(job: Job, classifier: Classifier, balanced: Balance, views: list[View])
     weights = balanced.weights
     fitted = fit_probe(
         torch.cat([job.features(classifier, job.train, view) for view in views]),
-        torch.from_numpy(np.tile(job.train.targets, len(views))),
+        torch.from_numpy(np.concatenate([job.train.targets] * len(views))),
         None if weights is None else torch.from_numpy(np.tile(weights, len(views))),
         balanced.loss.double(),
         experiment.transfer.probe_penalty,

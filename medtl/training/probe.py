@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from medtl.batches import Targets
 from medtl.evaluation import monitor
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -40,7 +40,7 @@ def fit_probe(
     weights: Tensor | None,
     loss: Loss,
     penalties: tuple[float, ...],
-    judge: tuple[Tensor, NDArray[np.int64]],
+    judge: tuple[Tensor, Targets],
     score: str,
     classes: int,
     positive: int | None = None,
@@ -48,7 +48,7 @@ def fit_probe(
 ) -> Probe:
     """Minimise `mean loss + penalty / 2 · |W|²` by L-BFGS in float64 for each penalty, strongest first, each from the last.
 
-    features (N, D), targets (N,), weights (N,) or None: training images. `judge`: validation features (M, D) and truth (M,);
+    features (N, D), targets (N,) or (N, K), weights (N,) or None: training images. `judge`: validation features (M, D), their targets;
     the penalty with the best `score` (see `evaluation.monitor`) wins, the stronger on a tie; `prior_shift` (K,), which loss and weights
     add to the logits, is undone before. Features are standardised by the training images; that is folded into the returned head.
     """

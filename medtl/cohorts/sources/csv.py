@@ -15,10 +15,13 @@ from pydantic import model_validator
 
 from medtl.cohorts.files import by_name, file_of, inside_root, list_images
 from medtl.cohorts.ids import find_ids
-from medtl.cohorts.label_rows import missing_columns, open_table, without_uncertain
+from medtl.cohorts.label_rows import label_columns, missing_columns, open_table, without_uncertain
 from medtl.cohorts.settings import TableSettings
 from medtl.cohorts.source_table import COLUMNS, SourceTable, counted, rows_listed, unusable
+from medtl.contracts import Task
 from medtl.errors import MedtlError, listed
+
+TASKS = ("single", "multi")
 
 
 class Settings(TableSettings):
@@ -46,7 +49,7 @@ class Settings(TableSettings):
         return self
 
 
-def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
+def build(settings: Settings, root: Path, wanted: Sequence[str], task: Task | None = None) -> SourceTable:
     """A row per image of the table, with the `wanted` columns that it has."""
     try:
         opened = open_table(settings, root)
@@ -54,9 +57,9 @@ def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
         return unusable(str(refusal))
     cells = opened.cells
     fields = re.findall(r"{([^{}]+)}", settings.template) if settings.template is not None else [settings.image]
-    missing = missing_columns(
-        cells, {**{f"image ({name})": name for name in fields}, "label": settings.label, "view": settings.view, "frame": settings.frame}
-    )
+    labels, mistaken = label_columns(settings, cells, task)
+    missing = missing_columns(cells, {f"image ({name})": name for name in fields})
+    missing += [*mistaken, *missing_columns(cells, {"view": settings.view, "frame": settings.frame})]
     if missing:
         return unusable(*missing)
     if settings.template is not None and not fields:
@@ -65,6 +68,8 @@ def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
         table = _located(settings, root, cells, opened.lines)
     except MedtlError as refusal:
         return unusable(str(refusal))
+    for column, written in labels.items():
+        table[column] = without_uncertain(cells[written], settings.uncertain)
     source = SourceTable(table, notes=list(opened.notes), offers=list(cells.columns))
     _refuse_outside(source)
     find_ids(source, settings, root, cells.loc[source.table.index])
@@ -87,7 +92,6 @@ def _located(settings: Settings, root: Path, cells: pd.DataFrame, lines: Sequenc
             examples = f"{rows_listed(table[wrong])}, such as {named[wrong].iloc[0]!r}"
             raise MedtlError(f"frame: {counted(int(wrong.sum()), 'row')} with no whole number in '{settings.frame}': {examples}")
         table["frame"] = named.replace("", "0").astype(int)
-    table["spelling"] = without_uncertain(cells[settings.label], settings.uncertain)
     return table
 
 

@@ -12,12 +12,14 @@ import pandas as pd
 from medtl.cohorts.files import inside_root, list_images, without_suffix
 from medtl.cohorts.headers import KEPT, read_facts
 from medtl.cohorts.ids import find_ids, header_id
-from medtl.cohorts.label_rows import missing_columns, open_table, without_uncertain
+from medtl.cohorts.label_rows import label_columns, missing_columns, open_table, without_uncertain
 from medtl.cohorts.settings import TableSettings
 from medtl.cohorts.source_table import COLUMNS, SourceTable, counted, unusable
 from medtl.cohorts.tables import LabelTable
+from medtl.contracts import Task
 from medtl.errors import MedtlError, listed
 
+TASKS = ("single", "multi")
 WORDS = {"sop_instance_uid": "SOPInstanceUID", "accession_number": "AccessionNumber", "file_name": "file name"}
 
 
@@ -31,13 +33,14 @@ class Settings(TableSettings):
     """The column of the table by which its rows find their images."""
 
 
-def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
+def build(settings: Settings, root: Path, wanted: Sequence[str], task: Task | None = None) -> SourceTable:
     """A row per DICOM file that a row of the table matches, with the `wanted` columns of the table, else of the header."""
     try:
         opened = open_table(settings, root)
     except MedtlError as refusal:
         return unusable(str(refusal))
-    missing = missing_columns(opened.cells, {"key": settings.key, "label": settings.label, "view": settings.view})
+    labels, mistaken = label_columns(settings, opened.cells, task)
+    missing = [*missing_columns(opened.cells, {"key": settings.key}), *mistaken, *missing_columns(opened.cells, {"view": settings.view})]
     if missing:
         return unusable(*missing)
     files, notes = read_headers(root, settings.folder, settings.table)
@@ -49,7 +52,8 @@ def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
     table = matched[["image"]].assign(frame=0)
     lines = pd.Series(opened.lines, index=opened.cells.index)[matched["row"]]
     table["where"] = [f"line {line} ({image})" for line, image in zip(lines, matched["image"], strict=True)]
-    table["spelling"] = without_uncertain(cells[settings.label], settings.uncertain)
+    for column, written in labels.items():
+        table[column] = without_uncertain(cells[written], settings.uncertain)
     source = SourceTable(table, [*opened.notes, *notes], mistakes, [*opened.cells.columns, *KEPT])
     _find_ids(source, settings, root, cells, matched)
     for column in wanted:

@@ -13,6 +13,8 @@ from medtl.cohorts.files import inside_root, list_images
 from medtl.cohorts.ids import find_ids
 from medtl.cohorts.source_table import SourceTable, counted, unusable
 
+TASKS = ("single",)
+
 
 class Settings(CohortSettings):
     """Images are found at any depth below their class's folder; hidden files and files that are no images are passed over."""

@@ -1,4 +1,7 @@
-"""A MedMNIST file: one .npz with `<part>_images` (N, H, W[, 3]) and `<part>_labels` (N, 1) for each of its parts."""
+"""A MedMNIST file: one .npz with `<part>_images` (N, H, W[, 3]) and `<part>_labels` (N, 1) for each of its parts.
+
+Labels of several findings per image (`task.kind: multi`) are (N, L) of 0 and 1; a class is spelt as the number of its column, from 0.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,20 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from medtl.cohorts import CohortSettings
 from medtl.cohorts.files import inside_root
+from medtl.cohorts.findings import class_columns
 from medtl.cohorts.ids import find_ids
 from medtl.cohorts.source_table import SourceTable, unusable
-from medtl.contracts import EXCLUDED, TEST, TRAIN, VALIDATION
+from medtl.contracts import EXCLUDED, TEST, TRAIN, VALIDATION, Task
 from medtl.errors import did_you_mean, listed
+from medtl.findings import PREFIX
 
 _USUAL = {"train": TRAIN, "val": VALIDATION, "test": TEST}
 SPLIT_COLUMN = "split"
+TASKS = ("single", "multi")
 
 
 class Settings(CohortSettings):
@@ -31,7 +38,7 @@ class Settings(CohortSettings):
     """Part of the file → split, for `split: {column: split}`; parts not named are left out. Default: train, val, test as called."""
 
 
-def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
+def build(settings: Settings, root: Path, wanted: Sequence[str], task: Task | None = None) -> SourceTable:
     """A row per image; the column `split` holds what `parts` says."""
     file = inside_root(root, settings.folder, settings.file)
     if file is None:
@@ -40,12 +47,12 @@ def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
         return unusable(f"file: there is no file '{file}' in the data root {root} (--data says where the root is)")
     try:
         with (root / file).open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
-            return _read(settings, root, file, arrays)
+            return _read(settings, root, file, arrays, task)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return unusable(f"file: '{file}' cannot be read as .npz arrays without pickles")
 
 
-def _read(settings: Settings, root: Path, file: str, arrays: np.lib.npyio.NpzFile) -> SourceTable:
+def _read(settings: Settings, root: Path, file: str, arrays: np.lib.npyio.NpzFile, task: Task | None) -> SourceTable:
     there = [name.removesuffix("_labels") for name in arrays.files if name.endswith("_labels")]
     there = [part for part in there if f"{part}_images" in arrays.files]
     parts: dict[str, str] = dict(settings.parts) if settings.parts else {part: _USUAL.get(part, EXCLUDED) for part in there}
@@ -57,14 +64,18 @@ def _read(settings: Settings, root: Path, file: str, arrays: np.lib.npyio.NpzFil
     tables, mistakes = [], []
     for part, split in parts.items():
         labels = arrays[f"{part}_labels"]
-        if labels.ndim == 2 and labels.shape[1] == 1:
+        if task is None and labels.ndim == 2 and labels.shape[1] == 1:
             labels = labels[:, 0]
-        if labels.ndim != 1 or labels.dtype.kind not in "iub":
-            mistakes.append(f"'{file}': {part}_labels has shape {labels.shape} of {labels.dtype}; one whole number per image is needed")
+        if labels.ndim != (1 if task is None else 2) or labels.dtype.kind not in "iub":
+            needed = "one whole number per image is needed" if task is None else "a row of whole numbers per image is needed"
+            mistakes.append(f"'{file}': {part}_labels has shape {labels.shape} of {labels.dtype}; {needed}")
             continue
+        columns, wrong = _columns(labels, task)
+        if wrong:
+            return unusable(*wrong)
         if (images := _length(root / file, f"{part}_images")) != len(labels):
             mistakes.append(f"'{file}': {part}_images holds {images:,} images but {part}_labels {len(labels):,} labels")
-        tables.append(_rows(f"{file}/{part}_images", labels, split))
+        tables.append(_rows(f"{file}/{part}_images", columns, split))
     source = SourceTable(pd.concat(tables, ignore_index=True) if tables else unusable().table, mistakes=mistakes, offers=[SPLIT_COLUMN])
     left_out = [part for part in there if part not in parts]
     if left_out:
@@ -82,13 +93,21 @@ def _length(file: Path, array: str) -> int:
         return shape[0] if shape else 0
 
 
-def _rows(image: str, labels: np.ndarray[tuple[int], np.dtype[np.integer]], split: str) -> pd.DataFrame:
-    frames = np.arange(len(labels))
+def _columns(labels: NDArray[np.integer], task: Task | None) -> tuple[dict[str, NDArray[np.integer]], list[str]]:
+    """(N,) labels as `spelling`, (N, L) as `y_<class>` for each class; and what is wrong."""
+    if task is None:
+        return {"spelling": labels}, []
+    found, mistakes = class_columns(task, map(str, range(labels.shape[1])))
+    return {PREFIX + name: labels[:, int(column)] for name, column in found.items()}, mistakes
+
+
+def _rows(image: str, labels: dict[str, NDArray[np.integer]], split: str) -> pd.DataFrame:
+    frames = np.arange(len(next(iter(labels.values()))))
     return pd.DataFrame(
         {
             "image": image,
             "frame": frames,
-            "spelling": labels.astype(int).astype(str).astype(object),
+            **{column: numbers.astype(int).astype(str).astype(object) for column, numbers in labels.items()},
             "where": [f"{image}[{frame}]" for frame in frames],
             SPLIT_COLUMN: split,
         }

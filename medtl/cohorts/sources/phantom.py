@@ -19,6 +19,8 @@ from medtl.cohorts.sources import csv
 from medtl.errors import MedtlError
 from medtl.phantom.settings import PhantomSettings
 
+TASKS = ("single",)
+
 
 class Settings(CohortSettings, PhantomSettings):
     """`domain` is `synthetic-<hospital>` unless another name with `synthetic` is given; patients and lesions have ids."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from medtl.contracts import Task
@@ -14,7 +17,7 @@ from medtl.evaluation import confusion as counting
 from medtl.evaluation import intervals
 from medtl.evaluation.cases import Cases
 from medtl.report.figures import style
-from medtl.report.judged import cases_of
+from medtl.report.judged import cases_of, sides_of
 
 BINS = 10
 
@@ -33,28 +36,44 @@ class Bin(NamedTuple):
 def calibration(predictions: pd.DataFrame, task: Task, split: str | None = None) -> style.Plot:
     """Do the probabilities mean what they say? Above: predicted against observed with 95 % intervals; below: how many images.
 
-    Two classes: the positive class's probability. Several: the largest one against how often it was right. `split` as in
-    :func:`medtl.report.figures.ranking.roc`; unread images are left out.
+    Two classes: the positive class's probability. Several: the largest one against how often it was right. Several findings per image: a
+    line for each. `split` as in :func:`medtl.report.figures.ranking.roc`; unread images are left out.
     """
-    cases, said = cases_of(predictions, task, split)
-    found = reliability(cases)
+    sides, said = sides_of(predictions, task, split)
     plot = style.new(3.5, 3.65)
     upper, lower = plot.subplots(2, 1, height_ratios=[4, 1], sharex=True)
     upper.plot([0, 1], [0, 1], color=style.GREY, linewidth=0.7, linestyle=(0, (4, 3)))
-    x, y = [each.probability for each in found], [each.observed for each in found]
-    for each in found:
-        if np.isfinite(each.low):
-            upper.plot([each.probability] * 2, [each.low, each.high], color=style.BLUE, linewidth=1, alpha=0.55)
-    upper.plot(x, y, color=style.BLUE, linewidth=0.8)
-    upper.scatter(x, y, s=[6 + 60 * each.images / len(cases.truth) for each in found], color=style.BLUE, zorder=3)
-    event = f"of {style.short(cases.classes[cases.positive])}" if cases.positive is not None else "of being right"
+    drawn = [_line(upper, cases, style.BLUE if len(sides) == 1 else style.line_of(place)["color"]) for place, cases in enumerate(sides)]
+    event = _event(sides)
     upper.set(ylim=(-0.02, 1.02), xlim=(-0.01, 1.01), ylabel=f"observed share {event}")
     upper.grid(color=style.PALE, linewidth=0.4, alpha=0.6)
     upper.set_title(f"Calibration ({said})")
-    score, _ = _events(cases)
+    score = np.concatenate([_events(cases)[0] for cases in sides])
     lower.hist(score, bins=np.linspace(0, 1, BINS + 1).tolist(), color=style.PALE, edgecolor="white", linewidth=0.6)
     lower.set(xlabel=f"predicted probability {event}", ylabel="images")
+    if len(sides) > 1:
+        plot.legend(drawn, [style.short(cases.classes[-1]) for cases in sides], loc="outside lower center", ncols=3)
     return plot
+
+
+def _line(axes: Axes, cases: Cases, colour: str) -> Line2D:
+    """One reliability curve; a dot's size says how many images it is of."""
+    found = reliability(cases)
+    x, y = [each.probability for each in found], [each.observed for each in found]
+    for each in found:
+        if np.isfinite(each.low):
+            axes.plot([each.probability] * 2, [each.low, each.high], color=colour, linewidth=1, alpha=0.55)
+    (drawn,) = axes.plot(x, y, color=colour, linewidth=0.8)
+    axes.scatter(x, y, s=[6 + 60 * each.images / len(cases.truth) for each in found], color=colour, zorder=3)
+    return drawn
+
+
+def _event(sides: Sequence[Cases]) -> str:
+    """What the probability is of."""
+    cases = sides[0]
+    if len(sides) > 1:
+        return "of the finding"
+    return f"of {style.short(cases.classes[cases.positive])}" if cases.positive is not None else "of being right"
 
 
 def reliability(cases: Cases) -> list[Bin]:
