@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from medtl.errors import did_you_mean
+from medtl.errors import MedtlError, did_you_mean
 from medtl.registry import Mistake, Settings, refuse
 
 TRAIN, VALIDATION, TEST, EXTERNAL, EXCLUDED = "train", "validation", "test", "external", "excluded"
@@ -77,6 +77,11 @@ class Task(Settings):
             )
         if len(self.classes) > 2:
             yield Mistake(("positive",), self.positive, "has no meaning here; only a task of two classes has a positive class")
+
+    def refuse_several(self, what: str) -> None:
+        """Raises MedtlError where an image may have several findings, which `what` (`medtl rank`) does not serve yet."""
+        if self.kind == "multi":
+            raise MedtlError(f"{what} serves tasks of one class per image so far; task.kind is multi")
 
     @property
     def names(self) -> tuple[str, ...]:

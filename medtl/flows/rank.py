@@ -70,6 +70,7 @@ def rank(
     started = time.monotonic()
     given = list(overrides)
     settings = load_experiment(Path(config), [*given, weights_override(weights)] if weights is not None else given)
+    settings.task.refuse_several("medtl rank")
     root = data_root(Path(config), data)
     found = gather(settings, root, candidates, Path(weights_folder) if weights_folder is not None else None)
     experiment, notes = _of_one_split(settings)

@@ -108,6 +108,7 @@ def _plan(path: Path, data: Path | str | None, weights: Path | str | None, furth
     for trial in trials_of(given):
         own = tuple({key_of(text): text for text in (*trial.overrides, *further)}.values())
         experiment = load_experiment(base, own)
+        experiment.task.refuse_several("medtl study")
         name = name_of(experiment)
         names.append(name)
         trials[name], overrides[name], experiments[name] = trial, own, experiment
