@@ -15,6 +15,7 @@ from medtl.app.pictures import picture
 from medtl.app.private import taken
 from medtl.errors import MedtlError
 from medtl.evaluation import metrics_file
+from medtl.findings import BETWEEN
 from medtl.model.format import PackageFile
 
 LARGEST_UPLOAD = 256 << 20
@@ -114,9 +115,9 @@ def _answered(desk: Desk, label: str, name: str, answer: Answer) -> list[Any]:
 
 
 def _first_map(answer: Answer) -> str:
-    if answer.decision in answer.maps:
-        return answer.decision
-    return next(iter(answer.maps), "")
+    """Of the class that is answered; of several findings, the most probable of those that are there."""
+    called = [name for name in answer.decision.split(BETWEEN) if name in answer.maps]
+    return max(called, key=lambda name: answer.probabilities[name], default=next(iter(answer.maps), ""))
 
 
 def _saliency_label(package: PackageFile, answer: Answer) -> str:

@@ -17,6 +17,16 @@ HEADLINES = {
     "brier": "Brier score",
     "ece": "ECE",
 }
+HEADLINES_OF_FINDINGS = {
+    "auroc": "mean AUROC",
+    "auprc": "mean AUPRC",
+    "accuracy": "all findings right",
+    "balanced_accuracy": "mean balanced accuracy",
+    "macro_f1": "macro-F1",
+    "brier": "mean Brier score",
+    "ece": "mean ECE",
+}
+"""The same where an image may have several findings, each judged by itself."""
 PER_CLASS = ("precision", "recall", "f1")
 
 
@@ -32,9 +42,8 @@ def lines(entry: Mapping[str, Any], task: Task, unit: str = "group") -> str:
 
 def _of_findings(entry: Mapping[str, Any], unit: str) -> str:
     """Several findings per image: each judged by itself."""
-    labels = {key: f"mean {label}" for key, label in HEADLINES.items()} | {"accuracy": "all findings right"}
-    columns = {"precision": "precision", "recall": "sensitivity", "specificity": "specificity", "f1": "f1", "auroc": "AUROC"}
-    return "\n".join([_counts(entry, unit), "", *_head(entry, labels), "", *_class_rows(entry, columns)])
+    columns = {"precision": "precision", "recall": "recall", "specificity": "specificity", "f1": "f1", "auroc": "AUROC"}
+    return "\n".join([_counts(entry, unit), "", *_head(entry, HEADLINES_OF_FINDINGS), "", *_class_rows(entry, columns)])
 
 
 def _head(entry: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 from medtl.document.table import Table, flat
 from medtl.estimates import estimate, percent
 from medtl.evaluation.summary import summarize
-from medtl.evaluation.table import HEADLINES
+from medtl.evaluation.table import HEADLINES, HEADLINES_OF_FINDINGS
 from medtl.records import KEY
 from medtl.report.contents import Contents
 from medtl.report.judged import judged
@@ -40,8 +40,7 @@ class Part:
 
 def headline(entry: Mapping[str, Any], split: str) -> Table:
     """All figures of one split."""
-    names = {key: f"{label}, mean" for key, label in HEADLINES.items()} | {"accuracy": "all findings right"}
-    rows = [[label, estimate(entry[key])] for key, label in (names if of_findings(entry) else HEADLINES).items()]
+    rows = [[label, estimate(entry[key])] for key, label in (HEADLINES_OF_FINDINGS if of_findings(entry) else HEADLINES).items()]
     raw = pd.DataFrame([{"figure": key, **_plain(entry[key])} for key in HEADLINES])
     return Table(f"{split}_figures", "Figures (95 % interval)", ["", "value"], rows, raw)
 

@@ -8,22 +8,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from medtl import predictions, records
 from medtl.app import markup
 from medtl.app.desk import Desk
 from medtl.evaluation import metrics_file
-from medtl.flows.audit import audit_run
+from medtl.explanation.saliency import saliency_of_every_class
 from medtl.flows.evaluate import evaluate
 from medtl.flows.predict import predict
-from medtl.flows.report import report
 from medtl.flows.run import load_run
 from medtl.flows.train import train
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import open_store
 from medtl.model.model import Model
-from medtl.terminal import Line
 
 SIDE, CLASSES = 40, ("disc", "square")
 CONFIG = """
@@ -109,10 +108,9 @@ def test_predict_and_evaluate(data: Path, run: Path, tmp_path: Path) -> None:
 
 def test_audit_report_and_page(data: Path, run: Path) -> None:
     opened = load_run(run)
-    store = open_store(opened.records()[records.KEY], data, opened.experiment.image, cache_dir())
-    found = audit_run(opened, store, data, Line())
-    assert {finding.title.partition(": ")[0] for finding in found.findings if finding.code == "PREVALENCE"} == set(CLASSES)
-    text = report(run, data).read_text()
+    found = json.loads((run / "audit.json").read_text())["findings"]
+    assert {finding["title"].partition(": ")[0] for finding in found if finding["code"] == "PREVALENCE"} == set(CLASSES)
+    text = (run / "report.html").read_text()
     for part in ("Looks for 2 findings on one image, each by itself: disc, square.", "Per finding", "finding: square", "False alarms"):
         assert part in text
     tables = pd.read_csv(run / "report" / "validation_confusion.csv").set_index("finding")
@@ -128,6 +126,18 @@ def test_audit_report_and_page(data: Path, run: Path) -> None:
     assert "Looks for 2 findings, each by itself, on one image." in about
     assert "Mean AUROC" in about
     assert "A finding is there from a probability of disc" in (run / "model" / "card.md").read_text()
+
+
+def test_what_speaks_for_a_finding_is_its_own_logit(data: Path, run: Path) -> None:
+    model = Model.load(run / "model")
+    store = open_store(pd.DataFrame({"image": ["000.png"], "frame": [0]}), data, model.image, cache_dir())
+    images = store.read(np.array([0]))
+    before = saliency_of_every_class(model, images)
+    with torch.no_grad():
+        model.members[0].head.weight[1] += 1.0
+    after = saliency_of_every_class(model, images)
+    np.testing.assert_array_equal(before[:, 0], after[:, 0])
+    assert not np.array_equal(before[:, 1], after[:, 1])
 
 
 def test_folds_and_an_outside_table(data: Path, tmp_path: Path) -> None:
