@@ -15,6 +15,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from medtl.cohorts.headers import read_facts
 from medtl.cohorts.joining import read_cohorts
+from medtl.contracts import Task
 from medtl.errors import Mistakes
 from medtl.imaging.dicom_facts import years
 
@@ -144,3 +145,12 @@ def test_headers_without_preamble_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("age", "expected"), [("000Y", "0"), ("010D", "0.03"), ("004W", "0.08"), ("999", "999"), ("", ""), ("Y", "")])
 def test_ages(age: str, expected: str) -> None:
     assert years(age) == expected
+
+
+def test_several_findings_of_an_image_are_columns_of_the_table(study: Path, plan: Callable[..., Any]) -> None:
+    (study / "d/t.csv").write_text("uid,Edema,nodule\n1.1,1,0\n1.2,1,\n1.3,-1,1\n1.4,0,0\n")
+    made = plan({**DICOM, "uncertain": [-1]})
+    task = Task(kind="multi", classes={"edema": ["Edema"], "nodule": []})
+    rows = read_cohorts(made.__class__(task, made.cohorts), study).table.set_index("image")
+    assert rows["label"].to_dict() == {"d/1.dcm": "edema", "d/2": "edema", "d/1.2.3": "nodule", "d/4.dcm": "none"}
+    assert rows["y_nodule"].to_dict() == {"d/1.dcm": "0", "d/2": "", "d/1.2.3": "1", "d/4.dcm": "0"}
