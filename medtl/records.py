@@ -46,7 +46,9 @@ def read(path: Path) -> pd.DataFrame:
     """Read a records table as written by :func:`write`: all columns strings except `frame` (int); checks columns and key."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     table["frame"] = table["frame"].astype(int)
-    own = findings.columns_of(table) if "label" not in table.columns else []
+    own = findings.columns_of(table)
+    if own and "label" in table.columns:
+        raise MedtlError(f"{path}: has a label and columns called as findings are ({listed(own)}); train again without them in `keep`")
     if own:
         classes = [column.removeprefix(findings.PREFIX) for column in own]
         table.insert(COLUMNS.index("label"), "label", findings.words(findings.numbers(table, classes), classes))

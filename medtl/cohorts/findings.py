@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 import pandas as pd
 
@@ -17,7 +17,7 @@ from medtl.cohorts.source_table import SourceTable, counted, rows_listed
 from medtl.contracts import NONE, Task
 from medtl.errors import did_you_mean, listed
 
-_CELLS = {"1": "1", "0": "0", "": ""}
+_CELLS = ("1", "0", "")
 
 
 def class_columns(task: Task, there: Iterable[str]) -> tuple[dict[str, str], list[str]]:
@@ -45,12 +45,12 @@ def name_findings(source: SourceTable, task: Task) -> None:
     for name in task.names:
         column = findings.PREFIX + name
         cells = table[column].str.strip().str.replace(r"^([01])\.0+$", r"\1", regex=True)
-        for text, rows in table[~cells.isin(list(_CELLS))].groupby(column):
+        for text, rows in table[~cells.isin(_CELLS)].groupby(column):
             source.mistakes.append(
                 f"{counted(len(rows), 'row')} with '{text}' for the class '{name}'; allowed: 1, 0 or nothing (not known), "
                 f"and what `uncertain` names; rows: {rows_listed(rows, 5)}"
             )
-        table[column] = cells.map(_CELLS).fillna("")
+        table[column] = cells.where(cells.isin(_CELLS), "")
     known = findings.numbers(table, task.names)
     table["label"] = findings.words(known, task.names)
     bare = int((table["label"] == "").sum())
@@ -74,16 +74,20 @@ def one_sided(table: pd.DataFrame, task: Task, place: str) -> Iterator[str]:
 def _split_spellings(source: SourceTable, task: Task) -> None:
     """One cell of joined spellings → a column per class; an empty cell is not known."""
     table, classes = source.table, task.class_of()
-    named = [{part.strip() for part in text.split(findings.BETWEEN)} - {""} for text in table["spelling"]]
-    known: Callable[[str], str] = lambda part: part if part in classes else re.sub(r"\.0+$", "", part)  # noqa: E731
-    apart = Counter(part for parts in named for part in parts if known(part) not in classes and part not in (*task.ignore, NONE))
+    named = [{_spelling(part.strip(), classes) for part in text.split(findings.BETWEEN)} - {""} for text in table["spelling"]]
+    apart = Counter(part for parts in named for part in parts if part not in classes and part not in (*task.ignore, NONE))
     for text, count in sorted(apart.items()):
         near = did_you_mean(text, [*classes, *task.ignore])
         source.mistakes.append(
             f"{counted(count, 'row')} with the finding '{text}', which is no spelling of a class and not in task.ignore{near}; "
             f"spellings: {listed(classes)}"
         )
-    found = [{classes.get(known(part), "") for part in parts} for parts in named]
+    found = [{classes.get(part, "") for part in parts} for parts in named]
     for name in task.names:
         has = ["" if not parts else "1" if name in classed else "0" for parts, classed in zip(named, found, strict=True)]
         table[findings.PREFIX + name] = pd.Series(has, index=table.index, dtype=object)
+
+
+def _spelling(text: str, known: Container[str]) -> str:
+    """`1.0` is the spelling `1` where only that is known: spreadsheets write whole numbers so."""
+    return text if text in known else re.sub(r"^([+-]?\d+)\.0+$", r"\1", text)

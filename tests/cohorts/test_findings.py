@@ -18,7 +18,7 @@ from medtl.cohorts import parse_cohort, unfit
 from medtl.cohorts.joining import read_cohorts
 from medtl.cohorts.splitting import make_records, split_notes
 from medtl.contracts import Task
-from medtl.errors import Mistakes
+from medtl.errors import MedtlError, Mistakes
 
 TASK = Task(kind="multi", classes={"edema": ["Edema"], "nodule": ["Lung Nodule"]})
 CSV = {"name": "csv", "table": "t.csv", "unlisted": "exclude"}
@@ -164,3 +164,6 @@ def test_a_kept_column_may_not_look_like_a_finding(tmp_path: Path, plan: Callabl
     (tmp_path / "t.csv").write_text("image,label,y_pos\n0.png,NORMAL,1\n1.png,PNA,2\n")
     with pytest.raises(Mistakes, match=r"keep: 'y_pos' is how records call a finding"):
         read_cohorts(plan({**CSV}, keep=["y_pos"]), tmp_path)
+    (tmp_path / "records.csv").write_text("image,frame,label,y_pos\n0.png,0,normal,1\n")
+    with pytest.raises(MedtlError, match=r"columns called as findings are \(y_pos\)"):
+        records.read(tmp_path / "records.csv")
