@@ -233,7 +233,8 @@ def _rates_said(found: Check) -> list[str]:
         return []
     ranged, seen = found.rates, "" if found.exact else f", on the {len(found.rehearsal.targets):,} or more images that were read"
     lost = f", is lost from {ranged.lost:.1e} on" if ranged.lost is not None else ""
+    falls = f"falls fastest at {ranged.steepest:.1e}, is least at {ranged.least:.1e}" if ranged.falls else "never falls below its start"
     return [
-        f"rates        the loss falls fastest at {ranged.steepest:.1e}, is least at {ranged.least:.1e}{lost}; transfer.rate is "
-        f"{found.experiment.transfer.rate:.1e} (first steps of one training{seen}: an order of magnitude)"
+        f"rates        the loss {falls}{lost}; transfer.rate is {found.experiment.transfer.rate:.1e} "
+        f"(first steps of one training{seen}: an order of magnitude)"
     ]

@@ -32,6 +32,11 @@ class RateRange:
     least: float
     lost: float | None
 
+    @property
+    def falls(self) -> bool:
+        """Whether the loss comes below its start at all; the head of a linear probe stands at its optimum already."""
+        return self.least > float(self.curve["rate"].iloc[0])
+
 
 def rate_range(experiment: Experiment, classifier: Classifier, loss: nn.Module, data: StoredImages, steps: int = STEPS) -> RateRange:
     """Train `classifier` (which is spoiled by it) for `steps` steps with all layers that ever learn, each at its share of the rate.
