@@ -157,10 +157,10 @@ def study(
     data: Data = None,
     weights: Weights = None,
     set_: Set = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The study's folder; else studies/<name>.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The study's folder; else runs/studies/<name>.")] = None,
     workers: Annotated[int, typer.Option(metavar="N", min=1, help="So many trials at once, each with its share of the processors.")] = 1,
 ) -> None:
-    """Run many trainings of one config, varied, and read them together.
+    """Train one config many times, varied, and read it together.
 
     What transfer was worth: labels, time and accuracy, each only if its interval supports it. The same command goes on."""
     from medtl.flows.study import study

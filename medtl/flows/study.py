@@ -57,10 +57,11 @@ def study(
     out: Path | str | None = None,
     workers: int = 1,
 ) -> Path:
-    """Run what is left of a study, and read it. Returns its folder, by default `studies/<name>`; the same command goes on where it stopped.
+    """Run what is left of a study, and read it. Returns its folder, by default `runs/studies/<name>`.
 
-    data, weights, overrides: as of `train`, for all trials. workers: so many processes, each with its share of the processors; more
-    may be started on other machines that see the same folder. Every trial opens its own test images once; nothing is chosen by them.
+    The same command goes on where it stopped. data, weights, overrides: as of `train`, for all trials. workers: so many processes, each
+    with its share of the processors; more may be started on other machines that see the same folder. Every trial opens its own test
+    images once; nothing is chosen by them.
     """
     plan = _plan(Path(path), data, weights, overrides, Path(out) if out else None)
     line, started, threads = Line(), time.time(), max(1, processors() // workers)
@@ -115,7 +116,7 @@ def _plan(path: Path, data: Path | str | None, weights: Path | str | None, furth
     if repeated(names):
         twins = sorted({trials[name].arm for name in repeated(names)})
         raise MedtlError(f"{path}: two arms are one and the same experiment ({listed(twins)} and another); change or remove one")
-    folder = out or Path("studies") / given.name
+    folder = out or Path("runs") / "studies" / given.name
     root = data_root(base, Path(data) if data else None)
     _same_as_before(folder, path, root)
     return Plan(given, folder, base, root, overrides, trials, experiments)

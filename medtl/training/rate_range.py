@@ -35,7 +35,7 @@ class RateRange:
     @property
     def falls(self) -> bool:
         """Whether the loss comes below its start at all; the head of a linear probe stands at its optimum already."""
-        return self.least > float(self.curve["rate"].iloc[0])
+        return self.least > self.steepest
 
 
 def rate_range(experiment: Experiment, classifier: Classifier, loss: nn.Module, data: StoredImages, steps: int = STEPS) -> RateRange:
@@ -71,9 +71,10 @@ def rate_range(experiment: Experiment, classifier: Classifier, loss: nn.Module, 
 
 
 def _read(curve: pd.DataFrame, steps: int) -> RateRange:
-    """The rates that matter; the steepest lies before the least."""
-    least = int(curve["loss"].idxmin())
+    """The rates that matter; the steepest lies before the least. The first tenth, of a few noisy batches, has no say."""
+    start = min(steps // 10, len(curve) - 1)
+    least = int(curve["loss"][start:].idxmin())
     fall = np.gradient(curve["loss"].to_numpy(), np.log(curve["rate"].to_numpy()))
-    steepest = int(np.argmin(fall[: max(1, least + 1)]))
+    steepest = start + int(np.argmin(fall[start : least + 1]))
     lost = float(curve["rate"].iloc[-1]) if len(curve) < steps else None
     return RateRange(curve, float(curve["rate"][steepest]), float(curve["rate"][least]), lost)

@@ -49,7 +49,7 @@ def test_every_family_gives_maps_that_agree_with_monai(model, name, size):
     assert maps.max() <= 1
     member, batch = made.members[0], as_input(torch.from_numpy(images))
     for i, k in enumerate([1, 2]):
-        ours = _member_evidence(member, torch.from_numpy(images[i : i + 1]), torch.tensor([[k]])).relu()
+        ours = _member_evidence(member, torch.from_numpy(images[i : i + 1]), torch.tensor([[k]]), contrast).relu()
         theirs = GradCAM(Whole(member).eval(), "maps").compute_map(batch[i : i + 1], class_idx=k)
         torch.testing.assert_close(ours, theirs, atol=1e-5 * float(theirs.detach().max()), rtol=1e-3)
 

@@ -71,7 +71,7 @@ def test_a_trial_is_named_by_what_it_learns_not_by_the_machine(tmp_path):
     assert name_of(plain) != name_of(load_experiment(config, ["seed=3"]))
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs" / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_shipped_studies_are_right(path):
     study = load_study(path)
     for trial in trials_of(study):
