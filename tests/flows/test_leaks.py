@@ -94,7 +94,10 @@ def test_every_leak_must_be_named_and_stays_in_the_log(data: Path, capsys: pytes
         gate(data, experiment(data, "patient: person", ("PATIENT_ACROSS_SPLITS",)))
     gate(data, experiment(data, "patient: person", ("PATIENT_ACROSS_SPLITS", "NEAR_DUPLICATE_ACROSS_SPLITS")))
     logged = json.loads((data / "log.jsonl").read_text())
-    assert (logged["event"], set(logged)) == ("leaks allowed", {"time", "cpu", "event", "PATIENT_ACROSS_SPLITS", "NEAR_DUPLICATE_ACROSS_SPLITS"})
+    assert (logged["event"], set(logged)) == (
+        "leaks allowed",
+        {"time", "cpu", "event", "PATIENT_ACROSS_SPLITS", "NEAR_DUPLICATE_ACROSS_SPLITS"},
+    )
     assert "WARNING: 1 patient" in capsys.readouterr().err
 
 
