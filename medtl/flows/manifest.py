@@ -34,6 +34,7 @@ class Outside:
     cohorts: tuple[CohortSettings, ...]
     keep: tuple[str, ...] = ()
     split: SplitSettings = field(default_factory=SplitSettings)
+    seed: int = 0
 
 
 @dataclass(frozen=True)

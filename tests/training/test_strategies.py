@@ -141,10 +141,10 @@ def test_a_soup_takes_what_does_not_harm(classifier, tmp_path):
 
     def judge(candidate):
         judged.append(float(candidate.head.bias[0].detach()))
-        return 0.9 if judged[-1] < 3 else 0.5  # 2 is the mean of the best two, the mean of all three is worse
+        return {1.0: 0.8, 2.0: 0.9}.get(judged[-1], 0.5)  # 2 is the mean of the best two, the mean of all three is worse
 
     assert greedy_soup(classifier, files, 0.8, judge) == ([4, 2], 0.9)
-    assert judged == pytest.approx([2.0, (1 + 3 + 9) / 3])
+    assert judged == pytest.approx([1.0, 2.0, (1 + 3 + 9) / 3])
     assert classifier.head.bias.tolist() == [2.0, 2.0]
 
 
