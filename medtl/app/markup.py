@@ -23,9 +23,9 @@ _FIGURES = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
 def answer(package: PackageFile, probabilities: Mapping[str, float], decision: str, reason: str, notes: list[str]) -> str:
     """Decision, its reason, a bar per class with the operating point drawn in, and what has to be said beside it."""
     unanswered = decision == NO_ANSWER
-    together = package.task.kind == "multi"
-    title = "No answer" if unanswered else ", ".join(decision.split(BETWEEN)) if together and decision != NONE else decision
-    title = "None of the findings" if together and decision == NONE else title
+    title = "No answer" if unanswered else decision
+    if package.task.kind == "multi" and not unanswered:
+        title = "None of the findings" if decision == NONE else ", ".join(decision.split(BETWEEN))
     bars = "" if unanswered else _bars(package, probabilities, decision)
     told = "".join(f"<li>{escape(note)}</li>" for note in notes)
     origin = words.operating_point(package)
@@ -58,14 +58,14 @@ def model(package: PackageFile, metrics: Metrics | None) -> str:
         else ""
     )
     names = package.task.names
-    together = package.task.kind == "multi"
+    several = package.task.kind == "multi"
     task = f"Tells {names[0]} from {names[1]}" if len(names) == 2 else f"Tells {len(names)} classes apart"
-    task = f"Looks for {len(names)} findings, each by itself," if together else task
+    task = f"Looks for {len(names)} findings, each by itself," if several else task
     counts = next(iter(package.training.get("images", {}).values()), {})
-    images = 0 if together else sum(counts.values())  # an image may have several findings
+    images = 0 if several else sum(counts.values())  # an image may have several findings
     made = f"{package.network.get('architecture', '?')}, {package.image.size} × {package.image.size} pixels, made {package.created[:10]}"
     learned = f"{images:,} images" + (" (synthetic)" if package.synthetic else "") if images else "not recorded"
-    if together and counts:
+    if several and counts:
         learned = "images with " + ", ".join(f"{name} {count:,}" for name, count in counts.items())
     return (
         f'<section class="medtl-model" aria-label="About this model"><h3>{escape(package.name)}</h3>{banner(package)}'
