@@ -23,9 +23,9 @@ _FIGURES = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
 def answer(package: PackageFile, probabilities: Mapping[str, float], decision: str, reason: str, notes: list[str]) -> str:
     """Decision, its reason, a bar per class with the operating point drawn in, and what has to be said beside it."""
     unanswered = decision == NO_ANSWER
-    together = package.task.kind == "multi"
-    title = "No answer" if unanswered else ", ".join(decision.split(BETWEEN)) if together and decision != NONE else decision
-    title = "None of the findings" if together and decision == NONE else title
+    title = "No answer" if unanswered else decision
+    if package.task.kind == "multi" and not unanswered:
+        title = "None of the findings" if decision == NONE else ", ".join(decision.split(BETWEEN))
     bars = "" if unanswered else _bars(package, probabilities, decision)
     told = "".join(f"<li>{escape(note)}</li>" for note in notes)
     origin = words.operating_point(package)

@@ -102,13 +102,13 @@ def _itself(logits: Tensor) -> Tensor:
     return logits
 
 
-def _member_evidence(member: Classifier, images: Tensor, classes: Tensor, score: Score) -> Tensor:
+def _member_evidence(member: Classifier, images: Tensor, classes: Tensor, score: Score = contrast) -> Tensor:
     """uint8 (B, S, S, C), classes (B, J) → float32 (B, J, h, w): the mean over the views that the member answers by, each turned back."""
     given = as_input(images)
     return torch.stack([_view_evidence(member, given.flip(axes), classes, score).flip(axes) for axes in member.views]).mean(dim=0)
 
 
-def _view_evidence(member: Classifier, given: Tensor, classes: Tensor, score: Score) -> Tensor:
+def _view_evidence(member: Classifier, given: Tensor, classes: Tensor, score: Score = contrast) -> Tensor:
     """float32 (B, C, S, S), classes (B, J) → float32 (B, J, h, w)."""
     with torch.no_grad():
         maps = member.network.feature_maps(given).float()

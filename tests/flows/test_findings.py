@@ -125,6 +125,7 @@ def test_audit_report_and_page(data: Path, run: Path) -> None:
     about = markup.model(answer.package, opened.metrics())
     assert "Looks for 2 findings, each by itself, on one image." in about
     assert "Mean AUROC" in about
+    assert "True" not in about
     assert "A finding is there from a probability of disc" in (run / "model" / "card.md").read_text()
 
 
