@@ -2,53 +2,46 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
-from medtl import findings, measurements, predictions, records
+from medtl import measurements, predictions, records
 from medtl.cohorts.joining import read_cohorts
 from medtl.cohorts.splitting import fold_records, make_records, split_notes
-from medtl.contracts import TRAIN, VALIDATION, Threshold
+from medtl.contracts import TRAIN, VALIDATION
 from medtl.decisions.prior import remove
 from medtl.decisions.threshold import adjustment
 from medtl.errors import GateRefusal, MedtlError
-from medtl.evaluation import metrics_file
-from medtl.evaluation.summary import summarize
 from medtl.evaluation.table import lines
 from medtl.experiment.load import data_root, load_experiment
 from medtl.experiment.overrides import weights_override
-from medtl.experiment.save import save_experiment, to_yaml
+from medtl.experiment.save import save_experiment
 from medtl.experiment.schema import Experiment
 from medtl.files import locked, write_atomically, write_json
 from medtl.flows import report, run_folder
 from medtl.flows.audit import audit_run
-from medtl.flows.judging import answered_rows, unit_of, write_predictions
+from medtl.flows.judging import answered_rows, write_predictions
 from medtl.flows.leaks import refuse_leaking
 from medtl.flows.near_duplicates import tie_near_duplicates
+from medtl.flows.packaging import OVER_FOLDS, write_metrics, write_package
 from medtl.flows.quarantine import refuse_broken
 from medtl.flows.run import Run, load_run
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.nursery import keep_freed_memory
 from medtl.imaging.store import Store, open_store
-from medtl.model import package
 from medtl.model.answers import answer_table
 from medtl.model.scope import set_aside
 from medtl.terminal import Line
 from medtl.training import machine
 from medtl.training.balance import balance
 from medtl.training.environment import describe
-from medtl.training.fit import Fitted, build_classifier, calibrate, fit, parts_of
+from medtl.training.fit import Fitted, build_classifier, fit, parts_of
 from medtl.training.job import Job
 from medtl.training.log import Log, loggers
-
-OVER_FOLDS = "over folds"
-"""Stands for the split of an image that some folds learned from or chose by."""
 
 
 def train(
@@ -194,7 +187,7 @@ def _train_folds(
     folds = experiment.split.folds
     if folds is None:
         fitted = _train_one(experiment, rows, store, root, folder, log, line, features)
-        _package(experiment, folder, [fitted], rows, store)
+        write_package(experiment, folder, [fitted], rows, store)
         return
     members, parts, learned = [], [], pd.Series(False, index=rows.index)
     for fold in range(folds):
@@ -202,14 +195,14 @@ def _train_folds(
         own = fold_records(rows, fold, experiment.split, experiment.seed)
         place = folder / "folds" / str(fold)
         fitted = _train_one(experiment, own, store, root, place, Log(place / "log.jsonl"), line, features and features / str(fold))
-        _package(experiment, place, [fitted], own, store)
+        write_package(experiment, place, [fitted], own, store)
         members.append(fitted)
         learned |= own["split"].isin([TRAIN, VALIDATION])
         parts.append(predictions.read(place / "predictions.csv").assign(fold=str(fold), member=str(fold)))
     together = pd.concat(parts, ignore_index=True)
     write_predictions(together, folder / "predictions.csv")
-    _write_metrics(together, experiment, rows, folder, None)
-    _package(experiment, folder, members, rows.assign(split=rows["split"].mask(learned, OVER_FOLDS)), store)
+    write_metrics(together, experiment, rows, folder, None)
+    write_package(experiment, folder, members, rows.assign(split=rows["split"].mask(learned, OVER_FOLDS)), store)
 
 
 def _train_one(
@@ -246,58 +239,5 @@ def _train_one(
         adjusted=adjustment(fitted.calibration.apply(remove(fitted.logits, fitted.prior_shift)), experiment.decision.adjust),
     )
     write_predictions(table, folder / "predictions.csv")
-    _write_metrics(table, experiment, judged, folder, fitted.threshold)
+    write_metrics(table, experiment, judged, folder, fitted.threshold)
     return fitted
-
-
-def _write_metrics(table: pd.DataFrame, experiment: Experiment, rows: pd.DataFrame, folder: Path, threshold: Threshold | None) -> None:
-    """Of validation. Over folds an image may be judged by several models, each a case of its own within the image's group."""
-    cases = table.assign(member="", image=table["fold"] + ":" + table["image"]) if (table["member"] != "").any() else table
-    entry = summarize(cases, experiment.task, threshold=threshold)
-    metrics_file.write(folder / "metrics.json", {VALIDATION: entry}, unit_of(rows), looks=0)
-
-
-def _package(experiment: Experiment, folder: Path, members: Sequence[Fitted], rows: pd.DataFrame, store: Store) -> None:
-    """Write `model/`. An ensemble's calibration and rule are fitted on the members' own validation images, one member each."""
-    if len(members) == 1:
-        calibrated, cut = members[0].calibration, members[0].threshold
-        logits = remove(members[0].logits, members[0].prior_shift)
-    else:
-        table = predictions.read(folder / "predictions.csv")
-        truth = predictions.true_findings(table) if predictions.of_findings(table) else predictions.true_positions(table)
-        shift = np.array([members[int(fold)].prior_shift for fold in table["fold"]])
-        logits = predictions.logits(table) - shift
-        calibrated, cut = calibrate(experiment, logits[None], np.zeros(shift.shape[1]), truth)
-    package.save(
-        folder / "model",
-        members=[fitted.classifier for fitted in members],
-        experiment=experiment,
-        calibration=calibrated,
-        threshold=cut,
-        prior_shift=[fitted.prior_shift for fitted in members],
-        metrics=metrics_file.read(folder / "metrics.json"),
-        training={"images": _counts(rows), "history": [fitted.history for fitted in members]},
-        fitted_n=len(logits),
-        training_images=_training_pixels(rows, store),
-        lineage={"experiment_sha256": hashlib.sha256(to_yaml(experiment).encode()).hexdigest()},
-        adjusted=adjustment(calibrated.apply(logits), experiment.decision.adjust),
-    )
-
-
-def _counts(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Images per class (or with each finding) that the model learned from and was chosen by; test labels are not looked at. Over folds,
-    of all together."""
-    parts = {split: rows["split"] == split for split in (TRAIN, VALIDATION)}
-    if not parts[TRAIN].any():
-        parts = {"train and validation": rows["split"] == OVER_FOLDS}
-    own = findings.columns_of(rows)
-    if own:
-        found = {name: (rows.loc[part, own] == "1").sum() for name, part in parts.items()}
-        return {name: {each.removeprefix(findings.PREFIX): int(sums[each]) for each in own} for name, sums in found.items()}
-    return {name: rows.loc[part, "label"].value_counts().sort_index().to_dict() for name, part in parts.items()}
-
-
-def _training_pixels(rows: pd.DataFrame, store: Store) -> list[str]:
-    """Pixel hashes of everything that the model has learned from or was chosen by."""
-    learned = rows["split"].isin([TRAIN, VALIDATION, OVER_FOLDS]).to_numpy()
-    return sorted(set(store.measurements["pixel_hash"][learned & store.usable]))
