@@ -132,7 +132,7 @@ def _results(metrics: Mapping[str, Any] | None, members: int) -> list[str]:
 def _split(name: str, split: Mapping[str, Any]) -> str:
     counts = f"{_plain(name)}: {split.get('n', '?')} images, {split.get('groups', '?')} groups"
     per_class = split.get("per_class", {})
-    together = any("specificity" in each for each in per_class.values())
+    together = any("known" in each for each in per_class.values())
     titles = {**_HEADLINES, "accuracy": "All findings right"} if together else _HEADLINES
     figures = [f"- {title}: {_estimate(split[key])}" for key, title in titles.items() if key in split]
     columns = {"precision": "precision", "recall": "recall", "f1": "F1"} | (_OF_FINDINGS if together else {})

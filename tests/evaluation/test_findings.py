@@ -69,6 +69,10 @@ def test_every_finding_is_scikit_learns() -> None:
             "auprc": metrics.average_precision_score(true, p),
             "brier": metrics.brier_score_loss(true, p),
             "prevalence": true.mean(),
+            "npv": metrics.precision_score(true, called, pos_label=0),
+            "mcc": metrics.matthews_corrcoef(true, called),
+            "kappa": metrics.cohen_kappa_score(true, called),
+            "log_loss": metrics.log_loss(true, p),
         }
         figures = entry["per_class"][name]
         for figure, value in own.items():
@@ -78,9 +82,23 @@ def test_every_finding_is_scikit_learns() -> None:
         expected["balanced"].append(metrics.balanced_accuracy_score(true, called))
         assert entry["confusion"][name] == metrics.confusion_matrix(true, called).tolist()
         assert (figures["support"], figures["known"]) == (true.sum(), known.sum())
-    for key, own in (("macro_f1", "f1"), ("auroc", "auroc"), ("auprc", "auprc"), ("brier", "brier"), ("balanced_accuracy", "balanced")):
+    for key, own in (
+        ("macro_f1", "f1"),
+        ("auroc", "auroc"),
+        ("auprc", "auprc"),
+        ("brier", "brier"),
+        ("balanced_accuracy", "balanced"),
+        ("mcc", "mcc"),
+        ("kappa", "kappa"),
+        ("log_loss", "log_loss"),
+    ):
         assert entry[key]["value"] == pytest.approx(np.mean(expected[own]))
         assert entry[key]["low"] < entry[key]["value"] < entry[key]["high"]
+    support = [figures["support"] for figures in entry["per_class"].values()]
+    assert entry["weighted_f1"]["value"] == pytest.approx(np.average(expected["f1"], weights=support))
+    parts = [entry[f"brier_{part}"]["value"] for part in ("reliability", "resolution", "uncertainty")]
+    assert entry["brier"]["value"] == pytest.approx(parts[0] - parts[1] + parts[2])
+    assert entry["auprc_baseline"]["value"] == pytest.approx(np.mean(expected["prevalence"]))
     some = np.isfinite(truth).any(axis=1)
     wrong = np.isfinite(truth) & (truth != (expit(logits) >= CUTS))
     assert entry["n"] == some.sum()
