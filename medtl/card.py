@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from medtl.estimates import estimate, number
+from medtl.estimates import ONE_TRAINING, estimate, number
 
 LIMITS = """\
 - Research use only: no medical device, not for diagnosis; it has been judged only on the images named above.
@@ -126,6 +126,8 @@ def _results(metrics: Mapping[str, Any] | None, members: int) -> list[str]:
         sentences.append(
             f"Each image was judged by the one of the {members} networks that did not learn from it; together they were not judged."
         )
+    else:
+        sentences.insert(1, ONE_TRAINING)
     return [f"## Results\n\n{' '.join(sentences)}", *(_split(name, split) for name, split in metrics["splits"].items())]
 
 

@@ -28,7 +28,7 @@ class Line:
     intercept: tuple[float, Interval]
     slope: tuple[float, Interval] | None
     no_slope: str = ""
-    """Why not."""
+    """Why not: what the probabilities do."""
 
 
 def calibration_line(event: NDArray[np.bool_], p: Floats, groups: NDArray[np.int64]) -> Line:
@@ -39,9 +39,9 @@ def calibration_line(event: NDArray[np.bool_], p: Floats, groups: NDArray[np.int
     half = float(t.ppf(0.975, len(np.unique(groups)) - 1))
     intercept = (float(at[0]), Interval(float(at[0] - half * error[0]), float(at[0] + half * error[0])))
     if np.ptp(x) < 1e-9:
-        return Line(intercept, None, "all probabilities are equal")
+        return Line(intercept, None, "all are equal")
     if x[event].min() >= x[~event].max() or x[event].max() <= x[~event].min():
-        return Line(intercept, None, "the probabilities separate the classes, so no finite slope fits")
+        return Line(intercept, None, "they separate the classes")
     at, error = _fit(np.column_stack([ones, x]), y, np.zeros(len(x)), groups)
     return Line(intercept, (float(at[1]), Interval(float(at[1] - half * error[1]), float(at[1] + half * error[1]))))
 

@@ -14,8 +14,8 @@ from medtl.evaluation.intervals import FEW, Interval
 from medtl.evaluation.resampling import Resampled
 
 TOP = (2, 3)
-FEW_SIDES = f"fewer than {FEW} groups with, or without, the class"
-FEW_SURPRISES = "too few groups, or no mistake among them, to tell how large it may be"
+FEW_SIDES = f"fewer than {FEW} groups on a side"
+FEW_SURPRISES = "too few groups, or no mistake seen"
 
 
 def of_class(cases: Cases, index: int, draws: Resampled | None) -> dict[str, Estimate]:
@@ -188,5 +188,5 @@ def _line(cases: Cases, index: int) -> tuple[Estimate, Estimate]:
     if fewest < FEW:
         return without(FEW_SIDES), without(FEW_SIDES)
     line = calibration_line.calibration_line(of_it, cases.probabilities[cases.read, index], groups)
-    slope = estimate(*line.slope) if line.slope else without(line.no_slope)
+    slope = estimate(*line.slope) if line.slope else without(f"probabilities: {line.no_slope}")
     return estimate(*line.intercept), slope

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from medtl.errors import MedtlError, did_you_mean
+from medtl.estimates import ONE_TRAINING
 from medtl.evaluation.table import lines, unit_lines
 from medtl.evaluation.units import By, Combine
 from medtl.flows import report
@@ -59,6 +60,8 @@ def evaluate(
     print(lines(done.metrics, done.task, done.unit))
     if "by_unit" in done.metrics:
         print("\n" + unit_lines(done.metrics["by_unit"], done.task))
+    if done.trainings == 1:
+        print(ONE_TRAINING)
     if done.looks is not None:
         print(done.looks.sentence(done.split))
     print(f"tables: {done.folder}")

@@ -51,7 +51,7 @@ def test_where_no_slope_fits():
     assert separated.slope is None
     assert "separate" in separated.no_slope
     equal = calibration_line(event, np.full(4, 0.25), groups)
-    assert equal.no_slope == "all probabilities are equal"
+    assert equal.no_slope == "all are equal"
     assert equal.intercept[0] == pytest.approx(np.log(3))  # half are so, told with odds of 1 to 3
 
 

@@ -102,7 +102,7 @@ def test_few_and_flawless_cases_say_why_there_is_no_interval(draw, make_table, m
     for found in (entry["log_loss"], entry["brier_reliability"], ill["auroc_delong"]):
         assert (found["value"] is None, found["low"]) == (False, None)
         assert found["reason"]
-    assert ill["calibration_slope"] == {"value": None, "reason": "fewer than 10 groups with, or without, the class"}
+    assert ill["calibration_slope"] == {"value": None, "reason": "fewer than 10 groups on a side"}
     for name in ("mcc", "kappa", "weighted_f1", "weighted_precision"):
         assert entry[name]["value"] == 1
         assert entry[name]["low"] < 0.85
