@@ -15,7 +15,7 @@ from medtl.document.page import environment
 from medtl.document.table import Table, write_tables
 from medtl.estimates import ONE_TRAINING
 from medtl.files import write_text
-from medtl.report import frequencies, further, mistakes, population, reproduction, results, summary, training
+from medtl.report import easy, frequencies, further, mistakes, population, reproduction, results, summary, training
 from medtl.report.contents import Contents
 from medtl.report.figures import agreement, benefit, learning, ranking
 from medtl.report.figures.style import Plot, svg
@@ -45,7 +45,7 @@ class SplitResults:
     tables: list[Table]
     drawings: list[Drawing]
     parts: list[Table]
-    """Domains and subgroups, of the split that the report leads with, and further figures."""
+    """Further figures; of the split that the report leads with also domains, subgroups and what is easy."""
     confusion: Table
 
 
@@ -90,17 +90,13 @@ def _results(contents: Contents, parts: list[Table]) -> Iterator[SplitResults]:
     """Every split, the weightiest first; domains and subgroups stand in that one."""
     for name in judged_splits(contents.metrics):
         entry = contents.metrics["splits"][name]
-        tables = [results.headline(entry, name), results.per_class(entry, name)]
-        own, confusion = parts if name == contents.split else [], results.confusion_table(entry, name)
-        shown = [
-            *tables,
-            *([confusion] if results.of_findings(entry) else ()),
-            *further.by_unit(entry, name),
-            *further.further(entry, name),
-        ]
-        yield SplitResults(
-            name, entry, name == VALIDATION, shown, _drawings(contents, name), [*own, *further.further(entry, name)], confusion
-        )
+        leads, confusion = name == contents.split, results.confusion_table(entry, name)
+        shown = [results.headline(entry, name), results.per_class(entry, name), *further.by_unit(entry, name)]
+        if results.of_findings(entry):
+            shown.insert(2, confusion)
+        simple = easy.easy(contents) if leads else None
+        below = [*(parts if leads else ()), *([simple] if simple else ()), *further.further(entry, name)]
+        yield SplitResults(name, entry, name == VALIDATION, shown, _drawings(contents, name), below, confusion)
 
 
 def _drawings(contents: Contents, split: str) -> list[Drawing]:

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import log_loss
 
 from medtl.document.picture import Picture
 from medtl.estimates import estimate, number
@@ -348,6 +349,7 @@ def test_the_further_figures_stand_below_and_not_on_the_first_page(make_contents
     box = Elements(re.search(r'(?s)<section class="minute".*?</section>', html)[0]).text
     text = Elements(html).text
     assert "MCC" not in box
+    assert text.count("Further figures (95 % interval)") == len(contents.metrics["splits"])
     for entry in contents.metrics["splits"].values():
         for key in ("mcc", "kappa", "weighted_f1", "log_loss", "brier_reliability", "ece_corrected"):
             assert estimate(entry[key]) in text
@@ -390,3 +392,20 @@ def test_one_training_says_what_its_intervals_do_not_speak_of(make_contents):
     assert Elements(page(contents)[0]).text.count(said) == 2
     package = {**contents.package, "weights": contents.package["weights"] * 3}
     assert said not in Elements(page(dataclasses.replace(contents, package=package))[0]).text
+
+
+@pytest.mark.parametrize("names", [("well", "ill"), THREE])
+def test_what_is_easy_stands_beside_the_model(make_contents, names):
+    alone = {"the size of the file in bytes": {"value": 0.81, "low": 0.7, "high": 0.9}}
+    contents = make_contents(names, alone=alone)
+    table = next(each for each in page(contents)[1] if each.name == "test_easy")
+    truth = contents.predictions.loc[contents.predictions["split"] == "test", "truth"]
+    shares = truth.value_counts(normalize=True)
+    model, majority, prevalence, size = table.rows
+    assert model[1:] == [estimate(contents.entry[key]) for key in ("auroc", "accuracy", "brier", "log_loss")]
+    assert majority[2].startswith(number(shares.max()))
+    brier = (shares * (1 - shares)).sum() / (2 if len(names) == 2 else 1)
+    assert prevalence[3].startswith(number(brier))
+    assert prevalence[4] == number(log_loss(truth, np.tile(shares.sort_index(), (len(truth), 1))))
+    assert size[:2] == ["the size of the file in bytes alone", "0.810 (0.700 to 0.900)"]
+    assert not [each for each in page(contents)[1] if each.name == "validation_easy"]
