@@ -64,7 +64,7 @@ def _composite(
     value: float, drawn: NDArray[np.float64] | None, groups: int, accuracy: Estimate, scale: float, lowest: float, why: str, undefined: str
 ) -> Estimate:
     """The bootstrap's interval, and accuracy's carried over, whichever reaches further: a table without an error never shows one when it is
-    resampled. Carried over it is as if the class shares were fixed: kappa is (accuracy - chance) / (1 - chance)."""
+    resampled. Carried over as if chance were known, as Cohen (1960) does: kappa is (accuracy - chance) / (1 - chance)."""
     if not np.isfinite(value):
         return without(undefined if accuracy["value"] is not None else NO_CASES)
     if drawn is None or accuracy["low"] is None:
