@@ -190,6 +190,24 @@ def evaluate(
 
 @app.command()
 @answers
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="REFERENCE CANDIDATE...", help="Runs, or results of `evaluate` on one outside set.")
+    ],
+    split: Annotated[str | None, typer.Option(metavar="SPLIT", help="validation (default), test once it was opened, or external.")] = None,
+    measure: Annotated[str, typer.Option(metavar="FIGURE", help="What is judged by; name it before you look.")] = "auroc",
+    margin: Annotated[float | None, typer.Option(metavar="M", help="How much worse still counts as not worse, such as 0.02.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where comparison.html, .json and .csv go.")] = None,
+    like: Annotated[Path | None, typer.Option(metavar="RUN_OR_MODEL", help="Whose task it is, for results on outside data.")] = None,
+) -> None:
+    """Hold models against a reference on the same images: better, not worse, or not shown."""
+    from medtl.flows.compare import compare_runs
+
+    compare_runs(runs, split, measure, margin, out, like)
+
+
+@app.command()
+@answers
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run's folder.")],
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run's images are now, if they were moved.")] = None,
