@@ -1,10 +1,10 @@
-"""medtl against the same work as the tutorials of MONAI and Lightning, and a plain loop over timm, do it: time and validation AUROC.
+"""medtl against the same work as the tutorials of MONAI and Lightning, fastai, and a plain loop over timm do it: time, validation AUROC.
 
     python benchmarks/compare_to_plain.py configs/breast_cancer.yaml --data DIR --weights FILE --epochs 2
 
 Each side is a process of its own, its imports included; one after the other, nothing else should be running.
 `first` starts with an empty store, `again` finds the images of the first. A ratio is a side's time by that of `again`: above 1, medtl is
-faster.
+faster. fastai is left out where it is not installed, and of `partial`, which it has not; `--fastai` names a Python that has it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-PLAIN = {"MONAI + Lightning": "plain_monai_lightning.py", "timm": "plain_timm.py"}
+PLAIN = {"MONAI + Lightning": "plain_monai_lightning.py", "timm": "plain_timm.py", "fastai": "plain_fastai.py"}
 MODE_OF = {"linear-probe": "frozen", "partial": "partial", "full": "full", "scratch": "full"}
 
 
@@ -51,12 +51,21 @@ def compare(options: argparse.Namespace, strategy: str, folder: Path) -> dict[st
         results[name], _ = timed(train, environment)
         metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
         results[name]["validation_auroc"] = round(metrics["splits"]["validation"]["auroc"]["value"], 4)
-    mode = ["--mode", MODE_OF[strategy], "--epochs", str(options.epochs), "--stages", str(options.stages)]
+    mode = ["--mode", MODE_OF[strategy], "--epochs", str(options.epochs)]
     for name, script in PLAIN.items():
-        command = [sys.executable, str(Path(__file__).with_name(script)), str(folder / "again"), *place, *mode]
+        python = options.fastai if name == "fastai" else sys.executable
+        if name == "fastai" and (strategy == "partial" or not has_fastai(python)):
+            continue
+        stages = ["--stages", str(options.stages)] if name != "fastai" else []
+        command = [str(python), str(Path(__file__).with_name(script)), str(folder / "again"), *place, *mode, *stages]
         results[name], text = timed(command, environment)
         results[name]["validation_auroc"] = json.loads(text.splitlines()[-1])["validation_auroc"]
     return results
+
+
+def has_fastai(python: str) -> bool:
+    """Whether this Python can import fastai."""
+    return subprocess.run([python, "-c", "import fastai"], capture_output=True, check=False).returncode == 0
 
 
 def main() -> None:
@@ -67,6 +76,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--strategies", nargs="+", choices=tuple(MODE_OF), default=["linear-probe", "full"])
     parser.add_argument("--stages", type=int, default=1, help="of strategy partial")
+    parser.add_argument("--fastai", default=sys.executable, metavar="PYTHON", help="a Python with fastai")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="handed to medtl train")
     parser.add_argument("--out", type=Path, help="write the results here as JSON")
     options = parser.parse_args()
@@ -76,7 +86,7 @@ def main() -> None:
             results = compare(options, strategy, Path(folder))
         everything.append(results)
         print(f"\n{strategy}, {options.epochs} epochs (load {results['load']})   wall s    CPU s   wall x   CPU x   validation AUROC")
-        for name in (*PLAIN, "first", "again"):
+        for name in [name for name in (*PLAIN, "first", "again") if name in results]:
             row, ours = results[name], results["again"]
             label = {"first": "medtl, empty store", "again": "medtl, again"}.get(name, f"plain {name}")
             ratios = f"{row['wall'] / ours['wall']:>8.2f} {row['cpu'] / ours['cpu']:>7.2f}"

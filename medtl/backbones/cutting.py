@@ -27,7 +27,8 @@ class Cut:
 
 
 def cut(network: Network, stages: int) -> Cut | None:
-    """Cut below the last `stages` stages; None where the network cannot be traced or more than one tensor crosses the border."""
+    """Cut below the last `stages` stages; None where the network cannot be traced, more than one tensor crosses the border, or a function
+    drops values out (`options: {drop_rate: 0.2}`), which a trace would do always or never."""
     names = {name for stage in network.stages()[-stages:] for name in stage}
     learning = {parameter for name, parameter in network.named_parameters() if name in names}
     tracer = _Outline(learning)
@@ -37,7 +38,7 @@ def cut(network: Network, stages: int) -> Cut | None:
         return None
     above = _above(whole, network, learning)
     crossing = {source for node in above for source in node.all_input_nodes if source not in above and source.op != "get_attr"}
-    if len(crossing) != 1:
+    if len(crossing) != 1 or any(node.op == "call_function" and node.kwargs.get("p") for node in above):
         return None
     border = crossing.pop()
     inputs = [node for node in whole.nodes if node.op == "placeholder"]

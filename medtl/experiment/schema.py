@@ -63,6 +63,8 @@ class TrackingSettings(Settings):
     tensorboard: bool = False
     mlflow: bool = False
     """Into an embedded SQLite file, `mlflow.db`, beside the runs."""
+    energy: bool = False
+    """Kilowatt hours beside the seconds in `log.jsonl`, by codecarbon, offline: counted where the machine can, else estimated."""
 
 
 def _listed(value: Any) -> Any:

@@ -41,7 +41,7 @@ def read(study: StudySettings, table: pd.DataFrame, folder: Path, task: Task) ->
     refuse_other_images(judged)
     points = [point for name, run in runs.items() for point in _curve(name, run)]
     file = registry.component("study.readings", study.reading.name)  # type: ignore[attr-defined]
-    curves = pd.DataFrame(points, columns=["trial", "fold", "seconds", "score"])
+    curves = pd.DataFrame(points, columns=["trial", "fold", "seconds", "kwh", "score"])
     reading: Reading = file.read(study.reading, table, judged, curves, task)
     return reading
 
@@ -77,8 +77,9 @@ def _row(name: str, trial: Trial, folder: Path) -> dict[str, Any]:
         "auroc_low": tested["auroc"].get("low"),
         "auroc_high": tested["auroc"].get("high"),
         "macro_f1": tested["macro_f1"]["value"],
-        "cpu_seconds": sum(_seconds(events, "cpu") for events in parts),
-        "wall_seconds": sum(_seconds(events, "time") for events in parts),
+        "cpu_seconds": sum(round(_until_fitted(events, "cpu"), 1) for events in parts),
+        "wall_seconds": sum(round(_until_fitted(events, "time"), 1) for events in parts),
+        "kwh": sum(_until_fitted(events, "kwh") for events in parts) if run.experiment.tracking.energy else np.nan,
     }
 
 
@@ -112,22 +113,25 @@ def _labels(run: Run) -> tuple[int, int]:
 
 def _curve(name: str, run: Run) -> Iterator[dict[str, Any]]:
     """Each judgement of validation that could be released, with the seconds of training until then: of the processor on a CPU, else of
-    the clock. A probe counts where nothing follows it, an epoch where the loss is in its final phase."""
+    the clock; and with the kilowatt hours, where they were counted. A probe counts where nothing follows it, an epoch where the loss is in
+    its final phase."""
     clock = "cpu" if run.experiment.trainer.device == "cpu" else "time"
     for fold, part in enumerate(run.folds() or [run]):
         events = read_log(part.folder / "log.jsonl")
-        for event, seconds in zip(events, _elapsed(events, clock), strict=True):
+        energy = _elapsed(events, "kwh") if run.experiment.tracking.energy else [np.nan] * len(events)
+        for event, seconds, kwh in zip(events, _elapsed(events, clock), energy, strict=True):
             score = None
             if event["event"] == "probe" and not run.experiment.transfer.tuned:
                 score = max(event["scores"].values())
             elif event["event"] == "epoch" and event.get("settled", True):
                 score = event[f"validation_{run.experiment.transfer.monitor}"]
             if score is not None:
-                yield {"trial": name, "fold": fold, "seconds": seconds, "score": float(score)}
+                yield {"trial": name, "fold": fold, "seconds": seconds, "kwh": kwh, "score": float(score)}
 
 
 def _elapsed(events: list[dict[str, Any]], clock: str) -> list[float]:
-    """Seconds of training at each event, counted from `begin`; where it was resumed, without what had been lost and the time between."""
+    """What training has taken until each event (`cpu` or `time`: seconds; `kwh`), counted from `begin`; where it was resumed, without what
+    had been lost and the time between."""
     total, before, found = 0.0, None, []
     for event in events:
         now = float(event.get(clock, 0.0))
@@ -139,7 +143,7 @@ def _elapsed(events: list[dict[str, Any]], clock: str) -> list[float]:
     return found
 
 
-def _seconds(events: list[dict[str, Any]], clock: str) -> float:
+def _until_fitted(events: list[dict[str, Any]], clock: str) -> float:
     """Until the model was fitted and calibrated."""
-    fitted = [seconds for event, seconds in zip(events, _elapsed(events, clock), strict=True) if event["event"] == "fitted"]
-    return round(fitted[-1], 1) if fitted else 0.0
+    fitted = [spent for event, spent in zip(events, _elapsed(events, clock), strict=True) if event["event"] == "fitted"]
+    return fitted[-1] if fitted else 0.0

@@ -40,6 +40,7 @@ from medtl.model.scope import set_aside
 from medtl.terminal import Line
 from medtl.training import machine
 from medtl.training.balance import balance
+from medtl.training.energy import metered
 from medtl.training.environment import describe
 from medtl.training.fit import Fitted, build_classifier, fit, parts_of
 from medtl.training.job import Job
@@ -72,8 +73,8 @@ def train(
     root = data_root(Path(config), Path(data) if data else None)
     expected = load_run(Path(expect)).metrics() if expect is not None else None
     folder = run_folder.choose(experiment, Path(out) if out else None, resume)
-    with locked(folder):
-        line, log = Line(), Log(folder / "log.jsonl")
+    with metered(experiment.tracking.energy) as meter, locked(folder):
+        line, log = Line(), Log(folder / "log.jsonl", meter)
         try:
             experiment = _settled(experiment, folder, root)
             torch.set_num_threads(experiment.trainer.threads or 1)
@@ -199,7 +200,7 @@ def _train_folds(
         line.keep(f"fold {fold + 1} of {folds}")
         own = fold_records(rows, fold, experiment.split, experiment.seed)
         place = folder / "folds" / str(fold)
-        fitted = _train_one(experiment, own, store, root, place, Log(place / "log.jsonl"), line, features and features / str(fold))
+        fitted = _train_one(experiment, own, store, root, place, log.beside(place / "log.jsonl"), line, features and features / str(fold))
         write_package(experiment, place, [fitted], own_rule(fitted, experiment), own, store)
         members.append(fitted)
         learned |= own["split"].isin([TRAIN, VALIDATION])

@@ -28,11 +28,12 @@ COLUMNS = (
     "macro_f1",
     "cpu_seconds",
     "wall_seconds",
+    "kwh",
     "reason",
 )
 """Of trials.csv. `luck`: whether another seed would give another model. `labels`, `groups`: labelled images and groups of train and
-validation. `validation`: the monitored score of what the package holds, the mean over folds. `auroc`, `macro_f1`: on test images. Seconds:
-of training, from the images at hand to the calibrated model, all folds together."""
+validation. `validation`: the monitored score of what the package holds, the mean over folds. `auroc`, `macro_f1`: on test images. Seconds
+and kilowatt hours (with `tracking.energy`): of training, from the images at hand to the calibrated model, all folds together."""
 DONE, FAILED, WAITING = "done", "failed", "waiting"
 
 

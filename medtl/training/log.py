@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +16,24 @@ if TYPE_CHECKING:
 
 
 class Log:
-    """Appends one JSON object a line to `log.jsonl`, with the time in seconds since 1970 and the seconds of CPU that this process has
-    taken; nothing is held open between lines."""
+    """Appends one JSON object a line to `log.jsonl`, with the time in seconds since 1970, the seconds of CPU and, by the `meter`, the
+    kilowatt hours that this process has taken; nothing is held open between lines."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, meter: Callable[[], float] | None = None):
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
+        self._path, self._meter = path, meter
 
     def event(self, name: str, **facts: Any) -> None:
-        """Write one line: `{"time": …, "cpu": …, "event": name, …}`."""
+        """Write one line: `{"time": …, "cpu": …, "event": name, …}`, with `kwh` where there is a meter."""
+        stamp: dict[str, Any] = {"time": round(time.time(), 3), "cpu": round(time.process_time(), 3)}
+        if self._meter is not None:
+            stamp["kwh"] = round(self._meter(), 9)
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"time": round(time.time(), 3), "cpu": round(time.process_time(), 3), "event": name, **facts}) + "\n")
+            file.write(json.dumps({**stamp, "event": name, **facts}) + "\n")
+
+    def beside(self, path: Path) -> Log:
+        """Another file under the same meter."""
+        return Log(path, self._meter)
 
 
 def loggers(settings: TrackingSettings, run: Path, name: str) -> list[Logger]:

@@ -40,3 +40,11 @@ def test_a_network_that_decides_by_its_numbers_is_not_cut():
     plain = network.backbone.forward_features
     network.backbone.forward_features = lambda x: plain(x) if x.sum() > 0 else plain(-x)
     assert cut(network, 1) is None
+
+
+def test_dropout_as_a_function_is_not_cut_for_a_trace_would_freeze_it():
+    settings = BackboneSettings(name="test_resnet", weights="none", options={"drop_rate": 0.3})
+    network = build_network(settings, ImageSettings(size=64), Path(".")).train()
+    x = torch.rand(2, 3, 64, 64)
+    assert not torch.equal(network.features(x), network.features(x)), "values are dropped out"
+    assert cut(network.eval(), 1) is None

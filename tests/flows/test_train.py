@@ -215,12 +215,13 @@ def test_kill_9_at_any_moment_costs_nothing(data: Path, run: Path, tmp_path: Pat
 
 @pytest.mark.filterwarnings("ignore::Warning:mlflow", "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # MLflow leaves its database connection open
-def test_curves_go_to_tensorboard_and_to_mlflow_in_one_file(data: Path, tmp_path: Path) -> None:
+def test_curves_go_to_tensorboard_and_to_mlflow_in_one_file_and_energy_to_the_log(data: Path, tmp_path: Path) -> None:
     pytest.importorskip("mlflow")
+    pytest.importorskip("codecarbon")
     from mlflow import MlflowClient
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    overrides = ["tracking.tensorboard=true", "tracking.mlflow=true", "transfer.epochs=2"]
+    overrides = ["tracking.tensorboard=true", "tracking.mlflow=true", "tracking.energy=true", "transfer.epochs=2"]
     folder = train(data / "tiny.yaml", overrides=overrides, out=tmp_path / "runs" / "tracked").folder
     curves = EventAccumulator(str(folder / "tensorboard")).Reload()
     assert [event.step for event in curves.Scalars("validation_auroc")] == [1, 2]
@@ -229,3 +230,6 @@ def test_curves_go_to_tensorboard_and_to_mlflow_in_one_file(data: Path, tmp_path
     (tracked,) = client.search_runs([experiment.experiment_id])
     assert [metric.step for metric in client.get_metric_history(tracked.info.run_id, "validation_auroc")] == [1, 2]
     assert not (Path.cwd() / "mlruns").exists()
+    energy = [json.loads(text)["kwh"] for text in (folder / "log.jsonl").read_text().splitlines()]
+    assert energy == sorted(energy)
+    assert 0 <= energy[0] < energy[-1]

@@ -73,6 +73,7 @@ def made() -> Callable[..., tuple[pd.DataFrame, dict[str, pd.DataFrame], pd.Data
                             "groups": 1,
                             "macro_f1": 0.5,
                             "cpu_seconds": 60.0,
+                            "kwh": np.nan,
                             "auroc_low": 0.7,
                             "auroc_high": 0.8,
                         }
@@ -80,7 +81,7 @@ def made() -> Callable[..., tuple[pd.DataFrame, dict[str, pd.DataFrame], pd.Data
                     for epoch in range(1, 11):
                         at = epoch * (seconds or {}).get(arm, 10.0) * (1 + 0.05 * seed)
                         score = 0.5 + strength * (1 - 0.7**epoch) / 5
-                        curves.append({"trial": name, "fold": 0, "seconds": at, "score": score})
+                        curves.append({"trial": name, "fold": 0, "seconds": at, "kwh": np.nan, "score": score})
         return pd.DataFrame(trials), judged, pd.DataFrame(curves)
 
     return make

@@ -76,6 +76,31 @@ def test_money_counts_what_is_shown_alone(made, task):
     assert found["money saved by tuned"].figures["value"] == 3 * 200
 
 
+def test_energy_is_read_like_time_where_it_was_counted_and_has_its_price(made, task):
+    trials, judged, curves = made(GOOD, {"scratch": 36000.0, "tuned": 36000.0})
+    curves["kwh"] = curves["seconds"] / 1000 * np.where(curves["trial"].str.startswith("tuned"), 2, 1)  # twice the power
+    reading = read(Settings(price=Price(kwh=0.5)), trials.assign(kwh=1.0), judged, curves, task)
+    found = _claims(reading)
+    time, energy = found["time saved by tuned"], found["energy saved by tuned"]
+    assert time.shown
+    assert energy.figures["value"] == pytest.approx(time.figures["value"] / 2)
+    per_seed = []
+    for seed in range(3):
+        best = curves[curves["trial"] == f"scratch-1.0-{seed}"].nlargest(1, "score")
+        own = curves[(curves["trial"] == f"tuned-1.0-{seed}") & (curves["score"] >= best["score"].item())]
+        per_seed.append(best["kwh"].item() - own["kwh"].min())
+    assert found["money saved by tuned"].figures["value"] == pytest.approx(0.5 * np.mean(per_seed))
+    assert any("codecarbon" in note for note in reading.notes)
+    assert reading.tables[0].header[-1] == "Wh"
+
+
+def test_energy_that_was_not_counted_in_every_trial_is_not_shown(made, task):
+    trials, judged, curves = made(GOOD, {"scratch": 30.0, "tuned": 10.0})
+    curves["kwh"] = np.where(curves["trial"] == "tuned-1.0-1", np.nan, curves["seconds"])
+    found = _claims(read(Settings(), trials.assign(kwh=1.0), judged, curves, task))
+    assert "not every training has its energy counted" in str(found["energy saved by tuned"])
+
+
 def test_a_missing_seed_is_left_out_and_said(made, task):
     trials, judged, curves = made(GOOD)
     trials.loc[trials["trial"] == "tuned-0.5-2", "state"] = "failed"

@@ -8,20 +8,19 @@ Nothing is said of an arm whose own AUROC may be that of chance, nor, where trai
 - *labels saved*: the smallest fraction with which the arm is not worse, by more than `margin`, than the reference with all labels.
   Fractions are tested from the largest down until one fails (fixed sequence: Maurer, Hothorn and Lehmacher 1995), so that all tests
   together keep their level.
-- *time saved*: how much sooner the arm reaches the reference's best validation score, with all labels; shown if every training gets
-  there and the interval of the mean ratio lies above 1.
+- *time saved*, *energy saved* (where it was counted): until the reference's best validation score, with all labels
+  (:mod:`medtl.study.sooner`).
 - *labels for a wanted AUROC*: see :mod:`medtl.study.learning_curve`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import Field
-from scipy import stats
 
 from medtl import registry
 from medtl.contracts import TEST, Task
@@ -38,13 +37,14 @@ from medtl.records import KEY
 from medtl.registry import Mistake
 from medtl.study.learning_curve import labels_for
 from medtl.study.reading import Claim, Reading
+from medtl.study.sooner import Cost, saved
 from medtl.study.trials import DONE
 
 TIMED = True
 CHANCE = 0.5
 COLUMNS = [
     *("arm", "fraction", "labels", "seeds", "auroc", "auroc_low", "auroc_high", "gap", "gap_low", "gap_high"),
-    *("macro_f1", "cpu_seconds"),
+    *("macro_f1", "cpu_seconds", "kwh"),
 ]
 Cells = Mapping[tuple[str, float], Repeated]
 
@@ -56,6 +56,8 @@ class Price(registry.Settings):
     """Of one labelled image."""
     hour: Annotated[float, Field(ge=0)] = 0.0
     """Of one hour of training."""
+    kwh: Annotated[float, Field(ge=0)] = 0.0
+    """Of one kilowatt hour; counts where `tracking.energy` is set."""
     currency: str = "EUR"
 
 
@@ -124,14 +126,14 @@ def _claims(
         yield Claim(f"what {arm} is worth", False, f"trials with {_share(largest)} are missing")
         return
     why = _untold(own, trials[(trials["fraction"] == largest) & trials["arm"].isin([arm, settings.reference])])
-    saved, fewer = _saved(arm, settings, cells, reference, labels)
-    sooner, hours = _sooner(arm, settings.reference, largest, trials[trials["state"] == DONE], curves)
-    found = [_gained(arm, settings, own, reference, largest, labels[largest]), saved, sooner]
-    if why:
-        found, fewer, hours = [Claim(claim.what, False, why) for claim in found], 0, 0.0
-    yield from found
+    fewer_labels, labels_saved = _saved(arm, settings, cells, reference, labels)
+    costs: list[Cost] = ["seconds", "kwh"] if curves["kwh"].notna().any() else ["seconds"]
+    spared = [saved(arm, settings.reference, largest, trials[trials["state"] == DONE], curves, cost) for cost in costs]
+    found = [_gained(arm, settings, own, reference, largest, labels[largest]), fewer_labels, *(claim for claim, _ in spared)]
+    yield from (Claim(claim.what, False, why) if why else claim for claim in found)
     if settings.price is not None:
-        yield _money(arm, settings.price, fewer, hours if found[2].shown else 0.0)
+        seconds, kwh, *_ = [0.0 if why or not claim.shown else amount for claim, amount in spared] + [0.0]
+        yield _money(arm, settings.price, 0 if why else labels_saved, seconds / 3600, kwh)
     if settings.wanted is not None:
         points = {labels[fraction]: cell for (of, fraction), cell in cells.items() if of == arm}
         yield labels_for(arm, settings.wanted, points)
@@ -184,48 +186,14 @@ def _saved(arm: str, settings: Settings, cells: Cells, reference: Repeated, labe
     return Claim(what, True, text, {"labels": count, "of": of, "gap": gap.mean, "low": low, "high": high}), of - count
 
 
-def _sooner(arm: str, reference: str, fraction: float, trials: pd.DataFrame, curves: pd.DataFrame) -> tuple[Claim, float]:
-    """The claim, and the hours that one training saves in the mean."""
-    what = f"time saved by {arm}"
-    ratios, gaps = [], []
-    for _, own in trials[trials["fraction"] == fraction].groupby("seed"):
-        trial_of = dict(zip(own["arm"], own["trial"], strict=True))
-        if arm not in trial_of or reference not in trial_of:
-            return Claim(what, False, "trials are missing"), 0.0
-        found = _times(curves, trial_of[arm], trial_of[reference])
-        if found is None:
-            return Claim(what, False, f"not every training reaches {reference}'s best validation score"), 0.0
-        ratios.append(float(np.mean(np.log(found[:, 1] / found[:, 0]))))
-        gaps.append(float((found[:, 1] - found[:, 0]).sum()))
-    if len(ratios) < 2:
-        return Claim(what, False, "one seed tells nothing about the spread"), 0.0
-    mean, error = float(np.mean(ratios)), stats.sem(ratios)
-    half = float(stats.t.ppf(0.975, len(ratios) - 1)) * float(error)
-    value, low, high = (float(np.exp(x)) for x in (mean, mean - half, mean + half))
-    text = f"{reference}'s best validation score {value:.1f} times as soon ({low:.1f} to {high:.1f}, {len(ratios)} seeds)"
-    figures = {"value": value, "low": low, "high": high}
-    return Claim(what, low > 1, text if low > 1 else f"{text}: the interval does not lie above 1", figures), float(np.mean(gaps)) / 3600
-
-
-def _times(curves: pd.DataFrame, trial: str, reference: str) -> np.ndarray[Any, Any] | None:
-    """(folds, 2) seconds until the reference's best score, of the arm and of the reference; None where the arm never gets there."""
-    rows = []
-    for fold, wanted in curves[curves["trial"] == reference].groupby("fold"):
-        best = wanted.loc[wanted["score"].idxmax()]
-        own = curves[(curves["trial"] == trial) & (curves["fold"] == fold) & (curves["score"] >= best["score"])]
-        if own.empty:
-            return None
-        rows.append((own["seconds"].min(), best["seconds"]))
-    return np.array(rows) if rows else None
-
-
-def _money(arm: str, price: Price, labels: int, hours: float) -> Claim:
+def _money(arm: str, price: Price, labels: int, hours: float, kwh: float) -> Claim:
     what = f"money saved by {arm}"
-    if labels == 0 and hours == 0:
-        return Claim(what, False, "neither labels nor time are shown to be saved")
-    total = labels * price.label + hours * price.hour
-    parts = f"{labels:,} labels at {price.label:g} and {hours:.2f} hours at {price.hour:g} {price.currency}, of what is shown above"
-    return Claim(what, total > 0, f"{total:,.2f} {price.currency}: {parts}", {"value": total, "currency": price.currency})
+    if labels == 0 and hours == 0 and kwh == 0:
+        return Claim(what, False, "neither labels nor time nor energy are shown to be saved")
+    total = labels * price.label + hours * price.hour + kwh * price.kwh
+    parts = f"{labels:,} labels at {price.label:g}, {hours:.2f} hours at {price.hour:g}, {kwh:.3f} kWh at {price.kwh:g} {price.currency}"
+    figures = {"value": total, "currency": price.currency}
+    return Claim(what, total > 0, f"{total:,.2f} {price.currency}: {parts}, of what is shown above", figures)
 
 
 def _table(cells: Cells, reference: str, labels: Mapping[float, int], trials: pd.DataFrame) -> Table:
@@ -241,9 +209,11 @@ def _table(cells: Cells, reference: str, labels: Mapping[float, int], trials: pd
                 "arm": arm, "fraction": fraction, "labels": labels[fraction], "seeds": len(cell.values), "auroc": cell.mean,
                 "auroc_low": max(0.0, low), "auroc_high": min(1.0, high), "gap": gap.mean if gap is not None else np.nan,
                 "gap_low": gap_low, "gap_high": gap_high, "macro_f1": own["macro_f1"].mean(), "cpu_seconds": own["cpu_seconds"].mean(),
+                "kwh": own["kwh"].mean(),
             }
         )  # fmt: skip
     raw = pd.DataFrame(rows, columns=COLUMNS)
+    counted = bool(raw["kwh"].notna().any())
     texts = [
         [
             f"{row.labels:,} ({100 * row.fraction:g} %)",
@@ -252,10 +222,11 @@ def _table(cells: Cells, reference: str, labels: Mapping[float, int], trials: pd
             "" if np.isnan(row.gap) else f"{row.gap:+.3f} ({row.gap_low:+.3f} to {row.gap_high:+.3f})",
             number(row.macro_f1),
             f"{row.cpu_seconds / 60:.1f}",
+            *([f"{1000 * row.kwh:.3g}"] if counted else []),
         ]
         for row in raw.itertuples()
     ]
-    header = ["labels", "arm", "AUROC (95 %)", f"less {reference} (95 %)", "macro-F1", "minutes of CPU"]
+    header = ["labels", "arm", "AUROC (95 %)", f"less {reference} (95 %)", "macro-F1", "minutes of CPU", *(["Wh"] if counted else [])]
     return Table("ledger", "Test AUROC by labels and arm", header, texts, raw, "Means over seeds; intervals cross seeds and test groups.")
 
 
@@ -265,3 +236,5 @@ def _notes(trials: pd.DataFrame, cells: Cells) -> Iterator[str]:
         yield f"Only {seeds} seed{'s' if seeds > 1 else ''}: intervals know little of training luck; take at least 3."
     for arm, fraction in sorted({(arm, fraction) for arm, fraction in zip(trials["arm"], trials["fraction"], strict=True)} - set(cells)):
         yield f"{arm} with {_share(fraction)} is left out: a seed is missing or failed."
+    if trials["kwh"].notna().any():
+        yield "Energy is codecarbon's: read from counters where the machine has them, else estimated from the load of a usual processor."
