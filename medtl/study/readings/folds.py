@@ -157,15 +157,17 @@ def _table_of_folds(cells: Sequence[Cell], task: Task) -> Table:
     """A row per arm and fold, the mean over seeds; the CSV has every seed."""
     raw = pd.concat([cell.folds.assign(arm=cell.arm, fraction=cell.fraction) for cell in cells]) if cells else pd.DataFrame()
     of = task.names[task.positive_index] if task.positive_index is not None else "rarest class"
+    epochs = bool(len(raw)) and bool(raw["best_epoch"].notna().any())
     rows = []
     for cell in cells:
-        for fold, own in cell.folds.groupby("fold"):
-            counts, epochs = own.iloc[0], sorted({f"{epoch:.0f}" for epoch in own["best_epoch"].dropna()}, key=int)
-            figures = [number(value) if np.isfinite(value) else "n/a" for value in own[list(figures_of(task))].mean()]
+        for place, (fold, own) in enumerate(cell.folds.groupby("fold")):
+            counts, best = own.iloc[0], sorted({int(epoch) for epoch in own["best_epoch"].dropna()})
             sizes = [f"{counts[name]:,.0f}" for name in ("images", "groups", "cases", "validation")]
-            rows.append([cell.name, str(int(str(fold)) + 1), *sizes, ", ".join(epochs) or "no epochs", *figures])
-    header = ["arm", "fold", "test images", "groups", of, "validation images", "best epoch", *figures_of(task)]
-    note = "Validation images (of the other folds' groups, not trained on) stop, calibrate and choose the threshold. Means over seeds."
+            figures = [number(value) if np.isfinite(value) else "n/a" for value in own[list(figures_of(task))].mean()]
+            stopped = [", ".join(map(str, best))] if epochs else []
+            rows.append([cell.name if place == 0 else "", str(int(str(fold)) + 1), *sizes, *stopped, *figures])
+    header = ["arm", "fold", "images", "groups", of, "validation", *(["best epoch"] if epochs else []), *figures_of(task)]
+    note = "Validation: images of other folds, not trained on, that stop, calibrate and choose the threshold. Figures: means over seeds."
     return Table("each-fold", "Every fold by itself", header, rows, raw, note)
 
 
@@ -179,6 +181,6 @@ def _notes(cells: Sequence[Cell], trials: pd.DataFrame) -> Iterator[str]:
             far = f"{gap.mean:+.3f} ({low:+.3f} to {high:+.3f})"
             yield (
                 f"{cell.name}: the mean of the folds' AUROCs lies {far} from the pooled one, more than chance. Pooling also compares "
-                "images of different folds, whose probabilities are not on one scale: too few validation images to calibrate each fold by, or "
-                "folds of unlike images. Each fold ranks as it says, but one threshold does not serve all."
+                "images of different folds, whose probabilities are not on one scale: too few validation images to calibrate each fold by, "
+                "or folds of unlike images. Each fold ranks as it says, but one threshold does not serve all."
             )
