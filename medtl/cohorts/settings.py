@@ -58,6 +58,8 @@ class SplitSettings(Settings):
     """Of the split alone; `seed` at the top is of training."""
     folds: Annotated[int, Field(ge=2, le=20)] | None = None
     """k-fold cross-validation: every group is tested once; `test` is then unused."""
+    held_out: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """With `folds`: this share of the groups stands in no fold; on them the ensemble is calibrated and its threshold chosen."""
     column: str | None = None
     """A column of the cohorts' tables that gives train / validation / test; without validation rows, they come out of train."""
     overlap: Literal["refuse", "exclude"] = "refuse"
@@ -84,6 +86,8 @@ class SplitSettings(Settings):
         ways = [name for name, value in (("folds", self.folds), ("column", self.column), ("from", self.from_run)) if value is not None]
         if len(ways) > 1:
             raise ValueError(f"{' and '.join(ways)} exclude each other")
+        if self.held_out is not None and self.folds is None:
+            raise ValueError("held_out is for the ensemble of `folds`; a single model is calibrated on its own validation images")
         if self.folds is None and self.column is None and self.validation + self.test >= 1:
             raise ValueError("validation + test leave nothing to train on")
         return self

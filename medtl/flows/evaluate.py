@@ -10,6 +10,7 @@ from medtl.evaluation.table import lines
 from medtl.flows import report
 from medtl.flows.judging import Evaluation
 from medtl.flows.run import load_run, model_folder
+from medtl.model import format as package_format
 from medtl.terminal import Line
 
 
@@ -53,5 +54,8 @@ def evaluate(
     print(lines(done.metrics, done.task, done.unit))
     if done.looks is not None:
         print(done.looks.sentence(done.split))
+    said = package_format.read(model_folder(target)).unverified
+    if said:
+        print(said)
     print(f"tables: {done.folder}")
     return done

@@ -110,6 +110,9 @@ def _plan(path: Path, data: Path | str | None, weights: Path | str | None, furth
         own = tuple({key_of(text): text for text in (*trial.overrides, *further)}.values())
         experiment = load_experiment(base, own)
         experiment.task.refuse_several("medtl study")
+        unsuited = getattr(given.reading, "unsuited", lambda experiment: "")(experiment)
+        if unsuited:
+            raise MedtlError(f"{path}: {trial.arm}: {unsuited}")
         name = name_of(experiment)
         names.append(name)
         trials[name], overrides[name], experiments[name] = trial, own, experiment

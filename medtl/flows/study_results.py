@@ -41,7 +41,7 @@ def read(study: StudySettings, table: pd.DataFrame, folder: Path, task: Task) ->
     refuse_other_images(judged)
     points = [point for name, run in runs.items() for point in _curve(name, run)]
     file = registry.component("study.readings", study.reading.name)  # type: ignore[attr-defined]
-    curves = pd.DataFrame(points, columns=["trial", "fold", "seconds", "kwh", "score"])
+    curves = pd.DataFrame(points, columns=["trial", "fold", "epoch", "seconds", "kwh", "score"])
     reading: Reading = file.read(study.reading, table, judged, curves, task)
     return reading
 
@@ -126,7 +126,7 @@ def _curve(name: str, run: Run) -> Iterator[dict[str, Any]]:
             elif event["event"] == "epoch" and event.get("settled", True):
                 score = event[f"validation_{run.experiment.transfer.monitor}"]
             if score is not None:
-                yield {"trial": name, "fold": fold, "seconds": seconds, "kwh": kwh, "score": float(score)}
+                yield {"trial": name, "fold": fold, "epoch": event.get("epoch"), "seconds": seconds, "kwh": kwh, "score": float(score)}
 
 
 def _elapsed(events: list[dict[str, Any]], clock: str) -> list[float]:

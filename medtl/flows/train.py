@@ -29,10 +29,12 @@ from medtl.flows.leaks import refuse_leaking
 from medtl.flows.near_duplicates import tie_near_duplicates
 from medtl.flows.packaging import OVER_FOLDS, write_metrics, write_package
 from medtl.flows.quarantine import refuse_broken
+from medtl.flows.rule import own_rule, rule_of_ensemble, rule_of_members
 from medtl.flows.run import Run, load_run
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.nursery import keep_freed_memory
 from medtl.imaging.store import Store, open_store
+from medtl.model import format as package_format
 from medtl.model.answers import answer_table
 from medtl.model.scope import set_aside
 from medtl.terminal import Line
@@ -92,6 +94,9 @@ def train(
     if with_report:
         line.keep(f"\nvalidation\n{lines(metrics['splits'][VALIDATION], experiment.task, metrics['unit'])}\n")
         report.said(lambda: _reported(run, store, root, line), line, f"medtl report {folder}")
+        unverified = package_format.read(folder / "model").unverified
+        if unverified:
+            line.keep(f"{unverified} split.held_out keeps images for that")
         line.keep(f"run: {folder}\nmodel: {folder / 'model'}\nnext: medtl evaluate {folder}   (opens the test images, and counts the look)")
     if expected is not None and metrics["splits"][VALIDATION] != expected["splits"][VALIDATION]:
         raise GateRefusal(f"{run.folder} does not repeat {expect}: the validation metrics differ (see both metrics.json)")
@@ -188,7 +193,7 @@ def _train_folds(
     folds = experiment.split.folds
     if folds is None:
         fitted = _train_one(experiment, rows, store, root, folder, log, line, features)
-        write_package(experiment, folder, [fitted], rows, store)
+        write_package(experiment, folder, [fitted], own_rule(fitted, experiment), rows, store)
         return
     members, parts, learned = [], [], pd.Series(False, index=rows.index)
     for fold in range(folds):
@@ -196,14 +201,19 @@ def _train_folds(
         own = fold_records(rows, fold, experiment.split, experiment.seed)
         place = folder / "folds" / str(fold)
         fitted = _train_one(experiment, own, store, root, place, log.beside(place / "log.jsonl"), line, features and features / str(fold))
-        write_package(experiment, place, [fitted], own, store)
+        write_package(experiment, place, [fitted], own_rule(fitted, experiment), own, store)
         members.append(fitted)
         learned |= own["split"].isin([TRAIN, VALIDATION])
         parts.append(predictions.read(place / "predictions.csv").assign(fold=str(fold), member=str(fold)))
     together = pd.concat(parts, ignore_index=True)
-    write_predictions(together, folder / "predictions.csv")
     write_metrics(together, experiment, rows, folder, None)
-    write_package(experiment, folder, members, rows.assign(split=rows["split"].mask(learned, OVER_FOLDS)), store)
+    if experiment.split.held_out is None:
+        rule = rule_of_members(members, together, experiment)
+    else:
+        rule, held = rule_of_ensemble(members, rows, store, folder, experiment, line)
+        together = pd.concat([together, held], ignore_index=True)
+    write_predictions(together, folder / "predictions.csv")
+    write_package(experiment, folder, members, rule, rows.assign(split=rows["split"].mask(learned, OVER_FOLDS)), store)
 
 
 def _train_one(

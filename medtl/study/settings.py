@@ -62,7 +62,8 @@ class StudySettings(Settings):
     minutes: Annotated[float, Field(gt=0)] | None = None
     """No trial is begun after so many minutes of this command; the same command goes on later. Default: no limit."""
     reading: Annotated[SerializeAsAny[Settings], Chosen("study.readings")]
-    """How the trials are read: `ledger`: what transfer was worth; `bake-off`: which arm serves the worst class best."""
+    """How the trials are read: `ledger`: what transfer was worth; `bake-off`: which arm serves the worst class best;
+    `folds`: every fold, their mean, and all of them pooled."""
 
     @model_validator(mode="after")
     def _once(self) -> StudySettings:
