@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from medtl import records
 from medtl.cohorts import CohortSettings
@@ -256,6 +257,21 @@ def test_folds_take_validation_out_of_the_rest() -> None:
         assert (rest["split"] == "validation").mean() == pytest.approx(0.25, abs=0.12)  # 160 groups: a standard deviation of 0.035
     validations = [frozenset(part.loc[part["split"] == "validation", "image"]) for part in parts]
     assert len(set(validations)) == 5, "each fold draws its own"
+
+
+@pytest.mark.parametrize("fraction", [1.0, 0.3])
+def test_one_fold_alone_is_that_fold_of_all(fraction: float) -> None:
+    every = records_of(MANY, folds=4, fraction=fraction)
+    for fold in range(4):
+        alone = records_of(MANY, folds=4, fold=fold, fraction=fraction)
+        pd.testing.assert_frame_equal(alone, fold_records(every, fold, SplitSettings(folds=4, fraction=fraction)))
+        assert set(alone.loc[alone["split"] == "test", "image"]) == set(every.loc[every["fold"] == str(fold), "image"])
+
+
+@pytest.mark.parametrize(("split", "sentence"), [({"folds": 3, "fold": 3}, "0 to 2"), ({"fold": 0}, "none without `folds`")])
+def test_a_fold_that_there_is_not_is_refused(split: dict[str, int], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        SplitSettings.model_validate(split)
 
 
 # Given splits
