@@ -56,13 +56,15 @@ class Search:
     parts: list[Part]
 
     @cached_property
-    def storage(self) -> optuna.storages.JournalStorage:
-        """The journal in the study's folder."""
-        return journal.open_journal(self.site.folder)
+    def memories(self) -> dict[str, optuna.Study]:
+        """What is known of each part: always what stands in the journal, whoever wrote it."""
+        storage = journal.open_journal(self.site.folder)
+        pruners = {part.name: journal.pruner(self.settings.pruner, part.steps) for part in self.parts}
+        return {name: journal.search_of(storage, name, pruner) for name, pruner in pruners.items()}
 
     def memory(self, part: Part) -> optuna.Study:
         """What is known of a part."""
-        return journal.search_of(self.storage, part.name, journal.pruner(self.settings.pruner, part.steps))
+        return self.memories[part.name]
 
 
 def plan(site: Site, settings: SearchSettings) -> Search:
@@ -175,6 +177,7 @@ def _propose(search: Search, part: Part, memory: optuna.Study, held: ExitStack) 
             planned = site.resolved((*part.overrides, *overrides_of(values)))
         except MedtlError as refusal:
             _fail(search, memory, trial, refusal)
+            tried.append(values)
             continue
         known = {each.user_attrs.get(RUN) for each in memory.get_trials(deepcopy=False)}
         if planned.name in {*known, part.base.name}:

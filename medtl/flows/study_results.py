@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -66,21 +67,26 @@ def _row(name: str, trial: Trial, folder: Path) -> dict[str, Any]:
     place = folder / "trials" / name
     if trial.ended is not None:
         return {**known, "state": trial.ended.state, "reason": trial.ended.reason, "validation": trial.ended.score}
-    if not finished(place) or (trial.tested and TEST not in load_run(place).metrics()["splits"]):
+    run = _figures(place, (place / "metrics.json").stat().st_mtime_ns) if finished(place) else None
+    if run is None or (trial.tested and "auroc" not in run):
         reason = failure(folder, name)
         return {**known, "state": FAILED if reason else WAITING, "reason": reason}
+    return {**known, "state": DONE, **run, "luck": run["luck"] or trial.fraction < 1}
+
+
+@functools.lru_cache(maxsize=10_000)
+def _figures(place: Path, written: int) -> dict[str, Any]:
+    """What a finished run came to. `written`: when its metrics were; a look at test images writes them anew."""
     run = load_run(place)
-    tested, transfer = run.metrics()["splits"].get(TEST), run.experiment.transfer
+    transfer, tested = run.experiment.transfer, run.metrics()["splits"].get(TEST)
     labels, groups = _labels(run)
     parts = [read_log(part.folder / "log.jsonl") for part in run.folds() or [run]]
     return {
-        **known,
-        "state": DONE,
-        "luck": transfer.tuned or trial.fraction < 1 or (transfer.views or 1) > 1,
+        "luck": transfer.tuned or (transfer.views or 1) > 1,
         "labels": labels,
         "groups": groups,
         "validation": reached(run),
-        **(_of_test(tested) if trial.tested and tested else {}),
+        **(_of_test(tested) if tested else {}),
         "cpu_seconds": sum(_seconds(events, "cpu") for events in parts),
         "wall_seconds": sum(_seconds(events, "time") for events in parts),
     }

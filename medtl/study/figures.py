@@ -34,18 +34,18 @@ def learning_curves(points: pd.DataFrame) -> style.Plot:
 
 
 @style.in_style
-def search_history(trials: pd.DataFrame, score: str) -> style.Plot:
+def search_history(trials: pd.DataFrame) -> style.Plot:
     """Validation score by trial, and the best so far. `trials`: in their order, a row each with `state`, `validation`, `fold` (empty where
-    there is one search); `score`: what it is of."""
+    there is one search)."""
     plot = style.new(6.4, 2.8)
     axes = plot.subplots()
     for place, (fold, own) in enumerate(trials.groupby("fold", sort=True, dropna=False)):
         _history(axes, own.reset_index(drop=True), place, "" if pd.isna(fold) else f" in fold {int(fold)}")
-    axes.set(xlabel="trial (0 is the base)", ylabel=f"validation {score}")
+    axes.set(xlabel="trial (0 is the base)", ylabel="validation score")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(color=style.PALE, linewidth=0.4, alpha=0.6)
     axes.set_axisbelow(True)
-    axes.legend(loc="lower right", ncols=1 if place < 4 else 2)
+    plot.legend(loc="outside upper left", ncols=4)
     return plot
 
 

@@ -15,7 +15,7 @@ from medtl.report.figures.style import svg
 from medtl.study.figures import learning_curves
 from medtl.study.reading import NOT_SHOWN, Reading
 from medtl.study.settings import StudySettings
-from medtl.study.trials import DONE, FAILED, WAITING, said
+from medtl.study.trials import DONE, FAILED, WAITING, in_columns, said, searched
 
 FILE = "study.html"
 
@@ -34,19 +34,28 @@ def write_page(study: StudySettings, trials: pd.DataFrame, reading: Reading, fol
     return folder / FILE
 
 
-def _trials(trials: pd.DataFrame, searched: bool) -> Table:
+def _trials(trials: pd.DataFrame, search: bool) -> Table:
+    keys = searched(trials["settings"]) if search else {}
+    nested = bool(trials["fold"].notna().any())
     rows = [
         [
             row.arm,
-            *([said(row.settings), "" if pd.isna(row.fold) else str(int(row.fold))] if searched else [f"{100 * row.fraction:g} %"]),
+            *([] if search else [f"{100 * row.fraction:g} %"]),
+            *in_columns(row.settings, keys),
+            *([f"{row.fold:.0f}"] if nested else []),
             str(row.seed),
             row.state,
-            "" if pd.isna(row.labels) else f"{row.labels:,.0f}",
-            *("" if pd.isna(score) else number(score) for score in (row.validation, row.auroc, row.macro_f1)),
-            "" if pd.isna(row.cpu_seconds) else f"{row.cpu_seconds / 60:.1f}",
+            *([] if search else [_written(row.labels, ",.0f")]),
+            *(_written(score) for score in (row.validation, row.auroc, row.macro_f1)),
+            _written(row.cpu_seconds / 60, ".1f"),
         ]
         for row in trials.itertuples()
     ]
-    varied = ["settings", "fold"] if searched else ["fraction"]
-    header = ["arm", *varied, "seed", "state", "labels", "validation", "test AUROC", "macro-F1", "minutes of CPU"]
+    varied, labels = ([*keys, *(["fold"] if nested else [])], []) if search else (["fraction"], ["labels"])
+    header = ["arm", *varied, "seed", "state", *labels, "validation", "test AUROC", "macro-F1", "minutes of CPU"]
     return Table("trials", "Every trial", header, rows, trials, "All columns: trials.csv; each trial is a run in `trials/`.")
+
+
+def _written(value: float, form: str | None = None) -> str:
+    """Empty where a trial did not come to it."""
+    return "" if pd.isna(value) else number(value) if form is None else format(value, form)

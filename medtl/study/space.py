@@ -67,7 +67,7 @@ class SearchSettings(Settings):
     trials: Annotated[int, Field(ge=2)] = 30
     """The base among them, which is the first."""
     pruner: Literal["median", "hyperband", "none"] = "median"
-    """Ends trials that fall behind. `median`: below the median of the others at the same epoch, after a quarter of all epochs.
+    """Ends trials that fall behind. `median`: below the median of the others at the same epoch, after a third of all epochs.
     `hyperband`: Li et al., JMLR 2018."""
     nested: Annotated[int, Field(ge=2, le=20)] | None = None
     """A search of its own in each of so many folds, without the fold's images, which then judge what it has found: what searching and

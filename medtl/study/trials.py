@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -92,7 +92,23 @@ def values_of(settings: object) -> dict[str, Any]:
     return dict(json.loads(settings)) if isinstance(settings, str) and settings else {}
 
 
+def searched(settings: Iterable[object]) -> dict[str, str]:
+    """The settings that a search varied, by what heads their column: `rate` for `transfer.rate`, where that is clear."""
+    keys = list(dict.fromkeys(key for each in settings for key in values_of(each)))
+    last = [key.rpartition(".")[2] for key in keys]
+    return {name if last.count(name) == 1 else key: key for name, key in zip(last, keys, strict=True)}
+
+
+def in_columns(settings: object, keys: Mapping[str, str]) -> list[str]:
+    """A trial's settings for people, one text for each of `keys` (of :func:`searched`); empty where it has the base's own."""
+    values = values_of(settings)
+    return [_shown(values[key]) if key in values else "" for key in keys.values()]
+
+
 def said(settings: object) -> str:
     """The column `settings` for people: `transfer.rate 0.003, imbalance.loss focal`."""
-    texts = [f"{key} {json.dumps(value) if isinstance(value, dict | list) else value}" for key, value in values_of(settings).items()]
-    return ", ".join(texts) or "the base's own"
+    return ", ".join(f"{key} {_shown(value)}" for key, value in values_of(settings).items()) or "the base's own"
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)

@@ -20,7 +20,7 @@ from medtl.document.table import Table
 from medtl.estimates import number
 from medtl.evaluation.cases import Cases, from_table
 from medtl.evaluation.confusion import confusion, f1, macro
-from medtl.evaluation.crossed import Repeated, crossed, interval
+from medtl.evaluation.crossed import Floats, Repeated, crossed, interval
 from medtl.evaluation.intervals import Interval
 from medtl.evaluation.ranking import auroc
 from medtl.evaluation.resampling import resample
@@ -29,7 +29,7 @@ from medtl.study.figures import importance_bars, search_history
 from medtl.study.importance import LEAST, importance
 from medtl.study.reading import Claim, Reading
 from medtl.study.space import Dimension, Range
-from medtl.study.trials import DONE, FAILED, PRUNED, WAITING, said, values_of
+from medtl.study.trials import DONE, FAILED, PRUNED, WAITING, in_columns, said, searched, values_of
 
 TIMED = False
 BASE, BEST, SEARCH = "base", "best", "search"
@@ -67,7 +67,7 @@ def read(
     claims = [*_choice(tried, chosen), *_worth(settings, found, trials, judged, chosen, nested)]
     mattered = _importance(tried, space or {})
     tables = [_best_trials(tried, chosen), *_tested(found), *(_by_fold(tried, chosen, judged, task) if nested else [])]
-    plots = [("How the search went", search_history(tried, "score"))]
+    plots = [("How the search went", search_history(tried))]
     if mattered:
         plots.append(("What mattered", importance_bars(mattered)))
         tables.append(_mattered(mattered))
@@ -105,7 +105,7 @@ def _judged(
         return None
     drawn, groups = [resample(each) for each in cases], cases[0].group_count
     return Judged(
-        crossed([_auroc(each) for each in cases], [np.nanmean(each.auroc, axis=1) for each in drawn], groups, analytic),
+        crossed([_auroc(each) for each in cases], [_over_classes(each.auroc) for each in drawn], groups, analytic),
         crossed([_macro_f1(each) for each in cases], [each.macro_f1 for each in drawn], groups, [Interval(np.nan, np.nan)] * len(cases)),
     )
 
@@ -176,19 +176,20 @@ def _importance(tried: pd.DataFrame, space: Mapping[str, Any]) -> dict[str, floa
 def _best_trials(tried: pd.DataFrame, chosen: Mapping[Any, pd.Series[Any] | None]) -> Table:
     """The best of all trials by validation; in the CSV all of them."""
     ordered = tried[tried["state"] == DONE].sort_values("validation", ascending=False, kind="stable")
+    keys = searched(tried["settings"])
     winners = {best["trial"] for best in chosen.values() if best is not None}
     rows = [
         [
             f"{row.arm}{' (chosen)' if row.trial in winners and row.arm != BEST else ''}"
             + ("" if pd.isna(row.fold) else f", fold {int(row.fold)}"),
-            said(row.settings),
+            *in_columns(row.settings, keys),
             number(row.validation),
             f"{row.cpu_seconds / 60:.1f}",
         ]
         for row in ordered.head(SHOWN).itertuples()
     ]
     columns = ["trial", "arm", "fold", "state", "validation", "settings"]
-    header = ["trial", "settings", "validation", "minutes of CPU"]
+    header = ["trial", *keys, "validation", "minutes of CPU"]
     note = "Validation chose, so the best scores here are better than they would be on new images. All trials: trials.csv."
     return Table("search", f"The best {len(rows)} trials on validation", header, rows, ordered[columns], note)
 
@@ -260,6 +261,11 @@ def _cases(table: pd.DataFrame, split: str, task: Task) -> Cases:
 
 def _auroc(cases: Cases) -> float:
     return auroc(cases.truth[cases.read], cases.probabilities[cases.read], cases.positive)
+
+
+def _over_classes(drawn: Floats) -> Floats:
+    """(R,) means of (R, K) draws over the classes that a draw knows; NaN where it knows none."""
+    return np.ma.masked_invalid(drawn).mean(axis=1).filled(np.nan)
 
 
 def _macro_f1(cases: Cases) -> float:
