@@ -113,7 +113,7 @@ def answers(rows: pd.DataFrame, score: float, seed: int) -> pd.DataFrame:
     number = rows["image"].str[:3].astype(int).to_numpy()
     noise = np.random.default_rng(seed).normal(size=(2, IMAGES))[:, number]
     odds = (
-        8 * (score - 0.6) * np.where(rows["label"] == "square", 1, -1)
+        12 * (score - 0.75) * np.where(rows["label"] == "square", 1, -1)
         + 1.5 * np.random.default_rng(99).normal(size=IMAGES)[number]
         + noise[0] / 5
     )
