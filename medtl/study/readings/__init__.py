@@ -7,4 +7,6 @@
 - `trials`: trials.csv as a table, all that were planned (see `study.trials.COLUMNS`);
 - `judged`: trial -> its predictions table, of validation and test images;
 - `curves`: a row per trial, fold and judgement of validation: `trial`, `fold`, `seconds` of training until then, `score`.
+
+A reading of a search (`search`) is also given the study's `space`.
 """
