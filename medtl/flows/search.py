@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from medtl.errors import MedtlError
 from medtl.experiment.save import save_experiment
+from medtl.experiment.schema import Experiment
 from medtl.files import claimed
 from medtl.flows import study_results
 from medtl.flows.pruning import Pruned, Pruning
@@ -62,6 +64,11 @@ class Search:
         pruners = {part.name: journal.pruner(self.settings.pruner, part.steps) for part in self.parts}
         return {name: journal.search_of(storage, name, pruner) for name, pruner in pruners.items()}
 
+    @property
+    def first(self) -> Experiment:
+        """Of all trials, the task and the cohorts."""
+        return self.parts[0].base.experiment
+
     def memory(self, part: Part) -> optuna.Study:
         """What is known of a part."""
         return self.memories[part.name]
@@ -89,7 +96,9 @@ def run(search: Search) -> None:
     """Search until the budget is spent; then, once nobody searches any more, retrain and judge the base and the best."""
     for part in search.parts:
         _search(search, part)
-    if all(_over(search, part) for part in search.parts):
+    if search.site.over:
+        search.site.line.keep(f"{search.site.study.minutes:g} minutes are over; the same command goes on")
+    elif all(_over(search, part) for part in search.parts):
         everything = trials(search)
         run_all(search.site, everything, {planned.name: planned for part in search.parts for planned, _ in _finals(search, part)})
 
@@ -132,7 +141,6 @@ def _search(search: Search, part: Part) -> None:
                 return
             _train(search, part, *taken)
         study_results.write_table(trials(search), search.site.folder)
-    search.site.line.keep(f"{search.site.study.minutes:g} minutes are over; the same command goes on")
 
 
 def _take(search: Search, part: Part, held: ExitStack) -> tuple[Planned, optuna.Trial | None] | None:
@@ -164,9 +172,8 @@ def _propose(search: Search, part: Part, memory: optuna.Study, held: ExitStack) 
         if repeated == GUIDED + BLIND:
             memory.set_user_attr("exhausted", True)
             return None
-        number, seed = len(memory.get_trials(deepcopy=False)), site.study.seeds[0]
-        guided = journal.sampler(seed, number, search.settings.trials)
-        memory.sampler = guided if repeated < GUIDED else optuna.samplers.RandomSampler(seed + number)
+        chance = np.random.SeedSequence((site.study.seeds[0], part.fold or 0, len(memory.get_trials(deepcopy=False))))
+        memory.sampler = journal.sampler(int(chance.generate_state(1)[0]), search.settings.trials, blind=repeated >= GUIDED)
         trial = memory.ask(distributions)
         values = _values(search, trial)
         if values in tried:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from medtl.contracts import FORMAT
 from medtl.errors import MedtlError, listed
-from medtl.experiment.load import data_root, load_experiment
+from medtl.experiment.load import data_root
 from medtl.experiment.overrides import weights_override
+from medtl.experiment.schema import Experiment
 from medtl.files import write_json, write_text
 from medtl.flows import search, study_results
 from medtl.flows.trials import Planned, Site, run_all
@@ -31,6 +32,11 @@ class Grid:
 
     trials: Mapping[str, Trial]
     planned: Mapping[str, Planned]
+
+    @property
+    def first(self) -> Experiment:
+        """Of all trials, the task and the cohorts."""
+        return next(iter(self.planned.values())).experiment
 
 
 def study(
@@ -62,12 +68,13 @@ def study(
         for helper in helpers:
             helper.terminate()
     trials = road.trials if isinstance(road, Grid) else search.trials(road)
-    base = load_experiment(site.base, site.further)
     table = study_results.write_table(trials, site.folder)
-    reading = study_results.read(site.study, table, site.folder, base.task)
+    reading = study_results.read(site.study, table, site.folder, road.first.task)
     for said in (*reading.claims, *reading.notes):
         line.keep(str(said))
-    page = study_results.write(site.study, table, reading, site.folder, synthetic=any(cohort.name == "phantom" for cohort in base.cohorts))
+    page = study_results.write(
+        site.study, table, reading, site.folder, synthetic=any(cohort.name == "phantom" for cohort in road.first.cohorts)
+    )
     line.keep(f"trials: {site.folder / study_results.TABLE}\nreport: {page}")
     if not isinstance(road, Grid):
         search.write_best(road)

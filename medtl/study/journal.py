@@ -11,6 +11,7 @@ from typing import IO
 
 import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
@@ -39,14 +40,15 @@ def search_of(storage: JournalStorage, name: str, pruner: BasePruner) -> optuna.
     return optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True, pruner=pruner)
 
 
-def sampler(seed: int, number: int, trials: int) -> optuna.samplers.TPESampler:
-    """Of the proposal `number`: its chance is its own, so a search that is resumed goes on as it would have.
+def sampler(seed: int, trials: int, blind: bool) -> BaseSampler:
+    """Of one proposal, whose chance is its own `seed`: so a search that is resumed goes on as it would have. `blind`: at random.
 
     The first quarter of the trials (2 to 10) is drawn at random. Running trials of other workers count as bad ones, so that nobody
     searches where somebody already does.
     """
-    own = (seed * 100_003 + number) % 2**32
-    return optuna.samplers.TPESampler(seed=own, n_startup_trials=max(2, min(10, trials // 4)), multivariate=True, constant_liar=True)
+    if blind:
+        return RandomSampler(seed)
+    return TPESampler(seed=seed, n_startup_trials=max(2, min(10, trials // 4)), multivariate=True, constant_liar=True)
 
 
 def pruner(name: str, steps: int) -> BasePruner:

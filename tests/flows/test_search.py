@@ -193,6 +193,13 @@ def test_a_pruned_trial_stops_early_and_is_written_down_as_such(played: Played, 
     assert not set(pruned["trial"]) & set(played.opened)
 
 
+def test_hyperband_prunes_as_well(played: Played, file: Path) -> None:
+    out = study(varied(file, ("trials: 12", "trials: 16\n  pruner: hyperband"), ("[0, 1, 2]", "[0]")), out=file.parent / "out")
+    states = Counter(pd.read_csv(out / "trials.csv")["state"])
+    assert states["done"] + states["pruned"] == 16
+    assert states["pruned"]
+
+
 def test_a_killed_search_goes_on_with_the_trial_that_was_running(played: Played, file: Path, tmp_path: Path) -> None:
     varied(file, ("[0, 1, 2]", "[0]"))
     played.die_after = 8 + 5  # in the second trial

@@ -174,24 +174,25 @@ def _importance(tried: pd.DataFrame, space: Mapping[str, Any]) -> dict[str, floa
 
 
 def _best_trials(tried: pd.DataFrame, chosen: Mapping[Any, pd.Series[Any] | None]) -> Table:
-    """The best of all trials by validation; in the CSV all of them."""
-    ordered = tried[tried["state"] == DONE].sort_values("validation", ascending=False, kind="stable")
-    keys = searched(tried["settings"])
+    """The best trials by validation, of each fold its own; in the CSV all that are finished."""
+    ordered = tried[tried["state"] == DONE].sort_values(["fold", "validation"], ascending=[True, False], kind="stable")
+    shown = ordered.groupby("fold", dropna=False).head(max(3, SHOWN // len(chosen)))
     winners = {best["trial"] for best in chosen.values() if best is not None}
+    keys, nested = searched(tried["settings"]), bool(tried["fold"].notna().any())
     rows = [
         [
-            f"{row.arm}{' (chosen)' if row.trial in winners and row.arm != BEST else ''}"
-            + ("" if pd.isna(row.fold) else f", fold {int(row.fold)}"),
+            *([f"{row.fold:.0f}"] if nested else []),
+            row.arm + (" (chosen)" if row.trial in winners else ""),
             *in_columns(row.settings, keys),
             number(row.validation),
-            f"{row.cpu_seconds / 60:.1f}",
+            f"{row.cpu_seconds:.0f}",
         ]
-        for row in ordered.head(SHOWN).itertuples()
+        for row in shown.itertuples()
     ]
-    columns = ["trial", "arm", "fold", "state", "validation", "settings"]
-    header = ["trial", *keys, "validation", "minutes of CPU"]
+    header = [*(["fold"] if nested else []), "trial", *keys, "validation", "seconds of CPU"]
     note = "Validation chose, so the best scores here are better than they would be on new images. All trials: trials.csv."
-    return Table("search", f"The best {len(rows)} trials on validation", header, rows, ordered[columns], note)
+    columns = ["trial", "arm", "fold", "validation", "settings"]
+    return Table("search", "The best trials on validation", header, rows, ordered[columns], note)
 
 
 def _tested(found: Mapping[str, Judged | None]) -> Iterator[Table]:
@@ -214,6 +215,7 @@ def _by_fold(
     tried: pd.DataFrame, chosen: Mapping[Any, pd.Series[Any] | None], judged: Mapping[str, pd.DataFrame], task: Task
 ) -> Iterator[Table]:
     """What each fold's search chose, and its AUROC on validation and on the fold."""
+    keys = searched(tried["settings"])
     rows, raw = [], []
     for fold, best in chosen.items():
         if best is None or best["trial"] not in judged:
@@ -222,10 +224,12 @@ def _by_fold(
         seen, own, other = (
             _auroc(_cases(judged[name], split, task)) for name, split in ((best["trial"], VALIDATION), (best["trial"], TEST), (base, TEST))
         )
-        rows.append([str(int(fold)), said(best["settings"]), number(seen), number(own), number(other)])
+        rows.append([str(int(fold)), *in_columns(best["settings"], keys), number(seen), number(own), number(other)])
         raw.append({"fold": int(fold), "settings": best["settings"], "validation": seen, "test": own, "test_base": other})
-    header = ["fold", "chosen settings", "AUROC, validation", "AUROC, fold", "the base's, fold"]
-    yield Table("folds", "Fold by fold", header, rows, pd.DataFrame(raw), "Of the first seed.")
+    header = ["fold", *keys, "AUROC, validation", "AUROC, fold", "the base's, fold"]
+    yield Table(
+        "folds", "What each fold's search chose, and what it was worth on the fold", header, rows, pd.DataFrame(raw), "Of the first seed."
+    )
 
 
 def _mattered(importances: Mapping[str, float]) -> Table:
