@@ -154,12 +154,14 @@ def _take(search: Search, part: Part, held: ExitStack) -> tuple[Planned, optuna.
         return part.base, None
     for left in memory.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         name = left.user_attrs.get(RUN)
-        trial = optuna.Trial(memory, left._trial_id)
         if name is None:  # whoever asked for it died before it was anything
-            _void(memory, trial, "its worker ended before it began")
+            _void(memory, optuna.Trial(memory, left._trial_id), "its worker ended before it began")
         elif held.enter_context(claimed(site.claim(name))):
+            if memory.get_trials(deepcopy=False)[left.number].state.is_finished():  # a moment ago
+                continue
             site.line.keep(f"\ntrial goes on: {_said(_values(search, left))}")
-            return site.resolved((*part.overrides, *overrides_of(_values(search, left)))), trial
+            planned = site.resolved((*part.overrides, *overrides_of(_values(search, left))))
+            return planned, optuna.Trial(memory, left._trial_id)
     return _propose(search, part, memory, held)
 
 

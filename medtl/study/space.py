@@ -38,7 +38,13 @@ class Range(Settings):
             raise ValueError("`low` must be less than `high`")
         if self.log and (self.low <= 0 or self.step is not None):
             raise ValueError("`log` needs a `low` above 0, and no `step`")
+        if self.step is not None and not _whole((self.high - self.low) / self.step):
+            raise ValueError("`high` must lie whole steps above `low`")
         return self
+
+
+def _whole(number: float) -> bool:
+    return abs(number - round(number)) < 1e-8
 
 
 Choices = tuple[Any, ...]
@@ -155,8 +161,14 @@ def _wrong(dimension: Dimension, place: Place, data: Any) -> list[str]:
     return [
         f"{shown(value)} is not allowed; allowed: {allowed(place)}"
         for value in dimension.ends()
-        if value is not None and not _possible(value, place)
+        if not (_possible(value, place) if value is not None else _may_be_unset(dimension.key, data))
     ]
+
+
+def _may_be_unset(key: str, data: Any) -> bool:
+    *above, last = key.split(".")
+    parent = _place(".".join(above), data).kind if above else Experiment
+    return field_names(parent)[last].default is None
 
 
 def _possible(value: Any, place: Place) -> bool:
@@ -194,5 +206,4 @@ def values_in(base: Experiment, space: Sequence[Dimension]) -> dict[str, Any] | 
 
 
 def _holds(limits: Range, value: float) -> bool:
-    steps = 0.0 if limits.step is None else (value - limits.low) / limits.step
-    return limits.low <= value <= limits.high and abs(steps - round(steps)) < 1e-8
+    return limits.low <= value <= limits.high and (limits.step is None or _whole((value - limits.low) / limits.step))

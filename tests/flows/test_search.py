@@ -161,6 +161,7 @@ def test_the_base_comes_first_the_best_is_found_and_only_these_two_open_test(pla
     assert Counter(table["arm"]) == {"base": 3, "best": 3, "search": 10}
     best = tried.loc[tried["arm"] == "best"].iloc[0]
     assert best["validation"] == tried["validation"].max() > tried["validation"][0]
+    assert name_of(load_experiment(out / "best.yaml")) == best["trial"], "a config that comes to the same experiment"
     assert set(played.opened) == set(table.loc[table["arm"].isin(["base", "best"]), "trial"])
     assert len(played.opened) == 6, "each of them once"
     assert table.loc[table["arm"] == "search", "auroc"].isna().all()
@@ -171,13 +172,6 @@ def test_the_base_comes_first_the_best_is_found_and_only_these_two_open_test(pla
     page = (out / "study.html").read_text()
     assert "How the search went" in page
     assert "only the base and the best opened test images" in page
-
-
-def test_the_best_is_a_config_that_comes_to_the_same_experiment(played: Played, file: Path) -> None:
-    out = study(file, out=file.parent / "out")
-    table = pd.read_csv(out / "trials.csv")
-    best = table[(table["arm"] == "best") & (table["seed"] == 0)]["trial"].iloc[0]
-    assert name_of(load_experiment(out / "best.yaml")) == best
 
 
 def test_a_pruned_trial_stops_early_and_is_written_down_as_such(played: Played, file: Path) -> None:
@@ -298,6 +292,7 @@ def test_an_impossible_combination_is_a_failed_trial_with_its_reason(played: Pla
         ("high: 0.5", "high: 1.5", "search.space.transfer.dropout: 1.5 is not allowed; allowed: ≥ 0 and < 1"),
         ("transfer.dropout: {low: 0, high: 0.5}", "imbalance.loss: [focl, focal]", "'focl' is not allowed"),
         ("transfer.dropout: {low: 0, high: 0.5}", "transfer.epochs: {low: 1.5, high: 3}", "is a whole number"),
+        ("transfer.dropout: {low: 0, high: 0.5}", "transfer.epochs: [null, 3]", "None is not allowed; allowed: ≥ 1"),
         ("transfer.dropout: {low: 0, high: 0.5}", "transfer.monitor: [auroc, loss]", "is what the search goes by"),
         ("transfer.dropout: {low: 0, high: 0.5}", "transfer.strategy: {low: 0, high: 1}", "has no low and high"),
     ],

@@ -54,6 +54,7 @@ def test_a_search_has_its_reading_without_being_told(tmp_path):
         ("transfer.epochs: {", "trainer.threads: {", "does not change what is learned"),
         ("transfer.epochs: {", "image.size: {", "also stands under `set`"),
         ("low: 2, high: 6", "low: 6, high: 2", "study.yaml:8: search.space.transfer.epochs: `low` must be less than `high`"),
+        ("high: 6, step: 2", "high: 5, step: 2", "whole steps above"),
         ("low: 1e-5", "low: 0", "`log` needs a `low` above 0"),
         ("low: 2, ", "", "low: is missing"),
         ("log: true", "logarithmic: true", "logarithmic: is unknown"),
@@ -89,6 +90,14 @@ def test_the_space_takes_its_kinds_from_the_settings(tmp_path):
         "transfer.epochs=4",
         'imbalance.loss={"name": "focal", "gamma": 1}',
     )
+
+
+def test_a_setting_that_may_be_unset_may_be_searched_so(tmp_path):
+    file = _written(tmp_path, STUDY.replace("transfer.epochs: {low: 2, high: 6, step: 2}", "transfer.patience: [null, 3]"))
+    base = load_experiment(ROOT / "configs" / "breast_cancer.yaml")
+    space = dimensions(load_study(file).search.space, base, file)
+    assert values_in(base, space)["transfer.patience"] is None
+    assert overrides_of({"transfer.patience": None}) == ("transfer.patience=null",)
 
 
 def test_the_base_stands_in_the_space_or_not(tmp_path):
