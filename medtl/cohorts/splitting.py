@@ -31,8 +31,9 @@ def make_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Pl
 
     `table`: of :func:`medtl.cohorts.joining.read_cohorts`. `measurements`: a row for every (image, frame) of it. Images in
     quarantine, without a label, or named by `split.exclude` stay, in the split `excluded`. With `folds`, `fold` is set and `split`
-    is empty until :func:`fold_records`; groups of `held_out` stand in no fold, in the split `calibration`. Raises :class:`Mistakes`
-    where a group stands in two given splits or a class is absent from a split; `as_given`, for audits, lets both be.
+    is empty until :func:`fold_records`, unless `split.fold` says which one; groups of `held_out` stand in no fold, in the split
+    `calibration`. Raises :class:`Mistakes` where a group stands in two given splits or a class is absent from a split; `as_given`, for
+    audits, lets both be.
     """
     settings = experiment.split
     grouped = _with_groups(table, measurements, settings.by)
@@ -57,7 +58,10 @@ def make_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Pl
         check_classes(made, experiment.task, settings)
     if settings.held_out is not None:
         check_held_out(made, experiment.task)
-    for fold in range(settings.folds or 0):
+    if settings.fold is not None:
+        made = fold_records(made, settings.fold, settings, experiment.seed)
+        check_classes(made, experiment.task, settings)
+    for fold in range(settings.fits or 0):
         check_classes(fold_records(made, fold, settings, experiment.seed), experiment.task, settings)
     return made
 

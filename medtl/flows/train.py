@@ -43,7 +43,7 @@ from medtl.training.balance import balance
 from medtl.training.energy import metered
 from medtl.training.environment import describe
 from medtl.training.fit import Fitted, build_classifier, fit, parts_of
-from medtl.training.job import Job
+from medtl.training.job import Job, Watch, unwatched
 from medtl.training.log import Log, loggers
 
 
@@ -57,6 +57,7 @@ def train(
     expect: Path | str | None = None,
     with_report: bool = True,
     features: Path | None = None,
+    watch: Watch = unwatched,
 ) -> Run:
     """Train the experiment described by `config` and return its run.
 
@@ -64,7 +65,8 @@ def train(
     default `runs/<name>/<time>`; it must be new or empty unless `resume`, which continues an unfinished run (the newest of
     this name where `out` is not given). expect: a finished run that this one must repeat, else GateRefusal (exit code 3).
     with_report: whether figures are said, audit and report follow; without, for one of many short trainings. features: where what frozen
-    layers make of images is kept; default: the cache.
+    layers make of images is kept; default: the cache. watch: see `medtl.training.job.Watch`; over folds, epochs are counted on from one
+    to the next.
     """
     started, cpu = time.monotonic(), time.process_time()
     if weights is not None:
@@ -80,7 +82,7 @@ def train(
             torch.set_num_threads(experiment.trainer.threads or 1)
             keep_freed_memory()
             rows, store = read_images(experiment, folder, root, line, log)
-            _train_folds(experiment, rows, store, root, folder, log, line, features)
+            _train_folds(experiment, rows, store, root, folder, log, line, features, watch)
             log.event("finished", wall_seconds=round(time.monotonic() - started, 1), cpu_seconds=round(time.process_time() - cpu, 1))
         except KeyboardInterrupt:
             line.keep(f"stopped; continue with the same command and: --resume --out {folder}")
@@ -187,12 +189,20 @@ def read_images(experiment: Experiment, folder: Path, root: Path, line: Line, lo
 
 
 def _train_folds(
-    experiment: Experiment, rows: pd.DataFrame, store: Store, root: Path, folder: Path, log: Log, line: Line, features: Path | None
+    experiment: Experiment,
+    rows: pd.DataFrame,
+    store: Store,
+    root: Path,
+    folder: Path,
+    log: Log,
+    line: Line,
+    features: Path | None,
+    watch: Watch,
 ) -> None:
     """One fit, or one per fold with the ensemble above them."""
-    folds = experiment.split.folds
+    folds = experiment.split.fits
     if folds is None:
-        fitted = _train_one(experiment, rows, store, root, folder, log, line, features)
+        fitted = _train_one(experiment, rows, store, root, folder, log, line, features, watch)
         write_package(experiment, folder, [fitted], own_rule(fitted, experiment), rows, store)
         return
     members, parts, learned = [], [], pd.Series(False, index=rows.index)
@@ -200,7 +210,12 @@ def _train_folds(
         line.keep(f"fold {fold + 1} of {folds}")
         own = fold_records(rows, fold, experiment.split, experiment.seed)
         place = folder / "folds" / str(fold)
-        fitted = _train_one(experiment, own, store, root, place, log.beside(place / "log.jsonl"), line, features and features / str(fold))
+        kept = features and features / str(fold)
+
+        def watch_fold(epoch: int, score: float, before: int = fold * experiment.transfer.epochs) -> None:
+            watch(before + epoch, score)
+
+        fitted = _train_one(experiment, own, store, root, place, log.beside(place / "log.jsonl"), line, kept, watch_fold)
         write_package(experiment, place, [fitted], own_rule(fitted, experiment), own, store)
         members.append(fitted)
         learned |= own["split"].isin([TRAIN, VALIDATION])
@@ -217,7 +232,15 @@ def _train_folds(
 
 
 def _train_one(
-    experiment: Experiment, rows: pd.DataFrame, store: Store, root: Path, folder: Path, log: Log, line: Line, features: Path | None
+    experiment: Experiment,
+    rows: pd.DataFrame,
+    store: Store,
+    root: Path,
+    folder: Path,
+    log: Log,
+    line: Line,
+    features: Path | None,
+    watch: Watch,
 ) -> Fitted:
     """Fit, and write the run's tables (validation only)."""
     if not (folder / "records.csv").exists():
@@ -235,6 +258,7 @@ def _train_one(
         log,
         line,
         loggers(experiment.tracking, folder, experiment.name),
+        watch,
     )
     fitted = fit(job, root)
     log.event("fitted", **fitted.history)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from medtl import records
 from medtl.cohorts import CohortSettings
@@ -293,6 +294,21 @@ def test_too_little_held_out_is_refused() -> None:
     kept = records_of(MANY, folds=2, held_out=0.3)
     kept.loc[kept["split"] == "calibration", "label"] = "no"
     assert any("the class 'yes' is 0.0% of calibration but" in note for note in split_notes(kept, TASK))
+
+
+@pytest.mark.parametrize("fraction", [1.0, 0.3])
+def test_one_fold_alone_is_that_fold_of_all(fraction: float) -> None:
+    every = records_of(MANY, folds=4, fraction=fraction)
+    for fold in range(4):
+        alone = records_of(MANY, folds=4, fold=fold, fraction=fraction)
+        pd.testing.assert_frame_equal(alone, fold_records(every, fold, SplitSettings(folds=4, fraction=fraction)))
+        assert set(alone.loc[alone["split"] == "test", "image"]) == set(every.loc[every["fold"] == str(fold), "image"])
+
+
+@pytest.mark.parametrize(("split", "sentence"), [({"folds": 3, "fold": 3}, "0 to 2"), ({"fold": 0}, "none without `folds`")])
+def test_a_fold_that_there_is_not_is_refused(split: dict[str, int], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        SplitSettings.model_validate(split)
 
 
 # Given splits

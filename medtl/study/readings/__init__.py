@@ -9,4 +9,6 @@
 - `judged`: trial -> its predictions table, of validation and test images, with the `fold` that judged each where there are folds;
 - `curves`: a row per trial, fold and judgement of validation: `trial`, `fold`, `epoch` (none of a probe), `seconds` of training until then,
   `kwh`, `score`.
+
+A reading of a search (`search`) is also given the study's `space`.
 """

@@ -45,7 +45,7 @@ class Settings(registry.Settings):
 
     def unsuited(self, experiment: Experiment) -> str:
         """Why trials of this experiment cannot be read so; empty where they can."""
-        return "" if experiment.split.folds else "reading: folds reads cross-validations; set split.folds, such as `set: [split.folds=5]`"
+        return "" if experiment.split.fits else "reading: folds reads cross-validations; set split.folds, such as `set: [split.folds=5]`"
 
 
 @dataclass(frozen=True)
