@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from medtl.estimates import estimate, number
+from medtl.estimates import ONE_TRAINING, estimate, number
 
 LIMITS = """\
 - Research use only: no medical device, not for diagnosis; it has been judged only on the images named above.
@@ -146,13 +146,15 @@ def _results(metrics: Mapping[str, Any] | None, members: int) -> list[str]:
         sentences.append(
             f"Each image was judged by the one of the {members} networks that did not learn from it; together they were not judged."
         )
+    else:
+        sentences.insert(1, ONE_TRAINING)
     return [f"## Results\n\n{' '.join(sentences)}", *(_split(name, split) for name, split in metrics["splits"].items())]
 
 
 def _split(name: str, split: Mapping[str, Any]) -> str:
     counts = f"{_plain(name)}: {split.get('n', '?')} images, {split.get('groups', '?')} groups"
     per_class = split.get("per_class", {})
-    together = any("specificity" in each for each in per_class.values())
+    together = any("known" in each for each in per_class.values())
     titles = {**_HEADLINES, "accuracy": "All findings right"} if together else _HEADLINES
     figures = [f"- {title}: {_estimate(split[key])}" for key, title in titles.items() if key in split]
     columns = {"precision": "precision", "recall": "recall", "f1": "F1"} | (_OF_FINDINGS if together else {})

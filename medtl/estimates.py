@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+ONE_TRAINING = "Intervals speak of test patients, not of training luck."
+"""Said wherever a single training is judged: another seed would give another model, and no interval of one model knows how different."""
+
 
 def number(value: float) -> str:
     """Three decimals; what is not 1 is not shown as 1, and what is not 0 not as 0.

@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 from medtl.report.figures.agreement import calibration, confusion
+from medtl.report.figures.benefit import decision_curve
 from medtl.report.figures.learning import curves, read_log
 from medtl.report.figures.ranking import pr, roc
 
-__all__ = ["calibration", "confusion", "curves", "pr", "read_log", "roc"]
+__all__ = ["calibration", "confusion", "curves", "decision_curve", "pr", "read_log", "roc"]

@@ -61,11 +61,35 @@ def told(columns: pd.DataFrame, labels: pd.Series, groups: NDArray[np.int64]) ->
     if len(judged) < 2 or not _varies(columns):
         return None
     folds = folds_of(truth, groups)
-    scores = _out_of_fold(columns, truth, len(names), folds)
+    return _judged(_out_of_fold(columns, truth, len(names), folds), truth, names, judged, groups, folds)
+
+
+def _judged(
+    scores: Floats,
+    truth: NDArray[np.int64],
+    names: NDArray[np.str_],
+    judged: list[int],
+    groups: NDArray[np.int64],
+    folds: NDArray[np.int64] | None = None,
+) -> Told:
+    """What (N, K) scores are worth for the classes `judged`, of two for the second."""
     classes = judged[1:] if len(names) == 2 else judged
     each = [auroc_by_group(scores[:, k], truth == k, groups, folds) for k in classes]
     mean = of_mean([value for value, _ in each], [interval for _, interval in each])
     return Told(tuple(str(names[k]) for k in classes), tuple(each), float(np.mean([value for value, _ in each])), mean, scores)
+
+
+def told_of_others(columns: pd.DataFrame, labels: pd.Series, groups: NDArray[np.int64], seen: NDArray[np.bool_]) -> Told | None:
+    """As :func:`told`, learned on the rows `seen` (N,) and judged on all others."""
+    names, truth = np.unique(labels.astype(str), return_inverse=True)
+    held = ~seen
+    sizes = [np.unique(groups[held & (truth == k)]).size for k in range(len(names))]
+    judged = [k for k, size in enumerate(sizes) if size >= FEW_GROUPS and (truth[seen] == k).any()]
+    if len(judged) < 2 or not _varies(columns):
+        return None
+    scores = np.zeros((len(truth), len(names)))
+    scores[held] = _learned(columns, np.eye(len(names))[truth], seen, held)
+    return _judged(scores[held].round(9), truth[held], names, judged, groups[held])
 
 
 def _varies(columns: pd.DataFrame) -> bool:
@@ -93,12 +117,17 @@ def _out_of_fold(columns: pd.DataFrame, truth: NDArray[np.int64], classes: int, 
     scores = np.zeros_like(wanted)
     for fold in range(FOLDS):
         seen, held = folds != fold, folds == fold
-        design = np.hstack([_bins(columns[name], seen) for name in columns.columns])
-        share = wanted[seen].mean(axis=0)
-        inside = design[seen]
-        weights = np.linalg.solve(inside.T @ inside + _RIDGE * np.eye(design.shape[1]), inside.T @ (wanted[seen] - share))
-        scores[held] = share + design[held] @ weights
+        scores[held] = _learned(columns, wanted, seen, held)
     return np.asarray(scores.round(9), dtype=np.float64)  # equal rows tie, whatever the last bit
+
+
+def _learned(columns: pd.DataFrame, wanted: Floats, seen: NDArray[np.bool_], held: NDArray[np.bool_]) -> Floats:
+    """Scores of the rows `held`, (·, K), learned on those `seen`, whose classes `wanted` (N, K) holds as 0 and 1."""
+    design = np.hstack([_bins(columns[name], seen) for name in columns.columns])
+    share = wanted[seen].mean(axis=0)
+    inside = design[seen]
+    weights = np.linalg.solve(inside.T @ inside + _RIDGE * np.eye(design.shape[1]), inside.T @ (wanted[seen] - share))
+    return np.asarray(share + design[held] @ weights)
 
 
 def folds_of(truth: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -178,11 +178,14 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the results go.")] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where a run's images are now, if they were moved.")] = None,
     allow_seen: Annotated[bool, typer.Option("--allow-seen", help="Judge on images that the model has learned from all the same.")] = False,
+    by: Annotated[str | None, typer.Option(metavar="UNIT", help="Of a run: one answer per patient, lesion or study, too.")] = None,
+    combine: Annotated[str, typer.Option(metavar="HOW", help="How --by makes it of its images' log-odds: mean or max.")] = "mean",
 ) -> None:
     """Judge a run on its test images, or a model elsewhere."""
     from medtl.flows.evaluate import evaluate
 
-    evaluate(target, manifest, _pairs("--column", column), _pairs("--map", map_), out, data=data, allow_seen=allow_seen)
+    given, renamed = _pairs("--column", column), _pairs("--map", map_)
+    evaluate(target, manifest, given, renamed, out, data=data, allow_seen=allow_seen, by=by, combine=combine)
 
 
 @app.command()

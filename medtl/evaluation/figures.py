@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from medtl.evaluation import confusion, intervals, probability, ranking
 from medtl.evaluation.cases import Cases
 from medtl.evaluation.intervals import Interval
-from medtl.evaluation.resampling import Resampled, brier_error
+from medtl.evaluation.resampling import Resampled
+from medtl.evaluation.sums import own_error
 
 Estimate = dict[str, Any]
 """`{"value", "low", "high"}` (95 %); without an interval low and high are None and `reason` says why; without a value only
@@ -67,23 +68,24 @@ def mean_of_shares(
     parts = [figures[name] for figures in per_class.values() if figures[name]["value"] is not None]
     if not parts:
         return without(NO_CASES)
-    reason = _lacking(per_class, name) if drawn is not None else ONE_GROUP
+    reason = lacking(per_class, name) if drawn is not None else ONE_GROUP
     if drawn is None or reason:
         return estimate(value, None, reason, _note(absent, cases))
     made = intervals.of_mean([part["value"] for part in parts], [Interval(part["low"], part["high"]) for part in parts])
     return estimate(value, made.around(intervals.percentiles(drawn, cases.group_count)), note=_note(absent, cases))
 
 
-def ranks(cases: Cases, draws: Resampled | None) -> tuple[Estimate, Estimate]:
-    """AUROC and AUPRC: the positive class's for two classes, else the mean over classes."""
+def ranks(cases: Cases, draws: Resampled | None, only: int | None = None) -> tuple[Estimate, Estimate]:
+    """AUROC and AUPRC: the positive class's for two classes, else the mean over classes. `only`: of one of these classes by itself."""
     read = cases.read
     truth, p, groups = cases.truth[read], cases.probabilities[read], cases.groups[read]
-    judged = [cases.positive] if cases.positive is not None else list(range(len(cases.classes)))
-    areas = np.array(ranking.areas(truth, p, cases.positive) if len(truth) else np.full((len(judged), 2), np.nan))
+    everyone = [cases.positive] if cases.positive is not None else list(range(len(cases.classes)))
+    judged = everyone if only is None else [only]
+    areas = np.array([ranking.area_of(truth == index, p[:, index]) for index in judged])
     known = np.isfinite(areas[:, 0])
     absent = [cases.classes[index] for index, there in zip(judged, known, strict=True) if not there]
     if not known.any():
-        reason = NO_CASES if not len(truth) else f"no cases of two classes (all {len(truth)} images read are {cases.classes[truth[0]]})"
+        reason = _without_two(cases.classes, truth, only)
         return without(reason), without(reason)
     sides = [(np.unique(groups[truth == index]).size, np.unique(groups[truth != index]).size) for index in judged]
     single = [cases.classes[index] for index, side, there in zip(judged, sides, known, strict=True) if there and min(side) < 2]
@@ -95,9 +97,17 @@ def ranks(cases: Cases, draws: Resampled | None) -> tuple[Estimate, Estimate]:
             found.append(estimate(value, None, reason, _note(absent, cases)))
         else:
             picked = [side for side, there in zip(sides, known, strict=True) if there]
-            interval = _area_interval(areas[known, column], drawn[:, known], picked, cases.group_count, ranked=column == 0)
+            columns = [everyone.index(index) for index, there in zip(judged, known, strict=True) if there]
+            interval = _area_interval(areas[known, column], drawn[:, columns], picked, cases.group_count, ranked=column == 0)
             found.append(estimate(value, interval, note=_note(absent, cases)))
     return found[0], found[1]
+
+
+def _without_two(classes: tuple[str, ...], truth: NDArray[np.int64], only: int | None) -> str:
+    """Why there is no rank: images read of one class alone, or none, or none of the class asked for."""
+    if not len(truth) or (only is not None and not (truth == only).any()):
+        return NO_CASES
+    return f"no cases of two classes (all {len(truth)} images read are {classes[truth[0]]})"
 
 
 def _area_interval(
@@ -136,9 +146,9 @@ def probability_figures(cases: Cases, draws: Resampled | None) -> tuple[Estimate
     if uniform:
         hidden = intervals.wilson(0.0, independent).high
         spread = spread.around(Interval(max(0.0, ece - hidden), min(1.0, ece + hidden)))
-    return estimate(brier, _brier_interval(brier / most, draws.brier_t, brier_error(cases) / most, independent, uniform, most)), estimate(
-        ece, spread
-    )
+    return estimate(
+        brier, _brier_interval(brier / most, draws.brier_t, own_error(cases, "brier") / most, independent, uniform, most)
+    ), estimate(ece, spread)
 
 
 def _brier_interval(share: float, drawn: NDArray[np.float64], error: float, independent: float, uniform: bool, most: float) -> Interval:
@@ -155,7 +165,7 @@ def _brier_interval(share: float, drawn: NDArray[np.float64], error: float, inde
     return Interval(most * max(spread.low, limit.low), most * min(spread.high, limit.high))
 
 
-def _lacking(per_class: dict[str, dict[str, Estimate]], name: str) -> str:
+def lacking(per_class: dict[str, dict[str, Estimate]], name: str) -> str:
     """Why a mean has no interval: classes of which one group only is there."""
     single = [label for label, figures in per_class.items() if figures[name]["value"] is not None and figures[name]["low"] is None]
     return f"{', '.join(single)}: {ONE_GROUP}" if single else ""

@@ -95,13 +95,21 @@ def f1_of(jaccard: float) -> float:
     return 2 * jaccard / (1 + jaccard)
 
 
-def of_mean(values: Sequence[float], intervals: Sequence[Interval]) -> Interval:
-    """For the plain mean of several estimates out of each one's interval: MOVER, taken as uncorrelated (Zou & Donner,
-    Statistics in Medicine 2008; 27: 1693-1702). Keeps the intervals' asymmetry; for one estimate it is its interval."""
-    mean, count = float(np.mean(values)), len(values)
-    down = math.sqrt(sum((value - interval.low) ** 2 for value, interval in zip(values, intervals, strict=True))) / count
-    up = math.sqrt(sum((interval.high - value) ** 2 for value, interval in zip(values, intervals, strict=True))) / count
-    return Interval(max(0.0, mean - down), min(1.0, mean + up))
+def of_mean(
+    values: Sequence[float],
+    intervals: Sequence[Interval],
+    lowest: float = 0.0,
+    highest: float = 1.0,
+    weights: Sequence[float] | None = None,
+) -> Interval:
+    """For the mean (plain, or by `weights`) of several estimates out of each one's interval: MOVER, taken as uncorrelated (Zou & Donner,
+    Statistics in Medicine 2008; 27: 1693-1702). Keeps the intervals' asymmetry, and to the figure's range; for one estimate it is its
+    interval."""
+    value, ends, share = np.array(values), np.array(intervals), np.ones(len(values)) if weights is None else np.array(weights, dtype=float)
+    share = share / share.sum()
+    mean = float(share @ value)
+    down, up = (math.sqrt(float(np.sum((share * (value - ends[:, side])) ** 2))) for side in (0, 1))
+    return Interval(max(lowest, mean - down), min(highest, mean + up))
 
 
 def percentiles(resampled: NDArray[np.float64], groups: int) -> Interval:
@@ -133,7 +141,10 @@ def ece_interval(ece: float, resampled: NDArray[np.float64], noise: NDArray[np.f
     The percentile interval and its mirror image 2 ECE - q (which undoes the doubling), whichever reaches further; down to 0
     where sampling error alone (`noise`, the bootstrap of a perfectly calibrated table with the same scatter) gives as much.
     """
-    straight = percentiles(resampled, groups)
-    mirrored = Interval(max(0.0, 2 * ece - straight.high), max(0.0, 2 * ece - straight.low))
-    both = straight.around(mirrored)
-    return Interval(0.0 if ece <= percentiles(noise, groups).high else both.low, min(1.0, both.high))
+    both = both_ways(ece, percentiles(resampled, groups))
+    return Interval(0.0 if ece <= percentiles(noise, groups).high else max(0.0, both.low), min(1.0, both.high))
+
+
+def both_ways(value: float, straight: Interval) -> Interval:
+    """A percentile interval and its mirror image 2 `value` - q, whichever reaches further: a biased figure is biased twice in resamples."""
+    return straight.around(Interval(2 * value - straight.high, 2 * value - straight.low))

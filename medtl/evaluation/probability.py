@@ -1,4 +1,4 @@
-"""How far the probabilities are from the truth: Brier score and expected calibration error."""
+"""How far the probabilities are from the truth: Brier score, log loss and expected calibration error."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 BINS = 15
+SMALLEST = float(np.finfo(np.float64).eps)
+"""Probabilities nearer to 0 or 1 than this (2.2e-16) count as this far, as in scikit-learn: a log loss is finite."""
 
 
 def brier_terms(truth: ArrayLike, probabilities: ArrayLike, positive: int | None = None) -> Floats:
@@ -18,6 +20,18 @@ def brier_terms(truth: ArrayLike, probabilities: ArrayLike, positive: int | None
     true, p = np.asarray(truth, dtype=np.int64), np.asarray(probabilities, dtype=np.float64)
     squares = (p - np.eye(p.shape[1])[true]) ** 2
     return squares[:, 1 if positive is None else positive] if p.shape[1] == 2 else squares.sum(axis=1)
+
+
+def log_loss_terms(truth: ArrayLike, probabilities: ArrayLike) -> Floats:
+    """(N,) each image's -log p of its true class (natural logarithm), p at least :data:`SMALLEST`; their mean is the log loss."""
+    true, p = np.asarray(truth, dtype=np.int64), np.asarray(probabilities, dtype=np.float64)
+    return np.asarray(-np.log(np.clip(p[np.arange(len(true)), true], SMALLEST, 1)))
+
+
+def log_odds(p: Floats) -> Floats:
+    """log(p / (1 - p)), p at least :data:`SMALLEST` from 0 and from 1."""
+    inside = np.clip(p, SMALLEST, 1 - SMALLEST)
+    return np.asarray(np.log(inside) - np.log1p(-inside))
 
 
 def calibration_gaps(truth: ArrayLike, probabilities: ArrayLike) -> Floats:

@@ -89,9 +89,17 @@ def _macro(truth: ArrayLike, probabilities: ArrayLike, positive: int | None, whi
 
 def areas(truth: ArrayLike, probabilities: ArrayLike, positive: int | None = None) -> list[tuple[float, float]]:
     """(AUROC, AUPRC) of each judged class, NaN where a side is empty."""
-    one, rows = np.ones((1, 1)), np.zeros(np.size(truth), dtype=np.int64)
-    found = [curves_areas(order, one, rows) for order in one_against_rest(truth, probabilities, positive)]
-    return [(float(a[0]), float(b[0])) for a, b in found]
+    return [_areas_of(order, np.size(truth)) for order in one_against_rest(truth, probabilities, positive)]
+
+
+def area_of(is_positive: ArrayLike, score: ArrayLike) -> tuple[float, float]:
+    """(AUROC, AUPRC) of (N,) scores of which `is_positive` (N,) says the side, NaN where a side is empty."""
+    return _areas_of(rank(is_positive, score), np.size(score))
+
+
+def _areas_of(order: RankOrder, rows: int) -> tuple[float, float]:
+    auroc, auprc = curves_areas(order, np.ones((1, 1)), np.zeros(rows, dtype=np.int64))
+    return float(auroc[0]), float(auprc[0])
 
 
 def _running_sum(weights: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from medtl.contracts import Task, Threshold
-from medtl.evaluation import confusion
+from medtl.evaluation import confusion, further
 from medtl.evaluation.cases import from_table
-from medtl.evaluation.figures import class_figures, mean_of_shares, probability_figures, ranks, share
+from medtl.evaluation.figures import class_figures, lacking, mean_of_shares, probability_figures, ranks, share
 from medtl.evaluation.resampling import RESAMPLES, resample
 from medtl.evaluation.summary_of_findings import summarize_findings
 
@@ -44,9 +44,11 @@ def summarize(
     entry["macro_f1"] = mean_of_shares(scores, per_class, "f1", draws.macro_f1 if draws else None, cases, absent)
     entry["auroc"], entry["auprc"] = ranks(cases, draws)
     entry["brier"], entry["ece"] = probability_figures(cases, draws)
+    entry |= further.overall(cases, draws, entry, lacking(per_class, "recall"))
     entry["confusion"] = table.tolist()
     entry["unread"] = dict(zip(cases.classes, unread.tolist(), strict=True))
     entry["per_class"] = {
-        name: {**figures, "support": int(images)} for (name, figures), images in zip(per_class.items(), support, strict=True)
+        name: {**figures, **further.of_class(cases, index, draws), "support": int(support[index])}
+        for index, (name, figures) in enumerate(per_class.items())
     }
     return entry

@@ -27,23 +27,45 @@ HEADLINES_OF_FINDINGS = {
     "ece": "mean ECE",
 }
 """The same where an image may have several findings, each judged by itself."""
-PER_CLASS = ("precision", "recall", "f1")
+PER_CLASS = {"precision": "precision", "recall": "recall", "f1": "f1"}
+OF_TWO = {"precision": "precision", "npv": "NPV", "recall": "recall", "specificity": "specificity", "f1": "f1"}
 
 
-def lines(entry: Mapping[str, Any], task: Task, unit: str = "group") -> str:
-    """Headline figures, then a row per class with precision, recall, F1 (95 % intervals) and support. No trailing newline."""
+def lines(entry: Mapping[str, Any], task: Task, unit: str = "group", cases: str = "images") -> str:
+    """Headline figures, then a row per class with precision, recall, F1 (95 % intervals) and support; for two classes specificity and NPV
+    too. `cases`: what was judged. No trailing newline."""
     if task.kind == "multi":
-        return _of_findings(entry, unit)
+        return _of_findings(entry, unit, cases)
     means = "" if task.positive_index is not None else " (mean of one against rest)"
     named = f" of {task.names[task.positive_index]}" if task.positive_index is not None else means
     labels = {key: label + (named if key in ("auroc", "auprc") else "") for key, label in HEADLINES.items()}
-    return "\n".join([_counts(entry, unit), "", *_head(entry, labels), "", *_class_rows(entry)])
+    shown = PER_CLASS if task.positive_index is None else OF_TWO
+    columns = {key: label for key, label in shown.items() if all(key in each for each in entry["per_class"].values())}
+    return "\n".join([_counts(entry, unit, cases), "", *_head(entry, labels), "", *_class_rows(entry, columns, cases)])
 
 
-def _of_findings(entry: Mapping[str, Any], unit: str) -> str:
+def unit_lines(entry: Mapping[str, Any], task: Task) -> str:
+    """As :func:`lines`, of an entry by unit (`by_unit`), with how its answers were made."""
+    return f"{made_of(entry)}\n{lines(entry, task, entry['unit'], plural(entry['unit']))}"
+
+
+def made_of(entry: Mapping[str, Any]) -> str:
+    """How the answers of an entry by unit came about, in a sentence or three."""
+    unit, how = entry["unit"], {"mean": "the mean of its images' log-odds", "max": "the largest of its images' log-odds"}[entry["combine"]]
+    together, several = isinstance(entry["confusion"], Mapping), len(entry["confusion"]) > 2
+    fate = "have what one of them has" if together else "were left out" if several else "count as positive"
+    mixed = f" {entry['mixed']:,} whose images differ in truth {fate}." if entry["mixed"] else ""
+    return f"By {unit}: {how}; calibration and threshold fitted on {entry['fitted_on']:,} {plural(unit)} of validation.{mixed}"
+
+
+def plural(unit: str) -> str:
+    return "studies" if unit == "study" else f"{unit}s"
+
+
+def _of_findings(entry: Mapping[str, Any], unit: str, cases: str) -> str:
     """Several findings per image: each judged by itself."""
     columns = {"precision": "precision", "recall": "recall", "specificity": "specificity", "f1": "f1", "auroc": "AUROC"}
-    return "\n".join([_counts(entry, unit), "", *_head(entry, HEADLINES_OF_FINDINGS), "", *_class_rows(entry, columns)])
+    return "\n".join([_counts(entry, unit, cases), "", *_head(entry, HEADLINES_OF_FINDINGS), "", *_class_rows(entry, columns, cases)])
 
 
 def _head(entry: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:
@@ -66,20 +88,19 @@ def estimate(figure: Mapping[str, Any]) -> str:
     return f"{shown} {figure['note']}" if figure.get("note") else shown
 
 
-def _counts(entry: Mapping[str, Any], unit: str) -> str:
-    plural = "studies" if unit == "study" else f"{unit}s"
-    units = f", {entry['groups']:,} {unit if entry['groups'] == 1 else plural}" if unit != "image" else ""
+def _counts(entry: Mapping[str, Any], unit: str, cases: str) -> str:
+    named = unit if entry["groups"] == 1 else plural(unit)
+    units = f", {entry['groups']:,} {named}" if unit != "image" and cases == "images" else ""
     unread = sum(entry["unread"].values())
     rest = f"; {unread:,} could not be read and count as missed" if unread else ""
     given = entry.get("threshold")
     each = given if isinstance(given, list | tuple) else [given]
     threshold = "" if given is None else f"; threshold{'s' if len(each) > 1 else ''} {', '.join(f'{value:.3f}' for value in each)}"
-    return f"{entry['n']:,} images{units}{rest}{threshold} (95 % intervals by {unit})"
+    return f"{entry['n']:,} {cases}{units}{rest}{threshold} (95 % intervals by {unit})"
 
 
-def _class_rows(entry: Mapping[str, Any], columns: Mapping[str, str] | None = None) -> list[str]:
-    keys = columns or dict(zip(PER_CLASS, PER_CLASS, strict=True))
-    header = ["class", *keys.values(), "images"]
+def _class_rows(entry: Mapping[str, Any], keys: Mapping[str, str], cases: str) -> list[str]:
+    header = ["class", *keys.values(), cases]
     body = [[name, *(estimate(figures[key]) for key in keys), f"{figures['support']:,}"] for name, figures in entry["per_class"].items()]
     widths = [max(len(row[column]) for row in [header, *body]) for column in range(len(header))]
     aligned = [

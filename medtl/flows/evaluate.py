@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
-from medtl.errors import MedtlError
-from medtl.evaluation.table import lines
+from medtl.errors import MedtlError, did_you_mean
+from medtl.estimates import ONE_TRAINING
+from medtl.evaluation.table import lines, unit_lines
+from medtl.evaluation.units import By, Combine
 from medtl.flows import report
 from medtl.flows.judging import Evaluation
 from medtl.flows.run import load_run, model_folder
@@ -23,6 +26,8 @@ def evaluate(
     *,
     data: Path | str | None = None,
     allow_seen: bool = False,
+    by: By | None = None,
+    combine: Combine = "mean",
 ) -> Evaluation:
     """Judge `target`.
 
@@ -31,16 +36,18 @@ def evaluate(
 
     column: what a column is called in the manifest: `{"label": "dx"}`. map: what a label means here: `{"PNA": "pneumonia"}`.
     out: where the tables go; default: into the run, or `evaluations/<model>-<time>/`. data: where a run's images are now, if they were
-    moved. allow_seen: judge on images that the model learned from all the same.
+    moved. allow_seen: judge on images that the model learned from all the same. by, combine: of a run, judge one answer per patient, lesion
+    or study as well: the mean of its images' log-odds, or the max (`by_unit` in the metrics).
     """
     line = Line()
+    _refuse_unknown_units(manifest, by, combine)
     if manifest is None:
         if column or map:
             raise MedtlError("--column and --map say how a manifest is read, and no manifest is given; a run knows its own labels")
         from medtl.flows.own_test import evaluate_run
 
         run, place = load_run(target), Path(data) if data else None
-        done = evaluate_run(run, Path(out) if out else None, place, line)
+        done = evaluate_run(run, Path(out) if out else None, place, line, by, combine)
         report.said(lambda: report.report_evaluation(run, done, place), line, f"medtl report {run.folder}")
     else:
         from medtl.flows.external import evaluate_outside
@@ -52,6 +59,10 @@ def evaluate(
         )
     line.clear()
     print(lines(done.metrics, done.task, done.unit))
+    if "by_unit" in done.metrics:
+        print("\n" + unit_lines(done.metrics["by_unit"], done.task))
+    if done.trainings == 1:
+        print(ONE_TRAINING)
     if done.looks is not None:
         print(done.looks.sentence(done.split))
     said = package_format.read(model_folder(target)).unverified
@@ -59,3 +70,14 @@ def evaluate(
         print(said)
     print(f"tables: {done.folder}")
     return done
+
+
+def _refuse_unknown_units(manifest: Path | str | None, by: str | None, combine: str) -> None:
+    """Raises MedtlError for a unit or a way of combining that there is not, or where there is no validation to fit a threshold on."""
+    for option, given, allowed in (("by", by, get_args(By)), ("combine", combine, get_args(Combine))):
+        if given is not None and given not in allowed:
+            raise MedtlError(f"--{option} '{given}': is unknown{did_you_mean(given, allowed)}; there are: {', '.join(allowed)}")
+    if by is not None and manifest is not None:
+        raise MedtlError(
+            "--by needs a run: threshold and calibration by unit are fitted on its own validation images, which a manifest lacks"
+        )

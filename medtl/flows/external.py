@@ -54,7 +54,7 @@ def evaluate_outside(
         write_atomically(folder / "records.csv", lambda path: records.write(rows, path))
         write_predictions(predictions, folder / "predictions.csv")
         metrics_file.write(folder / "metrics.json", {EXTERNAL: metrics}, unit, looks.by_this_model)
-    done = Evaluation(folder, EXTERNAL, predictions, metrics, model.task, unit, looks)
+    done = Evaluation(folder, EXTERNAL, predictions, metrics, model.task, unit, looks, len(model.members))
     again = "medtl evaluate MODEL MANIFEST.csv"
     report.said(
         lambda: report.report_outside(package, done, rows, store.measurements, given.root, again), line, f"{again}, into another --out"

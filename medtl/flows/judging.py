@@ -37,6 +37,8 @@ class Evaluation:
     task: Task
     unit: str
     looks: Looks | None = None
+    trainings: int = 1
+    """Of how many the answers are: folds, or members of a package."""
 
 
 def judge(model: Model, rows: pd.DataFrame, store: Store, positions: NDArray[np.intp], progress: Progress | None = None) -> pd.DataFrame:

@@ -15,7 +15,9 @@ from medtl.contracts import TEST
 from medtl.errors import MedtlError, Mistakes, listed
 from medtl.evaluation import metrics_file
 from medtl.evaluation.summary import summarize
+from medtl.evaluation.units import By, Combine
 from medtl.files import locked
+from medtl.flows.by_unit import judge_units, unit_ids
 from medtl.flows.judging import Evaluation, changed_files, judge, refuse_occupied, unit_of, write_predictions
 from medtl.flows.looks import count_look
 from medtl.flows.run import Run
@@ -26,13 +28,19 @@ from medtl.records import KEY
 from medtl.terminal import Line
 
 
-def evaluate_run(run: Run, out: Path | None, data: Path | None, line: Line) -> Evaluation:
-    """Judge the run's model (or each fold's model on that fold) on the test images; write into the run, or into `out`."""
+def evaluate_run(run: Run, out: Path | None, data: Path | None, line: Line, by: By | None = None, combine: Combine = "mean") -> Evaluation:
+    """Judge the run's model (or each fold's model on that fold) on the test images; write into the run, or into `out`.
+
+    `by`, `combine`: see :mod:`medtl.flows.by_unit`.
+    """
     if out is not None:
         refuse_occupied(out)
     parts = run.folds() or [run]
     rows = _test_rows(run, parts)
     task = run.experiment.task
+    if by is not None:
+        for part in parts:
+            unit_ids(part.records(), by, str(part.folder))  # what cannot be judged costs no look
     store = _store(run, rows, _data_root(run, data), line)
     models = [part.model() for part in parts]
     fingerprint = run.model().fingerprint if len(parts) > 1 else models[0].fingerprint
@@ -48,10 +56,12 @@ def evaluate_run(run: Run, out: Path | None, data: Path | None, line: Line) -> E
     table = pd.concat(tables, ignore_index=True)
     threshold = models[0].threshold if len(models) == 1 else None
     metrics = summarize(table.assign(member=""), task, threshold=threshold)  # each image is judged once: a member's row is the answer
+    if by is not None:
+        metrics["by_unit"] = judge_units(parts, tables, by, combine)
     folder, unit = out or run.folder, unit_of(rows)
     with locked(folder):
         _write(run, folder, table, metrics, unit, looks.by_this_model)
-    return Evaluation(folder, TEST, table, metrics, task, unit, looks)
+    return Evaluation(folder, TEST, table, metrics, task, unit, looks, max(len(parts), len(models[0].members)))
 
 
 def _test_rows(run: Run, parts: list[Run]) -> pd.DataFrame:

@@ -14,6 +14,7 @@ import pandas as pd
 from medtl import measurements, predictions
 from medtl.audit import kept as audit
 from medtl.audit.audit import audit as check_all
+from medtl.audit.easy import alone
 from medtl.audit.kept import Audit
 from medtl.contracts import TEST
 from medtl.errors import MedtlError
@@ -67,7 +68,8 @@ def report_outside(package: Path, done: Evaluation, rows: pd.DataFrame, measured
     )
     with locked(done.folder):
         found = audit.summed_up(opened.name, rows, done.task.names, [], check_all(rows, measured, done.task, None, contents.predictions))
-        return write_report(with_pictures(_with_audit(contents, found, opened.image, root), opened.image, root), done.folder)
+        contents = _with_alone(_with_audit(contents, found, opened.image, root))
+        return write_report(with_pictures(contents, opened.image, root), done.folder)
 
 
 def said(write: Callable[[], Path], line: Line, again: str) -> None:
@@ -90,7 +92,7 @@ def _write(run: Run, folder: Path, data: Path | None) -> Path:
     with locked(folder):
         found = audit.read(above) or _audited(run, contents)
         contents = _with_audit(contents, found, run.experiment.image, root) if found else contents
-        return write_report(with_pictures(contents, run.experiment.image, root), folder)
+        return write_report(with_pictures(_with_alone(contents), run.experiment.image, root), folder)
 
 
 def _audited(run: Run, contents: Contents) -> Audit | None:
@@ -110,6 +112,13 @@ def _with_audit(contents: Contents, found: Audit, settings: ImageSettings, root:
     pictures = pictures_of(audit_page.shown_images(found.findings, audit_page.SECTION), contents.records, settings, root)
     section = audit_page.section(found, contents.records, pictures)
     return dataclasses.replace(contents, audit=section, audit_summary=audit_page.summary(found))
+
+
+def _with_alone(contents: Contents) -> Contents:
+    """The contents with what brightness and size of the file alone can tell; nothing where there are several findings per image."""
+    if contents.measurements is None or contents.task.kind == "multi":
+        return contents
+    return dataclasses.replace(contents, alone=alone(contents.records, contents.measurements, contents.split))
 
 
 def _of_run(run: Run, folder: Path) -> Contents:

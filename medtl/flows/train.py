@@ -16,6 +16,7 @@ from medtl.contracts import TRAIN, VALIDATION
 from medtl.decisions.prior import remove
 from medtl.decisions.threshold import adjustment
 from medtl.errors import GateRefusal, MedtlError
+from medtl.estimates import ONE_TRAINING
 from medtl.evaluation.table import lines
 from medtl.experiment.load import data_root, load_experiment
 from medtl.experiment.overrides import weights_override
@@ -95,6 +96,8 @@ def train(
     metrics = run.metrics()
     if with_report:
         line.keep(f"\nvalidation\n{lines(metrics['splits'][VALIDATION], experiment.task, metrics['unit'])}\n")
+        if not run.folds():
+            line.keep(ONE_TRAINING)
         report.said(lambda: _reported(run, store, root, line), line, f"medtl report {folder}")
         unverified = package_format.read(folder / "model").unverified
         if unverified:

@@ -40,6 +40,8 @@ class Contents:
     looks: str = ""
     """What the installation's ledger says about the judged images, as a sentence."""
     pictures: Mapping[Key, Picture] = field(default_factory=dict)
+    alone: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What is measured of the images besides the picture → the AUROC that it has alone, as an estimate."""
     audit: str = ""
     """The section about the audit of the images, as finished HTML (markupsafe); empty where there was none."""
     audit_summary: str = ""

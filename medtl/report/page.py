@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,11 @@ from markupsafe import Markup
 from medtl.contracts import VALIDATION
 from medtl.document.page import environment
 from medtl.document.table import Table, write_tables
+from medtl.estimates import ONE_TRAINING
 from medtl.files import write_text
-from medtl.report import frequencies, mistakes, population, reproduction, results, summary, training
+from medtl.report import easy, frequencies, further, mistakes, population, reproduction, results, summary, training
 from medtl.report.contents import Contents
-from medtl.report.figures import agreement, learning, ranking
+from medtl.report.figures import agreement, benefit, learning, ranking
 from medtl.report.figures.style import Plot, svg
 from medtl.report.judged import judged_splits
 
@@ -43,7 +45,7 @@ class SplitResults:
     tables: list[Table]
     drawings: list[Drawing]
     parts: list[Table]
-    """Domains and subgroups; of the split that the report leads with."""
+    """Further figures; of the split that the report leads with also domains, subgroups and what is easy."""
     confusion: Table
 
 
@@ -76,6 +78,7 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
         contents=contents, summary=summary, domains=domains, subgroups=subgroups, frequencies=found, squares=frequencies.squares(found),
         table_one=table_one, flow=flow, quarantine=quarantine, training=training, trainings=fits, curves=_curves(contents),
         splits=splits, worst=mistakes.worst(contents.predictions, contents.task, split), mistakes=mistakes,
+        one_training=ONE_TRAINING if len(contents.package["weights"]) == 1 else "",
         identity=reproduction.identity(contents), libraries=reproduction.libraries(contents),
     )  # fmt: skip
     optional = [table for table in (quarantine, fits, curves) if table is not None]
@@ -87,10 +90,13 @@ def _results(contents: Contents, parts: list[Table]) -> Iterator[SplitResults]:
     """Every split, the weightiest first; domains and subgroups stand in that one."""
     for name in judged_splits(contents.metrics):
         entry = contents.metrics["splits"][name]
-        tables = [results.headline(entry, name), results.per_class(entry, name)]
-        own, confusion = parts if name == contents.split else [], results.confusion_table(entry, name)
-        shown = [*tables, confusion] if results.of_findings(entry) else tables
-        yield SplitResults(name, entry, name == VALIDATION, shown, _drawings(contents, name), own, confusion)
+        leads, confusion = name == contents.split, results.confusion_table(entry, name)
+        shown = [results.headline(entry, name), results.per_class(entry, name), *further.by_unit(entry, name)]
+        if results.of_findings(entry):
+            shown.insert(2, confusion)
+        simple = easy.easy(contents) if leads else None
+        below = [*(parts if leads else ()), *([simple] if simple else ()), *further.further(entry, name)]
+        yield SplitResults(name, entry, name == VALIDATION, shown, _drawings(contents, name), below, confusion)
 
 
 def _drawings(contents: Contents, split: str) -> list[Drawing]:
@@ -101,8 +107,11 @@ def _drawings(contents: Contents, split: str) -> list[Drawing]:
     }
     if contents.task.kind == "single":  # of several findings a table says it, a row for each
         kinds["Confusion matrix"] = agreement.confusion
+    if contents.task.positive_index is not None:
+        threshold = contents.metrics["splits"][split].get("threshold")
+        kinds["Decision curve"] = functools.partial(benefit.decision_curve, threshold=threshold)
     return [
-        _drawing(draw(contents.predictions, contents.task, split), f"{split}-{draw.__name__}", f"{label}, {split}")
+        _drawing(draw(contents.predictions, contents.task, split), f"{split}-{label.lower().replace(' ', '-')}", f"{label}, {split}")
         for label, draw in kinds.items()
     ]
 

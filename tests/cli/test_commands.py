@@ -153,9 +153,12 @@ def test_evaluate_hands_pairs_on(run: Run, flow: Any) -> None:
         {"label": "dx"},
         {"PNA": "pneumonia", "No": "normal=x"},
         None,
-        {"data": None, "allow_seen": False},
+        {"data": None, "allow_seen": False, "by": None, "combine": "mean"},
     ]
     assert given == expected
+    given.clear()
+    assert run("evaluate", "r", "--by", "patient", "--combine", "max") == 0
+    assert given[-1] == {"data": None, "allow_seen": False, "by": "patient", "combine": "max"}
 
 
 @pytest.mark.parametrize("pair", ["label", "label=", "=dx"])

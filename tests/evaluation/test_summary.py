@@ -20,7 +20,13 @@ from medtl.errors import MedtlError, Mistakes
 from medtl.evaluation.summary import summarize
 
 MEANS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc", "brier", "ece")
+FURTHER = (
+    "weighted_precision", "weighted_f1", "mcc", "kappa", "weighted_recall", "auprc_baseline", "log_loss", "mse", "ece_corrected",
+    "brier_reliability", "brier_resolution", "brier_uncertainty",
+)  # fmt: skip
 OF_CLASS = ("precision", "recall", "f1", "prevalence")
+MORE_OF_CLASS = ("specificity", "npv", "auroc", "auroc_delong", "auprc", "auprc_baseline", "calibration_intercept", "calibration_slope")
+NO_SHARES = ("mcc", "kappa", "log_loss", "ece_corrected", "brier_resolution", "calibration_intercept", "calibration_slope")
 
 
 def estimates(entry: dict) -> dict[str, dict]:
@@ -29,20 +35,31 @@ def estimates(entry: dict) -> dict[str, dict]:
     }
 
 
+def all_estimates(entry: dict) -> dict[str, dict]:
+    top = [name for name in entry if name.startswith("top_")]
+    return (
+        estimates(entry)
+        | {name: entry[name] for name in (*FURTHER, *top)}
+        | {f"{label} {name}": figures[name] for label, figures in entry["per_class"].items() for name in MORE_OF_CLASS}
+    )
+
+
 def check_shape(entry: dict, classes: int) -> None:
     """What every reader of metrics.json relies on."""
     json.dumps(entry, allow_nan=False)
-    assert list(entry) == ["n", "groups", "answered", "threshold", *MEANS, "confusion", "unread", "per_class"]
+    top = [f"top_{k}_accuracy" for k in (2, 3) if k < classes]
+    assert set(entry) == {"n", "groups", "answered", "threshold", *MEANS, *FURTHER, *top, "confusion", "unread", "per_class"}
     assert sum(map(sum, entry["confusion"])) + sum(entry["unread"].values()) == entry["n"]
     assert np.shape(entry["confusion"]) == (classes, classes)
-    for name, found in estimates(entry).items():
+    for name, found in all_estimates(entry).items():
         if found["value"] is None:
             assert found["reason"]
         elif found["low"] is None:
             assert found["high"] is None
             assert found["reason"]
         else:
-            assert 0 <= found["low"] <= found["value"] <= found["high"], name
+            assert found["low"] <= found["value"] <= found["high"], name
+            assert name.split()[-1] in NO_SHARES or (found["low"] >= 0 and found["high"] <= (2 if "brier" in name else 1)), name
             assert found["high"] - found["low"] > 1e-6, name
 
 
@@ -109,8 +126,8 @@ def test_row_order_does_not_matter_and_the_seed_does(draw, make_table, make_task
     table = make_table(truth, p, groups)
     entry = summarize(table, make_task(2))
     again = summarize(table.sample(frac=1, random_state=0), make_task(2))
-    for name, found in estimates(entry).items():
-        assert estimates(again)[name] == pytest.approx(found, abs=1e-9)
+    for name, found in all_estimates(entry).items():
+        assert all_estimates(again)[name] == pytest.approx(found, abs=1e-9)
     assert summarize(table, make_task(2), seed=1)["auroc"] != entry["auroc"]
 
 
@@ -203,14 +220,15 @@ def test_intervals_hold_the_truth(draw, make_table, make_task, groups: int, size
     """
     k, random, runs = len(prevalence), np.random.default_rng(9), 60
     large_truth, large_p, _ = draw(random, 60_000, 1, prevalence, separation)
-    true = {
-        name: found["value"] for name, found in estimates(summarize(make_table(large_truth, large_p), make_task(k), resamples=2)).items()
-    }
+    large = all_estimates(summarize(make_table(large_truth, large_p), make_task(k), resamples=2))
+    true = {name: found["value"] for name, found in large.items() if found["value"] is not None}
+    true["ece_corrected"] = true["ece"]
     held = dict.fromkeys(true, 0)
     for _ in range(runs):
         truth, p, members = draw(random, groups, size, prevalence, separation)
-        for name, found in estimates(summarize(make_table(truth, p, members), make_task(k), resamples=200)).items():
-            held[name] += found.get("low") is None or found["low"] <= true[name] <= found["high"]
+        for name, found in all_estimates(summarize(make_table(truth, p, members), make_task(k), resamples=200)).items():
+            if name in held:
+                held[name] += found.get("low") is None or found["low"] <= true[name] <= found["high"]
     assert {name: count for name, count in held.items() if count / runs < 0.83} == {}
 
 

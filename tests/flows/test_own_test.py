@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import zlib
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from medtl import predictions, records
 from medtl.errors import MedtlError, Mistakes
@@ -142,3 +144,65 @@ def test_the_ledger_holds_no_names(make_run, tmp_path):
     look = json.loads(ledger.read_text())
     assert set(look) == {"time", "experiment", "model"}
     assert look["model"] == load_run(folder).model("cpu").fingerprint
+
+
+def one_label_a_patient(folder):
+    """The patients of a run ill or not as a whole, in its records and its validation answers."""
+    run = load_run(folder)
+    rows = run.records()
+    whole = dict(zip(rows["image"], np.where(rows["patient_id"].map(hash_parity), "ill", "normal"), strict=True))
+    records.write(rows.assign(label=rows["image"].map(whole)), folder / "records.csv")
+    table = run.predictions()
+    predictions.write(table.assign(truth=table["image"].map(whole)), folder / "predictions.csv")
+
+
+def hash_parity(text: str) -> bool:
+    return zlib.crc32(text.encode()) % 2 == 0
+
+
+def test_one_answer_per_patient_beside_those_by_image(make_run, capsys):
+    folder = make_run()
+    one_label_a_patient(folder)
+    plain = evaluate(folder, out=folder / "plain").metrics
+    done = evaluate(folder, by="patient", combine="max")
+    run = load_run(folder)
+    stored = run.metrics()["splits"]["test"]
+    own = stored.pop("by_unit")
+    assert stored == plain
+    rows, table = run.records(), run.predictions()
+    tested = table[table["split"] == "test"].merge(rows[["image", "patient_id"]], on="image")
+    odds = (tested["p_ill"] / tested["p_normal"]).groupby(tested["patient_id"]).max()
+    ill = (tested["truth"] == "ill").groupby(tested["patient_id"]).any()
+    assert (own["unit"], own["combine"], own["n"]) == ("patient", "max", len(odds))
+    assert own["per_class"]["ill"]["support"] == ill.sum()
+    assert own["mixed"] == ((tested["truth"] == "ill").groupby(tested["patient_id"]).nunique() > 1).sum()
+    assert own["auroc"]["value"] == pytest.approx(roc_auc_score(ill, odds))  # calibration keeps ranks
+    assert own["fitted_on"] == rows.loc[rows["split"] == "validation", "patient_id"].nunique()
+    assert own["threshold"] != plain["threshold"]
+    assert "By patient: the largest of its images' log-odds" in capsys.readouterr().out
+    assert done.metrics["by_unit"] == {**own}
+
+
+def test_units_of_folds_are_fitted_fold_by_fold(make_run):
+    folder = make_run(folds=3)
+    own = evaluate(folder, by="patient").metrics["by_unit"]
+    rows = load_run(folder).records()
+    assert (own["n"], own["groups"]) == (rows["patient_id"].nunique(), rows["group_id"].nunique())
+    assert own["threshold"] is None
+
+
+def test_units_that_cannot_be_judged_cost_no_look(make_run, tmp_path):
+    folder = make_run()
+    with pytest.raises(MedtlError, match="do not know the lesion of an image; known are: patient"):
+        evaluate(folder, by="lesion")
+    with pytest.raises(MedtlError, match="did you mean 'patient'"):
+        evaluate(folder, by="patients")
+    with pytest.raises(MedtlError, match="there are: mean, max"):
+        evaluate(folder, by="patient", combine="noisy-or")
+    rows = load_run(folder).records()
+    records.write(rows.assign(patient_id=["p" if i < 30 else "q" for i in range(len(rows))]), folder / "records.csv")
+    with pytest.raises(MedtlError, match="have images in several splits"):
+        evaluate(folder, by="patient")
+    with pytest.raises(MedtlError, match="--by needs a run"):
+        evaluate(folder, tmp_path / "other.csv", by="patient")
+    assert not (tmp_path / "state").exists()

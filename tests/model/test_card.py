@@ -119,3 +119,10 @@ def test_what_is_almost_one_is_not_called_one(package, metrics):
 def test_a_model_of_made_images_is_called_synthetic(package, metrics):
     assert "SYNTHETIC IMAGES" in card.text({**package, "synthetic": True}, metrics)
     assert "SYNTHETIC" not in card.text(package, metrics)
+
+
+def test_one_network_says_what_its_intervals_do_not_speak_of(package, metrics):
+    said = "Intervals speak of test patients, not of training luck."
+    assert said in card.text(package, metrics)
+    assert said not in card.text({**package, "weights": package["weights"] * 3}, metrics)
+    assert said not in card.text(package, None)

@@ -177,3 +177,20 @@ def test_plots_leave_matplotlib_as_it_was_and_need_neither_pyplot_nor_torch(make
         assert not {"torch", "monai", "matplotlib.pyplot"} & set(sys.modules)
     """
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "t.pkl")], check=True)
+
+
+def test_the_decision_curve_is_net_benefit_with_the_threshold_in_use(make_table):
+    table = make_table(n=200)
+    plot = plots.decision_curve(table, TASK, threshold=0.35)
+    model, everyone = curves_of(plot)
+    ill, p = (table["truth"] == "ill").to_numpy(), table["p_ill"].to_numpy()
+    by_hand = [((p >= t) & ill).mean() - ((p >= t) & ~ill).mean() * t / (1 - t) for t in model[:, 0]]
+    assert model[:, 1] == pytest.approx(by_hand)
+    assert everyone[:, 1] == pytest.approx([ill.mean() - (~ill).mean() * t / (1 - t) for t in everyone[:, 0]])
+    [dot] = [line for line in plot.axes[0].lines if line.get_marker() == "o"]
+    expected = ((p >= 0.35) & ill).mean() - ((p >= 0.35) & ~ill).mean() * 0.35 / 0.65
+    assert dot.get_xydata()[0] == pytest.approx((0.35, expected))
+    assert "the threshold in use, 0.350" in texts_of(plot)
+    assert not [line for line in plots.decision_curve(table, TASK).axes[0].lines if line.get_marker() == "o"]
+    with pytest.raises(MedtlError, match="two classes"):
+        plots.decision_curve(make_table(THREE.names), THREE)

@@ -10,11 +10,13 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import log_loss
 
 from medtl.document.picture import Picture
 from medtl.estimates import estimate, number
 from medtl.report import page as page_file
 from medtl.report import results
+from medtl.report.further import OF_CLASS, OVERALL
 from medtl.report.mistakes import worst
 from medtl.report.page import page, write_report
 
@@ -338,3 +340,72 @@ def test_without_patient_ids_the_intervals_are_called_too_narrow(make_contents):
     contents = make_contents()
     text = Elements(page(dataclasses.replace(contents, metrics={**contents.metrics, "unit": "image"}))[0]).text
     assert "No patient ids: intervals are by image, and too narrow" in text
+
+
+@pytest.mark.parametrize("names", [("well", "ill"), THREE])
+def test_the_further_figures_stand_below_and_not_on_the_first_page(make_contents, names, tmp_path):
+    contents = make_contents(names)
+    html = page(contents)[0]
+    box = Elements(re.search(r'(?s)<section class="minute".*?</section>', html)[0]).text
+    text = Elements(html).text
+    assert "MCC" not in box
+    assert text.count("Further figures (95 % interval)") == len(contents.metrics["splits"])
+    for entry in contents.metrics["splits"].values():
+        for key in ("mcc", "kappa", "weighted_f1", "log_loss", "brier_reliability", "ece_corrected"):
+            assert estimate(entry[key]) in text
+        for each in entry["per_class"].values():
+            shown = ("specificity", "npv", "auroc_delong" if len(names) == 2 else "auroc", "calibration_intercept", "calibration_slope")
+            assert " ".join(estimate(each[key]) for key in shown) in text
+    write_report(contents, tmp_path)
+    stored = pd.read_csv(tmp_path / "report" / "test_further_classes.csv").set_index("class")
+    assert stored.loc[names[0], "npv"] == pytest.approx(contents.entry["per_class"][names[0]]["npv"]["value"])
+
+
+def test_a_run_of_an_earlier_version_is_reported_without_them(make_contents):
+    contents = make_contents()
+    metrics = copy.deepcopy(contents.metrics)
+    for entry in metrics["splits"].values():
+        for key in [key for key in entry if key in OVERALL]:
+            del entry[key]
+        for each in entry["per_class"].values():
+            for key in OF_CLASS:
+                del each[key]
+    html, tables = page(dataclasses.replace(contents, metrics=metrics))
+    assert "MCC" not in html
+    assert not [table for table in tables if "further" in table.name]
+
+
+def test_figures_by_patient_stand_beside_those_by_image(make_contents):
+    contents = make_contents()
+    metrics = copy.deepcopy(contents.metrics)
+    own = {**metrics["splits"]["validation"], "unit": "patient", "combine": "mean", "mixed": 0, "fitted_on": 31}
+    metrics["splits"]["test"]["by_unit"] = own
+    text = Elements(page(dataclasses.replace(contents, metrics=metrics))[0]).text
+    assert "By patient: the mean of its images' log-odds; calibration and threshold fitted on 31 patients of validation." in text
+    assert "Per class (95 % interval), by patient class patients precision (PPV)" in text
+    assert text.count(estimate(own["auroc"])) == 2  # and once where validation itself is reported
+
+
+def test_one_training_says_what_its_intervals_do_not_speak_of(make_contents):
+    contents = make_contents()
+    said = "Intervals speak of test patients, not of training luck."
+    assert Elements(page(contents)[0]).text.count(said) == 2
+    package = {**contents.package, "weights": contents.package["weights"] * 3}
+    assert said not in Elements(page(dataclasses.replace(contents, package=package))[0]).text
+
+
+@pytest.mark.parametrize("names", [("well", "ill"), THREE])
+def test_what_is_easy_stands_beside_the_model(make_contents, names):
+    alone = {"the size of the file in bytes": {"value": 0.81, "low": 0.7, "high": 0.9}}
+    contents = make_contents(names, alone=alone)
+    table = next(each for each in page(contents)[1] if each.name == "test_easy")
+    truth = contents.predictions.loc[contents.predictions["split"] == "test", "truth"]
+    shares = truth.value_counts(normalize=True)
+    model, majority, prevalence, size = table.rows
+    assert model[1:] == [estimate(contents.entry[key]) for key in ("auroc", "accuracy", "brier", "log_loss")]
+    assert majority[2].startswith(number(shares.max()))
+    brier = (shares * (1 - shares)).sum() / (2 if len(names) == 2 else 1)
+    assert prevalence[3].startswith(number(brier))
+    assert prevalence[4] == number(log_loss(truth, np.tile(shares.sort_index(), (len(truth), 1))))
+    assert size[:2] == ["the size of the file in bytes alone", "0.810 (0.700 to 0.900)"]
+    assert not [each for each in page(contents)[1] if each.name == "validation_easy"]
