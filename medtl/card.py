@@ -37,12 +37,32 @@ def text(package: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
         f"## For whom\n\n{_scope(package['scope'])}",
         f"## Learned from\n\n{_training(package)}",
         *_results(metrics, len(package["weights"])),
-        f"## Decision\n\n{_decision(package)}",
+        f"## Decision\n\n{_decision(package)}{_ensemble(package)}",
         f"## Limits\n\n{LIMITS}",
         f"## Identity\n\nfingerprint `{package['fingerprint']}`, {len(package['weights'])} network(s), "
         f"written by medtl {_plain(package['medtl'])} on {package['created'][:10]}.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def unverified(package: Mapping[str, Any]) -> str:
+    """The sentence about an ensemble whose threshold and calibration were never checked on the ensemble itself; else empty.
+
+    `package`: of model.json. Packages of several networks that do not say `ensemble` are older than it, and count as not verified.
+    """
+    if len(package["weights"]) < 2 or (package.get("ensemble") or {}).get("verified"):
+        return ""
+    what = "calibration was" if package["operating_point"]["threshold"] is None else "threshold and calibration were"
+    return f"The ensemble's {what} fitted on its members, one by one, and never checked on images that none of them has seen: unverified."
+
+
+def _ensemble(package: Mapping[str, Any]) -> str:
+    """What a reader of the decision must know of several networks; empty for one."""
+    known = package.get("ensemble") or {}
+    if known.get("verified"):
+        return f" These images, of {known['groups']:,} groups, none of the {len(package['weights'])} networks has seen."
+    said = unverified(package)
+    return f" **{said}**" if said else ""
 
 
 def _estimate(figure: Mapping[str, Any] | None) -> str:

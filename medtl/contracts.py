@@ -10,8 +10,9 @@ from pydantic import BeforeValidator, Field, model_validator
 from medtl.errors import MedtlError, did_you_mean
 from medtl.registry import Mistake, Settings, refuse
 
-TRAIN, VALIDATION, TEST, EXTERNAL, EXCLUDED = "train", "validation", "test", "external", "excluded"
-SPLITS = (TRAIN, VALIDATION, TEST, EXTERNAL, EXCLUDED)
+TRAIN, VALIDATION, CALIBRATION, TEST, EXTERNAL, EXCLUDED = "train", "validation", "calibration", "test", "external", "excluded"
+SPLITS = (TRAIN, VALIDATION, CALIBRATION, TEST, EXTERNAL, EXCLUDED)
+"""`calibration`: of `split.held_out`, in no fold: an ensemble is calibrated on it."""
 NONE = "none"
 """How it is written that an image of a task of several findings has none of them."""
 FORMAT = 1

@@ -71,12 +71,15 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def claimed(file: Path) -> Iterator[bool]:
-    """Whether this process alone holds the claim that `file` stands for, until the end of the block; a killed holder leaves none."""
+def claimed(file: Path, wait: bool = False) -> Iterator[bool]:
+    """Whether this process alone holds the claim that `file` stands for, until the end of the block; a killed holder leaves none.
+
+    wait: until it is free, which gives True.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError:
             yield False
             return

@@ -8,7 +8,7 @@ Columns, in this order (`(image, frame)` is the key that joins every other table
 - `label`: a class name of the task, empty = unknown. Where an image may have several findings (`task.kind: multi`) the file has `y_<class>`
   in {0, 1, empty} for each instead; read, a table has these and `label` in words (:func:`medtl.findings.words`).
 - `patient_id`: keyed hash; `group_id`, `group_kind`: the statistical unit (patient, lesion, study, image).
-- `domain`, `split` (train, validation, test, external, excluded), `fold` (empty, or 0 … k-1).
+- `domain`, `split` (train, validation, calibration, test, external, excluded), `fold` (empty, or 0 … k-1).
 - then the columns of `keep` (age, sex, view …).
 """
 
@@ -21,6 +21,7 @@ from pathlib import Path
 import pandas as pd
 
 from medtl import findings
+from medtl.contracts import SPLITS
 from medtl.errors import MedtlError, Mistakes, listed
 
 KEY = ["image", "frame"]
@@ -73,7 +74,7 @@ def check(table: pd.DataFrame, where: str) -> None:
         repeated = table[table.duplicated(KEY, keep=False)]
         if len(repeated):
             mistakes.append(f"{len(repeated)} rows repeat an (image, frame): {listed(repeated['image'].unique())}")
-        for column, allowed in (("split", ("", "train", "validation", "test", "external", "excluded")), ("group_kind", ("", *GROUP_KINDS))):
+        for column, allowed in (("split", ("", *SPLITS)), ("group_kind", ("", *GROUP_KINDS))):
             unknown = set(table[column]) - set(allowed)
             if unknown:
                 mistakes.append(f"column '{column}' holds {listed(sorted(unknown))}; allowed: {listed(allowed[1:])}")

@@ -53,7 +53,7 @@ def model(package: PackageFile, metrics: Metrics | None) -> str:
     judged = "".join(_judged(name, entry, metrics or {}) for name, entry in _splits(metrics)) or "<p>Not judged on any images yet.</p>"
     together = (
         f"<p class=small>Each image was judged by the one of the {len(package.weights)} networks that did not learn from it; "
-        "here all of them answer together.</p>"
+        f"here all of them answer together.{f' <strong>{escape(package.unverified)}</strong>' if package.unverified else ''}</p>"
         if len(package.weights) > 1
         else ""
     )

@@ -10,7 +10,7 @@ from medtl.audit.findings import Finding
 from medtl.audit.joined import groups_of
 from medtl.audit.label_errors import label_errors
 from medtl.audit.places import place_of, places
-from medtl.contracts import EXTERNAL, TEST, TRAIN, VALIDATION, Task
+from medtl.contracts import CALIBRATION, EXTERNAL, TEST, TRAIN, VALIDATION, Task
 from medtl.errors import listed
 from medtl.estimates import percent
 from medtl.evaluation.intervals import effective_cases, wilson
@@ -19,7 +19,7 @@ FEW_TO_LEARN, FEW_TO_JUDGE = 30, 10
 """Groups (patients) of a class: fewer in training, fewer in a split that judges."""
 _APART = 0.05
 """Shares of a class in two splits are only reported when they differ by this much, however sure the difference is."""
-_ORDER = (TRAIN, VALIDATION, TEST, EXTERNAL)
+_ORDER = (TRAIN, VALIDATION, CALIBRATION, TEST, EXTERNAL)
 
 
 def label_health(records: pd.DataFrame, task: Task, predictions: pd.DataFrame | None) -> list[Finding]:

@@ -153,7 +153,7 @@ def train(
 @app.command()
 @answers
 def study(
-    file: Annotated[Path, typer.Argument(metavar="STUDY", help="The study's file (.yaml): a base config, arms, fractions, seeds.")],
+    file: Annotated[Path, typer.Argument(metavar="STUDY", help="The study's file (.yaml): a base config, arms or a search, seeds.")],
     data: Data = None,
     weights: Weights = None,
     set_: Set = None,

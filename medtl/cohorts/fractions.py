@@ -20,8 +20,8 @@ def draw_fraction(made: pd.DataFrame, settings: SplitSettings, seed: int) -> pd.
     """Records in which `split.fraction` of the groups of train and of validation keep their place, the others are `excluded`.
 
     Whole groups (patients) are drawn, class by class (that of most of a group's images), in an order that `seed` alone decides: a
-    smaller fraction is part of a larger one, and another seed draws another part. Test images stay as they are. Of several findings per
-    image, groups are drawn from all together, and a few with and without each finding stay in any case.
+    smaller fraction is part of a larger one, and another seed draws another part. Test and held-out images stay as they are. Of several
+    findings per image, groups are drawn from all together, and a few with and without each finding stay in any case.
     """
     if settings.fraction == 1:
         return made

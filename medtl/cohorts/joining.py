@@ -22,7 +22,7 @@ from medtl.cohorts.label_rows import settle_rows, view_needed
 from medtl.cohorts.only import add_header_facts, keep_only
 from medtl.cohorts.settings import SplitSettings, TableSettings
 from medtl.cohorts.source_table import COLUMNS, ID_KINDS, SourceTable, counted, rows_listed
-from medtl.contracts import EXCLUDED, EXTERNAL, SPLITS, TEST, TRAIN, VALIDATION, Task
+from medtl.contracts import EXCLUDED, EXTERNAL, TEST, TRAIN, VALIDATION, Task
 from medtl.errors import MedtlError, Mistakes, did_you_mean, listed
 from medtl.records import KEY, refuse_personal_columns
 from medtl.registry import component
@@ -168,9 +168,10 @@ def _take_split(source: SourceTable, column: str | None) -> None:
         return
     given = source.table[column].str.strip().str.casefold()
     source.table["given_split"] = given.map(_GIVEN).fillna("")
+    allowed = ", ".join(filter(None, dict.fromkeys(_GIVEN.values())))
     for value, rows in source.table[~given.isin(list(_GIVEN))].groupby(column):
         near = did_you_mean(str(value), _GIVEN)
-        source.mistakes.append(f"split: '{value}' is no split{near}; allowed: {', '.join(SPLITS)}; rows: {rows_listed(rows, 5)}")
+        source.mistakes.append(f"split: '{value}' is no split{near}; allowed: {allowed}; rows: {rows_listed(rows, 5)}")
     without = int((given == "").sum())
     if without:
         source.notes.append(f"{counted(without, 'image')} without a given split: excluded")

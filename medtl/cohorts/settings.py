@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from medtl.cohorts import CohortSettings
 from medtl.contracts import Fraction
-from medtl.registry import Settings
+from medtl.registry import Mistake, Settings, refuse
 
 
 def texts(value: Any) -> Any:
@@ -58,6 +58,10 @@ class SplitSettings(Settings):
     """Of the split alone; `seed` at the top is of training."""
     folds: Annotated[int, Field(ge=2, le=20)] | None = None
     """k-fold cross-validation: every group is tested once; `test` is then unused."""
+    held_out: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """With `folds`: this share of the groups stands in no fold; on them the ensemble is calibrated and its threshold chosen."""
+    fold: Annotated[int, Field(ge=0)] | None = None
+    """One of the `folds`, from 0, as a run of its own: it is the test part, the others are trained on."""
     column: str | None = None
     """A column of the cohorts' tables that gives train / validation / test; without validation rows, they come out of train."""
     overlap: Literal["refuse", "exclude"] = "refuse"
@@ -84,6 +88,16 @@ class SplitSettings(Settings):
         ways = [name for name, value in (("folds", self.folds), ("column", self.column), ("from", self.from_run)) if value is not None]
         if len(ways) > 1:
             raise ValueError(f"{' and '.join(ways)} exclude each other")
+        if self.held_out is not None and self.folds is None:
+            raise ValueError("held_out is for the ensemble of `folds`; a single model is calibrated on its own validation images")
+        if self.fold is not None and self.fold >= (self.folds or 0):
+            allowed = f"0 to {self.folds - 1}" if self.folds else "none without `folds`"
+            refuse([Mistake(("fold",), self.fold, f"is no fold; allowed: {allowed}")])
         if self.folds is None and self.column is None and self.validation + self.test >= 1:
             raise ValueError("validation + test leave nothing to train on")
         return self
+
+    @property
+    def fits(self) -> int | None:
+        """How many folds one run trains, with an ensemble above them; None where the run is a single fit."""
+        return None if self.fold is not None else self.folds

@@ -21,7 +21,7 @@ from medtl.cohorts.given_splits import take_column, take_run
 from medtl.cohorts.grouping import add_groups
 from medtl.cohorts.joining import Plan
 from medtl.cohorts.settings import SplitSettings
-from medtl.contracts import EXCLUDED, EXTERNAL, TEST, TRAIN, VALIDATION, Task
+from medtl.contracts import CALIBRATION, EXCLUDED, EXTERNAL, TEST, TRAIN, VALIDATION, Task
 from medtl.errors import MedtlError, Mistakes, listed
 from medtl.records import KEY
 
@@ -31,8 +31,9 @@ def make_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Pl
 
     `table`: of :func:`medtl.cohorts.joining.read_cohorts`. `measurements`: a row for every (image, frame) of it. Images in
     quarantine, without a label, or named by `split.exclude` stay, in the split `excluded`. With `folds`, `fold` is set and `split`
-    is empty until :func:`fold_records`. Raises :class:`Mistakes` where a group stands in two given splits or a class is absent from
-    a split; `as_given`, for audits, lets both be.
+    is empty until :func:`fold_records`, unless `split.fold` says which one; groups of `held_out` stand in no fold, in the split
+    `calibration`. Raises :class:`Mistakes` where a group stands in two given splits or a class is absent from a split; `as_given`, for
+    audits, lets both be.
     """
     settings = experiment.split
     grouped = _with_groups(table, measurements, settings.by)
@@ -44,6 +45,9 @@ def make_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Pl
         grouped.loc[usable, "fold"] = (chance[usable] * settings.folds).astype(int).astype(str)
     else:
         grouped.loc[usable, "split"] = _splits(grouped[usable], chance[usable], settings, root, as_given)
+    if settings.held_out is not None:
+        held = usable & (grouped["group_unit"].map(lambda unit: draw(settings.seed, f"held out:{unit}")) < settings.held_out)
+        grouped.loc[held, ["split", "fold"]] = CALIBRATION, ""
     made = _finished(grouped, experiment)
     if as_given:
         return made
@@ -52,7 +56,12 @@ def make_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Pl
     if settings.folds is None:
         made = draw_fraction(made, settings, experiment.seed)
         check_classes(made, experiment.task, settings)
-    for fold in range(settings.folds or 0):
+    if settings.held_out is not None:
+        check_held_out(made, experiment.task)
+    if settings.fold is not None:
+        made = fold_records(made, settings.fold, settings, experiment.seed)
+        check_classes(made, experiment.task, settings)
+    for fold in range(settings.fits or 0):
         check_classes(fold_records(made, fold, settings, experiment.seed), experiment.task, settings)
     return made
 
@@ -142,6 +151,29 @@ def check_classes(made: pd.DataFrame, task: Task, settings: SplitSettings) -> No
         raise Mistakes("the split cannot be used; take another split.seed, a larger share, or split: {folds: k}:", mistakes)
 
 
+FEWEST_HELD_OUT = 10
+"""Groups of every class that must be held out: with fewer, its recall beyond any threshold has an interval of half the scale, and a
+threshold chosen by them is chance (as `audit.label_health.FEW_TO_JUDGE`)."""
+
+
+def check_held_out(made: pd.DataFrame, task: Task) -> None:
+    """Refuse records whose held-out part is too small to calibrate by; of several findings per image, each with and each without it."""
+    held = made[made["split"] == CALIBRATION]
+    if task.kind == "single":
+        sides = {f"of '{name}'": held["label"] == name for name in task.names}
+    else:
+        cells = {name: held[findings.PREFIX + name] for name in task.names}
+        sides = {f"{what} '{name}'": cells[name] == value for name in task.names for what, value in (("with", "1"), ("without", "0"))}
+    found = {what: held.loc[side, "group_id"].nunique() for what, side in sides.items()}
+    mistakes = [f"{groups:,} groups {what}" for what, groups in found.items() if groups < FEWEST_HELD_OUT]
+    if mistakes:
+        raise Mistakes(
+            f"split.held_out keeps fewer than {FEWEST_HELD_OUT} groups of a class, too few to choose a threshold by; take a larger share, "
+            "or leave it out (the ensemble is then called unverified):",
+            mistakes,
+        )
+
+
 def split_notes(made: pd.DataFrame, task: Task) -> list[str]:
     """What a reader of the split should know: groups that several ids share, and classes whose share in a split is far from overall."""
     ids = made[made["patient_id"] != ""].groupby("group_id")["patient_id"].nunique()
@@ -154,7 +186,7 @@ def _balance_notes(made: pd.DataFrame, task: Task) -> list[str]:
     """A note for each class whose share in a split is less than half or more than twice its share overall."""
     counts = _counts(made, task)
     notes = []
-    for split, name in product((TRAIN, VALIDATION, TEST), task.names):
+    for split, name in product((TRAIN, VALIDATION, CALIBRATION, TEST), task.names):
         total = _known(made, task, name)
         overall = sum(counts[name, other] for other in total) / max(1, sum(total.values()))
         share = counts[name, split] / max(1, total[split])
@@ -172,6 +204,6 @@ def _counts(made: pd.DataFrame, task: Task) -> Counter[tuple[str, str]]:
 
 
 def _known(made: pd.DataFrame, task: Task, name: str) -> dict[str, int]:
-    """Images per split of which it is known whether they are of the class."""
+    """Images per split (empty: in a fold) of which it is known whether they are of the class."""
     known = made["label"].isin(task.names) if task.kind == "single" else made[findings.PREFIX + name] != ""
-    return {split: int((known & (made["split"] == split)).sum()) for split in (TRAIN, VALIDATION, TEST)}
+    return {split: int((known & (made["split"] == split)).sum()) for split in ("", TRAIN, VALIDATION, CALIBRATION, TEST)}

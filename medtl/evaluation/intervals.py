@@ -95,13 +95,20 @@ def f1_of(jaccard: float) -> float:
     return 2 * jaccard / (1 + jaccard)
 
 
-def of_mean(values: Sequence[float], intervals: Sequence[Interval], lowest: float = 0.0, highest: float = 1.0) -> Interval:
-    """For the plain mean of several estimates out of each one's interval: MOVER, taken as uncorrelated (Zou & Donner,
+def of_mean(
+    values: Sequence[float],
+    intervals: Sequence[Interval],
+    lowest: float = 0.0,
+    highest: float = 1.0,
+    weights: Sequence[float] | None = None,
+) -> Interval:
+    """For the mean (plain, or by `weights`) of several estimates out of each one's interval: MOVER, taken as uncorrelated (Zou & Donner,
     Statistics in Medicine 2008; 27: 1693-1702). Keeps the intervals' asymmetry, and to the figure's range; for one estimate it is its
     interval."""
-    mean, count = float(np.mean(values)), len(values)
-    down = math.sqrt(sum((value - interval.low) ** 2 for value, interval in zip(values, intervals, strict=True))) / count
-    up = math.sqrt(sum((interval.high - value) ** 2 for value, interval in zip(values, intervals, strict=True))) / count
+    value, ends, share = np.array(values), np.array(intervals), np.ones(len(values)) if weights is None else np.array(weights, dtype=float)
+    share = share / share.sum()
+    mean = float(share @ value)
+    down, up = (math.sqrt(float(np.sum((share * (value - ends[:, side])) ** 2))) for side in (0, 1))
     return Interval(max(lowest, mean - down), min(highest, mean + up))
 
 

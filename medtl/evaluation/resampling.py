@@ -26,9 +26,11 @@ class Resampled:
     """Values per resample, NaN where a resample lacks what the figure needs. J: the judged classes (1 for two classes, else K)."""
 
     recalls: Floats
-    """(R, K)"""
+    """(R, K), as the next three."""
+    precisions: Floats
     f1s: Floats
-    """(R, K)"""
+    supports: Floats
+    """Images of each class."""
     auroc: Floats
     """(R, J)"""
     auprc: Floats

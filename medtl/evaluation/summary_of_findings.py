@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medtl.contracts import Task, Threshold
-from medtl.evaluation import confusion, further, intervals
+from medtl.evaluation import agreement, confusion, further, intervals
 from medtl.evaluation.cases import Cases, Findings, findings_from_table
 from medtl.evaluation.figures import (
     NO_CASES,
@@ -57,7 +57,7 @@ def summarize_findings(predictions: pd.DataFrame, task: Task, seed: int, thresho
         )
     entry |= {"auprc_baseline": _baseline(per_class), "mse": entry["brier"]}
     for name, figure in (("weighted_precision", "precision"), ("weighted_recall", "recall"), ("weighted_f1", "f1")):
-        entry[name] = _by_support(per_class, figure)
+        entry[name] = _by_support(per_class, figure, draws, groups)
     entry["confusion"] = {name: _table(cases)[0].tolist() for name, cases in zip(task.names, each, strict=True)}
     entry["unread"] = {"images": int(np.isnan(together.predicted).all(axis=1).sum())}
     entry["per_class"] = per_class
@@ -74,13 +74,21 @@ RANGES = {**dict.fromkeys(("mcc", "kappa", "ece_corrected", "brier_resolution"),
 """Of the figures that may lie outside 0 to 1."""
 
 
-def _by_support(per_class: dict[str, dict[str, Any]], name: str) -> Estimate:
+def _by_support(per_class: dict[str, dict[str, Any]], name: str, draws: Sequence[Resampled | None], groups: int) -> Estimate:
     """The mean of a share over findings, each weighed by the images that have it (one never called has a precision of 0 here)."""
-    weights = [figures["support"] for figures in per_class.values()]
-    if not sum(weights):
+    there = [(figures, found) for figures, found in zip(per_class.values(), draws, strict=True) if figures["support"]]
+    if not there:
         return without(NO_CASES)
-    value = float(np.average([figures[name]["value"] or 0.0 for figures in per_class.values()], weights=weights))
-    return estimate(value, None, _NO_OTHER)
+    weights = [figures["support"] for figures, _ in there]
+    values = [figures[name]["value"] or 0.0 for figures, _ in there]
+    value = float(np.average(values, weights=weights))
+    drawn = [found for _, found in there if found is not None]
+    if len(drawn) < len(there) or any(figures[name].get("low") is None for figures, _ in there):
+        return estimate(value, None, _NO_OTHER)
+    each = [Interval(figures[name]["low"], figures[name]["high"]) for figures, _ in there]
+    of_draws = [np.stack([getattr(found, part)[:, 1] for found in drawn], axis=1) for part in (f"{name}s", "supports")]
+    means = agreement.by_support(*of_draws)
+    return estimate(value, intervals.of_mean(values, each, weights=weights).around(intervals.percentiles(means, groups)))
 
 
 def _baseline(per_class: dict[str, dict[str, Any]]) -> Estimate:

@@ -59,12 +59,14 @@ def figures(sums: dict[str, Floats], whole: dict[str, Floats], positive: int | N
     table, unread = sums["cells"].reshape(-1, classes, classes), sums["silent"]
     support = table.sum(axis=-1) + unread
     images = np.where(sums["brier"][:, 0] > 0, sums["brier"][:, 0], np.nan)
-    f1s = confusion.f1(table, unread)
+    f1s, precisions = confusion.f1(table, unread), confusion.precision(table)
     with np.errstate(divide="ignore", invalid="ignore"):
         return {
             "recalls": confusion.recall(table, unread),
+            "precisions": precisions,
             "f1s": f1s,
-            "weighted_precision": agreement.by_support(confusion.precision(table), support),
+            "supports": support,
+            "weighted_precision": agreement.by_support(precisions, support),
             "weighted_f1": agreement.by_support(f1s, support),
             "mcc": agreement.mcc(table, unread),
             "kappa": agreement.kappa(table, unread),

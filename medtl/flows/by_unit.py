@@ -48,7 +48,7 @@ def _answered(run: Run, table: pd.DataFrame, ids: pd.Series, by: By, combine: Co
     """Test units with calibrated answers, the threshold, and how many units were mixed, and were fitted on."""
     experiment, task = run.experiment, run.experiment.task
     before = run.predictions()
-    chose = before[(before["split"] == VALIDATION) & (before["view"] == PLAIN) & (before["truth"] != "")]
+    chose = before[(before["split"] == VALIDATION) & (before["view"] == PLAIN) & (before["truth"] != "") & (before["member"] == "")]
     learned, judged = (by_unit(rows, _of(rows, ids), task, combine) for rows in (chose, table[table["truth"] != ""]))
     read = np.isfinite(learned.logits).all(axis=1)
     if not read.any():

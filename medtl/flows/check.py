@@ -91,7 +91,7 @@ def check(
     source = read_cohorts(experiment, root)
     source.table = source.table.sort_values(records.KEY, ignore_index=True)
     looked = _look(source, experiment, root, line)
-    rows = looked.rows if experiment.split.folds is None else fold_records(looked.rows, 0, experiment.split, experiment.seed)
+    rows = looked.rows if experiment.split.fits is None else fold_records(looked.rows, 0, experiment.split, experiment.seed)
     if rates is not None and not experiment.transfer.tuned:
         raise MedtlError("--rates: a linear probe has no learning rate; choose another transfer.strategy")
     line.show("a few training steps …")
@@ -187,8 +187,8 @@ def _images_said(found: Check) -> list[str]:
     table = pd.crosstab(used["label"], used["split"])
     table = table.reindex(index=found.experiment.task.names, columns=[split for split in SPLITS if split in table.columns], fill_value=0)
     texts += [f"             {text}" for text in table.rename_axis(index=None, columns="class").to_string().splitlines()]
-    if found.experiment.split.folds:
-        texts.append(f"             (the first of {found.experiment.split.folds} folds)")
+    if found.experiment.split.fits:
+        texts.append(f"             (the first of {found.experiment.split.fits} folds)")
     unlabelled = int((rows["label"] == "").sum())
     if unlabelled:
         texts.append(f"             {unlabelled:,} without a label are {EXCLUDED}")
@@ -206,7 +206,7 @@ def _machine_said(found: Check) -> list[str]:
     parts = [f"decoding {found.decode_minutes:.1f}"] if found.decode_minutes else ["all images are decoded"]
     parts += [f"probe {spent.probe_minutes:.1f}"] if spent.probe_minutes else []
     parts += [f"{found.experiment.transfer.epochs} epochs of {spent.epoch_seconds:.0f} s"] if spent.epoch_seconds else []
-    parts += [f"{found.experiment.split.folds} folds"] if found.experiment.split.folds else []
+    parts += [f"{found.experiment.split.fits} folds"] if found.experiment.split.fits else []
     free = shutil.disk_usage(Path.cwd()).free / GIGABYTE
     faster = "; less where bfloat16 pays" if trainer.precision == "auto" else ""
     return [

@@ -13,6 +13,7 @@ from medtl.evaluation.units import By, Combine
 from medtl.flows import report
 from medtl.flows.judging import Evaluation
 from medtl.flows.run import load_run, model_folder
+from medtl.model import format as package_format
 from medtl.terminal import Line
 
 
@@ -64,6 +65,9 @@ def evaluate(
         print(ONE_TRAINING)
     if done.looks is not None:
         print(done.looks.sentence(done.split))
+    said = package_format.read(model_folder(target)).unverified
+    if said:
+        print(said)
     print(f"tables: {done.folder}")
     return done
 

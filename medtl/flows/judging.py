@@ -43,16 +43,22 @@ class Evaluation:
 
 def judge(model: Model, rows: pd.DataFrame, store: Store, positions: NDArray[np.intp], progress: Progress | None = None) -> pd.DataFrame:
     """Predictions for records `rows`, whose images stand at `positions` of the store; some get no answer, with the reason."""
-    logits = np.full((len(model.members), len(rows), len(model.task.names)), np.nan, np.float32)
+    logits = logits_of(model, store, positions, progress)
+    measured = store.measurements.iloc[positions][["quarantine", "reason", "modality"]].to_dict("records")
+    reasons = [model.refusal({str(name): value for name, value in row.items()}) for row in measured]
+    return model.answer(answered_rows(rows), logits, reasons)
+
+
+def logits_of(model: Model, store: Store, positions: NDArray[np.intp], progress: Progress | None = None) -> NDArray[np.float32]:
+    """(M, N, K) raw logits of the images at `positions` of the store, NaN where an image was not read."""
+    logits = np.full((len(model.members), len(positions), len(model.task.names)), np.nan, np.float32)
     usable = np.flatnonzero(np.asarray(store.usable)[positions])
     for start in range(0, len(usable), _AT_ONCE):
         part = usable[start : start + _AT_ONCE]
         logits[:, part] = model.predict_arrays(store.read(positions[part]))
         if progress is not None:
             progress(start + len(part), len(usable))
-    measured = store.measurements.iloc[positions][["quarantine", "reason", "modality"]].to_dict("records")
-    reasons = [model.refusal({str(name): value for name, value in row.items()}) for row in measured]
-    return model.answer(answered_rows(rows), logits, reasons)
+    return logits
 
 
 def answered_rows(rows: pd.DataFrame) -> pd.DataFrame:

@@ -61,7 +61,7 @@ def evaluate_run(run: Run, out: Path | None, data: Path | None, line: Line, by: 
     folder, unit = out or run.folder, unit_of(rows)
     with locked(folder):
         _write(run, folder, table, metrics, unit, looks.by_this_model)
-    return Evaluation(folder, TEST, table, metrics, task, unit, looks, len(parts))
+    return Evaluation(folder, TEST, table, metrics, task, unit, looks, max(len(parts), len(models[0].members)))
 
 
 def _test_rows(run: Run, parts: list[Run]) -> pd.DataFrame:

@@ -6,21 +6,19 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from medtl import findings, predictions
-from medtl.contracts import TRAIN, VALIDATION, Threshold
-from medtl.decisions.prior import remove
-from medtl.decisions.threshold import adjustment
+from medtl import findings
+from medtl.contracts import CALIBRATION, TRAIN, VALIDATION, Threshold
 from medtl.evaluation import metrics_file
 from medtl.evaluation.summary import summarize
 from medtl.experiment.save import to_yaml
 from medtl.experiment.schema import Experiment
 from medtl.flows.judging import unit_of
+from medtl.flows.rule import Rule
 from medtl.imaging.store import Store
 from medtl.model import package
-from medtl.training.fit import Fitted, calibrate
+from medtl.training.fit import Fitted
 
 OVER_FOLDS = "over folds"
 """Stands for the split of an image that some folds learned from or chose by."""
@@ -33,30 +31,23 @@ def write_metrics(table: pd.DataFrame, experiment: Experiment, rows: pd.DataFram
     metrics_file.write(folder / "metrics.json", {VALIDATION: entry}, unit_of(rows), looks=0)
 
 
-def write_package(experiment: Experiment, folder: Path, members: Sequence[Fitted], rows: pd.DataFrame, store: Store) -> None:
-    """Write `model/`. An ensemble's calibration and rule are fitted on the members' own validation images, one member each."""
-    if len(members) == 1:
-        calibrated, cut = members[0].calibration, members[0].threshold
-        logits = remove(members[0].logits, members[0].prior_shift)
-    else:
-        table = predictions.read(folder / "predictions.csv")
-        truth = predictions.true_findings(table) if predictions.of_findings(table) else predictions.true_positions(table)
-        shift = np.array([members[int(fold)].prior_shift for fold in table["fold"]])
-        logits = predictions.logits(table) - shift
-        calibrated, cut = calibrate(experiment, logits[None], np.zeros(shift.shape[1]), truth)
+def write_package(experiment: Experiment, folder: Path, members: Sequence[Fitted], rule: Rule, rows: pd.DataFrame, store: Store) -> None:
+    """Write `model/`, after the metrics."""
     package.save(
         folder / "model",
         members=[fitted.classifier for fitted in members],
         experiment=experiment,
-        calibration=calibrated,
-        threshold=cut,
+        calibration=rule.calibration,
+        threshold=rule.threshold,
         prior_shift=[fitted.prior_shift for fitted in members],
         metrics=metrics_file.read(folder / "metrics.json"),
         training={"images": _counts(rows), "history": [fitted.history for fitted in members]},
-        fitted_n=len(logits),
+        fitted_on=rule.split,
+        fitted_n=rule.images,
         training_images=_training_pixels(rows, store),
         lineage={"experiment_sha256": hashlib.sha256(to_yaml(experiment).encode()).hexdigest()},
-        adjusted=adjustment(calibrated.apply(logits), experiment.decision.adjust),
+        adjusted=rule.adjusted,
+        held_out_groups=rule.held_out_groups,
     )
 
 
@@ -65,7 +56,8 @@ def _counts(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
     of all together."""
     parts = {split: rows["split"] == split for split in (TRAIN, VALIDATION)}
     if not parts[TRAIN].any():
-        parts = {"train and validation": rows["split"] == OVER_FOLDS}
+        parts = {"train and validation": rows["split"] == OVER_FOLDS, CALIBRATION: rows["split"] == CALIBRATION}
+        parts = {name: part for name, part in parts.items() if part.any()}
     own = findings.columns_of(rows)
     if own:
         found = {name: (rows.loc[part, own] == "1").sum() for name, part in parts.items()}
@@ -75,5 +67,6 @@ def _counts(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 def _training_pixels(rows: pd.DataFrame, store: Store) -> list[str]:
     """Pixel hashes of everything that the model has learned from or was chosen by."""
-    learned = rows["split"].isin([TRAIN, VALIDATION, OVER_FOLDS]).to_numpy()
+    of_ensemble = (rows["split"] == OVER_FOLDS).any()  # no fold has seen the images of calibration, all together have been chosen by them
+    learned = rows["split"].isin([OVER_FOLDS, CALIBRATION] if of_ensemble else [TRAIN, VALIDATION]).to_numpy()
     return sorted(set(store.measurements["pixel_hash"][learned & store.usable]))

@@ -101,7 +101,7 @@ def rank(
 
 def _of_one_split(experiment: Experiment) -> tuple[Experiment, list[str]]:
     """A config with k folds as one split, whose test part are the images of the first fold (both fall by the same hash)."""
-    folds = experiment.split.folds
+    folds = experiment.split.fits
     if folds is None:
         return experiment, []
     split = experiment.split.model_copy(update={"folds": None, "test": 1 / folds})
@@ -191,7 +191,7 @@ def _minutes(
     counts = images.rows["split"].value_counts()
     planned = starting_from(experiment, candidate, strategy)
     once = cost(planned, rehearsed, int(counts[TRAIN]), int(counts[VALIDATION]), len(images.rows)).minutes
-    return (settings.split.folds or 1) * once
+    return (settings.split.fits or 1) * once
 
 
 def _with_truth(ranking: Ranking, usable: Sequence[Candidate], tuned: Sequence[Figure], epochs: int, experiment: Experiment) -> Ranking:

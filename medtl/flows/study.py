@@ -3,50 +3,40 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medtl import registry
-from medtl.contracts import FORMAT, TEST
+from medtl.contracts import FORMAT
 from medtl.errors import MedtlError, listed
-from medtl.experiment.load import data_root, load_experiment
+from medtl.experiment.load import data_root
 from medtl.experiment.overrides import weights_override
 from medtl.experiment.schema import Experiment
-from medtl.files import claimed, write_json, write_text
-from medtl.flows import study_results
-from medtl.flows.own_test import evaluate_run
-from medtl.flows.run import load_run
-from medtl.flows.run_folder import finished
-from medtl.flows.train import train
+from medtl.files import write_json, write_text
+from medtl.flows import search, study_results
+from medtl.flows.trials import Planned, Site, run_all
 from medtl.processors import processors
-from medtl.study.settings import OF_THE_GRID, StudySettings, key_of, load_study
-from medtl.study.trials import Trial, name_of, repeated, trials_of
+from medtl.study.settings import OF_THE_GRID, key_of, load_study
+from medtl.study.trials import Trial, repeated, trials_of
 from medtl.terminal import Line
 
 SNAPSHOT, ORIGIN = "study.yaml", "origin.json"
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A study with its trials resolved."""
+class Grid:
+    """All trials of a study of arms, resolved."""
 
-    study: StudySettings
-    folder: Path
-    base: Path
-    root: Path
-    overrides: dict[str, tuple[str, ...]]
-    """Trial -> what differs from the base."""
-    trials: dict[str, Trial]
-    experiments: dict[str, Experiment]
+    trials: Mapping[str, Trial]
+    planned: Mapping[str, Planned]
 
-    def place(self, name: str) -> Path:
-        """A trial's run folder."""
-        return self.folder / "trials" / name
+    @property
+    def first(self) -> Experiment:
+        """Of all trials, the task and the cohorts."""
+        return next(iter(self.planned.values())).experiment
 
 
 def study(
@@ -60,70 +50,79 @@ def study(
     """Run what is left of a study, and read it. Returns its folder, by default `runs/studies/<name>`.
 
     The same command goes on where it stopped. data, weights, overrides: as of `train`, for all trials. workers: so many processes, each
-    with its share of the processors; more may be started on other machines that see the same folder. Every trial opens its own test
-    images once; nothing is chosen by them.
+    with its share of the processors; more may be started on other machines that see the same folder. Every trial of an arm opens its own
+    test images once, and nothing is chosen by them; of a search, the base and the best do.
     """
-    plan = _plan(Path(path), data, weights, overrides, Path(out) if out else None)
-    line, started, threads = Line(), time.time(), max(1, processors() // workers)
-    helpers = _helpers(plan, Path(path), data, weights, overrides, workers)
+    site = _site(Path(path), data, weights, overrides, Path(out) if out else None, workers)
+    given = site.study.search
+    road = _grid(site) if given is None else search.plan(site, given)
+    _same_as_before(site)
+    line, helpers = site.line, _helpers(site, data, weights, overrides, workers)
     try:
-        _run_all(plan, line, started, threads)
+        _go(site, road)
         for number, helper in enumerate(helpers, start=1):
             if helper.wait():
-                line.keep(f"worker {number} ended with status {helper.returncode}: see {plan.folder}/worker-{number}.log")
-        _run_all(plan, line, started, threads)  # what a worker left that has died
+                line.keep(f"worker {number} ended with status {helper.returncode}: see {site.folder}/worker-{number}.log")
+        _go(site, road)  # what a worker left that has died
     finally:
         for helper in helpers:
             helper.terminate()
-    table = study_results.write_table(plan.trials, plan.folder)
-    first = next(iter(plan.experiments.values()))
-    reading = study_results.read(plan.study, table, plan.folder, first.task)
+    trials = road.trials if isinstance(road, Grid) else search.trials(road)
+    table = study_results.write_table(trials, site.folder)
+    reading = study_results.read(site.study, table, site.folder, road.first.task)
     for said in (*reading.claims, *reading.notes):
         line.keep(str(said))
-    page = study_results.write(plan.study, table, reading, plan.folder, synthetic=any(cohort.name == "phantom" for cohort in first.cohorts))
-    line.keep(f"trials: {plan.folder / study_results.TABLE}\nreport: {page}")
-    return plan.folder
+    page = study_results.write(
+        site.study, table, reading, site.folder, synthetic=any(cohort.name == "phantom" for cohort in road.first.cohorts)
+    )
+    line.keep(f"trials: {site.folder / study_results.TABLE}\nreport: {page}")
+    if not isinstance(road, Grid):
+        search.write_best(road)
+    return site.folder
 
 
-def _run_all(plan: Plan, line: Line, started: float, threads: int) -> None:
-    """Every trial that is not done, held by another worker, or has failed since `started`; until the time is over."""
-    for name in plan.trials:
-        if plan.study.minutes is not None and time.time() - started > 60 * plan.study.minutes:
-            line.keep(f"{plan.study.minutes:g} minutes are over; the same command goes on")
-            return
-        _run(plan, name, line, started, threads)
-        study_results.write_table(plan.trials, plan.folder)
+def _go(site: Site, road: Grid | search.Search) -> None:
+    if isinstance(road, Grid):
+        run_all(site, road.trials, road.planned)
+    else:
+        search.run(road)
 
 
-def _plan(path: Path, data: Path | str | None, weights: Path | str | None, further: Sequence[str], out: Path | None) -> Plan:
-    """Everything that can be wrong with the study is told before anything is trained."""
+def _site(path: Path, data: Path | str | None, weights: Path | str | None, further: Sequence[str], out: Path | None, workers: int) -> Site:
     given = load_study(path)
     base = path.parent / given.base
-    varied = [text for text in further if key_of(text) in OF_THE_GRID]
-    if varied:
-        raise MedtlError(f"--set {varied[0]}: is varied by the study itself; change `{OF_THE_GRID[key_of(varied[0])]}` in {path}")
+    for text in further:
+        key = key_of(text)
+        if key in OF_THE_GRID:
+            raise MedtlError(f"--set {text}: is varied by the study itself; change `{OF_THE_GRID[key]}` in {path}")
+        if given.search is not None and key in given.search.space:
+            raise MedtlError(f"--set {text}: is searched by the study itself; change `search.space` in {path}")
     if weights is not None:
         further = [*further, weights_override(weights)]
-    trials, overrides, experiments = {}, {}, {}
-    names = []
-    for trial in trials_of(given):
-        own = tuple({key_of(text): text for text in (*trial.overrides, *further)}.values())
-        experiment = load_experiment(base, own)
-        experiment.task.refuse_several("medtl study")
-        name = name_of(experiment)
-        names.append(name)
-        trials[name], overrides[name], experiments[name] = trial, own, experiment
-    if repeated(names):
-        twins = sorted({trials[name].arm for name in repeated(names)})
-        raise MedtlError(f"{path}: two arms are one and the same experiment ({listed(twins)} and another); change or remove one")
     folder = out or Path("runs") / "studies" / given.name
     root = data_root(base, Path(data) if data else None)
-    _same_as_before(folder, path, root)
-    return Plan(given, folder, base, root, overrides, trials, experiments)
+    return Site(given, path, folder, base, root, tuple(further), Line(), time.time(), max(1, processors() // workers))
 
 
-def _same_as_before(folder: Path, path: Path, root: Path) -> None:
+def _grid(site: Site) -> Grid:
+    """Everything that can be wrong with the study is told before anything is trained."""
+    found = [(trial, site.resolved(trial.overrides)) for trial in trials_of(site.study)]
+    for trial, planned in found:
+        planned.experiment.task.refuse_several("medtl study")
+        unsuited = getattr(site.study.reading, "unsuited", lambda experiment: "")(planned.experiment)
+        if unsuited:
+            raise MedtlError(f"{site.file}: {trial.arm}: {unsuited}")
+    trials = {planned.name: trial for trial, planned in found}
+    twins = repeated([planned.name for _, planned in found])
+    if twins:
+        arms = sorted({trials[name].arm for name in twins})
+        raise MedtlError(f"{site.file}: two arms are one and the same experiment ({listed(arms)} and another); change or remove one")
+    return Grid(trials, {planned.name: planned for _, planned in found})
+
+
+def _same_as_before(site: Site) -> None:
     """A folder holds one study of one set of images; the time limit may change."""
+    folder, path, root = site.folder, site.file, site.root
     snapshot, text = folder / SNAPSHOT, path.read_text(encoding="utf-8")
     if snapshot.exists():
         free = {"minutes": None}
@@ -138,64 +137,17 @@ def _same_as_before(folder: Path, path: Path, root: Path) -> None:
     write_text(snapshot, text)
 
 
-def _run(plan: Plan, name: str, line: Line, started: float, threads: int) -> None:
-    """Train and judge one trial, unless it is done or another worker has it. What is refused is written down, and the others go on."""
-    place, failed = plan.place(name), plan.folder / "failed" / f"{name}.json"
-    with claimed(plan.folder / "claims" / name) as mine:
-        if not mine or _done(place) or (failed.exists() and failed.stat().st_mtime > started):
-            return
-        trial = plan.trials[name]
-        line.keep(f"\n{trial.arm}, {100 * trial.fraction:g} % of the labels, seed {trial.seed}")
-        failed.unlink(missing_ok=True)
-        features = _own_features(plan, name)
-        try:
-            if not finished(place):
-                begun = (place / "experiment.yaml").exists()
-                overrides = (*plan.overrides[name], *_of_the_machine(plan, name, threads))
-                train(plan.base, plan.root, overrides=overrides, out=place, resume=begun, with_report=False, features=features)
-            evaluate_run(load_run(place), None, plan.root, line)
-        except MedtlError as refusal:
-            write_json(failed, {"reason": str(refusal)})
-            line.keep(f"this trial failed: {refusal}")
-        if features is not None:
-            shutil.rmtree(features, ignore_errors=True)
-
-
-def _own_features(plan: Plan, name: str) -> Path | None:
-    """Where seconds count, a trial's own empty place for features, so that its time is whole; else they are shared."""
-    if not registry.component("study.readings", plan.study.reading.name).TIMED:  # type: ignore[attr-defined]
-        return None
-    features = plan.folder / "features" / name
-    shutil.rmtree(features, ignore_errors=True)  # what a killed worker left
-    return features
-
-
-def _of_the_machine(plan: Plan, name: str, threads: int) -> list[str]:
-    """Threads by the number of workers, and the precision that the first trial found: the same for all."""
-    given = {key_of(text) for text in plan.overrides[name]}
-    begun = [plan.place(other) / "experiment.yaml" for other in plan.trials if (plan.place(other) / "experiment.yaml").exists()]
-    settings = [] if "trainer.threads" in given else [f"trainer.threads={threads}"]
-    if begun and "trainer.precision" not in given and plan.experiments[name].trainer.precision == "auto":
-        tuned = [other for other in map(load_experiment, begun) if other.transfer.tuned]
-        settings += [f"trainer.precision={tuned[0].trainer.precision}"] if tuned else []
-    return settings
-
-
-def _done(place: Path) -> bool:
-    return finished(place) and TEST in load_run(place).metrics()["splits"]
-
-
 def _helpers(
-    plan: Plan, path: Path, data: Path | str | None, weights: Path | str | None, overrides: Sequence[str], workers: int
+    site: Site, data: Path | str | None, weights: Path | str | None, overrides: Sequence[str], workers: int
 ) -> list[subprocess.Popen[bytes]]:
     """The same command in further processes; what they say goes into the study's folder."""
-    threads = [] if any(key_of(text) == "trainer.threads" for text in overrides) else [f"trainer.threads={max(1, processors() // workers)}"]
-    command = [sys.executable, "-m", "medtl", "study", str(path), "--out", str(plan.folder)]
+    threads = [] if any(key_of(text) == "trainer.threads" for text in overrides) else [f"trainer.threads={site.threads}"]
+    command = [sys.executable, "-m", "medtl", "study", str(site.file), "--out", str(site.folder)]
     command += ["--data", str(data)] if data is not None else []
     command += ["--weights", str(weights)] if weights is not None else []
     command += [part for text in (*overrides, *threads) for part in ("--set", text)]
     started = []
     for number in range(1, workers):
-        with (plan.folder / f"worker-{number}.log").open("ab") as said:
+        with (site.folder / f"worker-{number}.log").open("ab") as said:
             started.append(subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT))
     return started

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -36,13 +37,17 @@ def write_table(trials: Mapping[str, Trial], folder: Path) -> pd.DataFrame:
 
 def read(study: StudySettings, table: pd.DataFrame, folder: Path, task: Task) -> Reading:
     """The study's reading of its trials. Raises MedtlError where trials were judged on different images."""
-    runs = {name: load_run(folder / "trials" / name) for name in table.loc[table["state"] == DONE, "trial"]}
+    done = table[table["state"] == DONE]
+    runs = {name: load_run(folder / "trials" / name) for name in done["trial"]}
     judged = {name: run.predictions() for name, run in runs.items()}
-    refuse_other_images(judged)
+    judged = {name: own for name, own in judged.items() if (own["split"] == TEST).any()}
+    for _, same in done[done["trial"].isin(judged)].groupby("fold", dropna=False):
+        refuse_other_images({name: judged[name] for name in same["trial"]})
     points = [point for name, run in runs.items() for point in _curve(name, run)]
     file = registry.component("study.readings", study.reading.name)  # type: ignore[attr-defined]
-    curves = pd.DataFrame(points, columns=["trial", "fold", "seconds", "kwh", "score"])
-    reading: Reading = file.read(study.reading, table, judged, curves, task)
+    curves = pd.DataFrame(points, columns=["trial", "fold", "epoch", "seconds", "kwh", "score"])
+    further = {} if study.search is None else {"space": study.search.space}
+    reading: Reading = file.read(study.reading, table, judged, curves, task, **further)
     return reading
 
 
@@ -57,30 +62,51 @@ def write(study: StudySettings, table: pd.DataFrame, reading: Reading, folder: P
 
 
 def _row(name: str, trial: Trial, folder: Path) -> dict[str, Any]:
-    known = {"trial": name, "arm": trial.arm, "fraction": trial.fraction, "seed": trial.seed}
+    known = {"trial": name, "arm": trial.arm, "fraction": trial.fraction, "seed": trial.seed, "fold": trial.fold}
+    known["settings"] = json.dumps(trial.values) if trial.values else ""
     place = folder / "trials" / name
-    if not finished(place) or TEST not in load_run(place).metrics()["splits"]:
+    if trial.ended is not None:
+        return {**known, "state": trial.ended.state, "reason": trial.ended.reason, "validation": trial.ended.score}
+    run = _figures(place, (place / "metrics.json").stat().st_mtime_ns) if finished(place) else None
+    if run is None or (trial.tested and "auroc" not in run):
         reason = failure(folder, name)
         return {**known, "state": FAILED if reason else WAITING, "reason": reason}
+    return {**known, "state": DONE, **run, "luck": run["luck"] or trial.fraction < 1}
+
+
+@functools.lru_cache(maxsize=10_000)
+def _figures(place: Path, written: int) -> dict[str, Any]:
+    """What a finished run came to. `written`: when its metrics were; a look at test images writes them anew."""
     run = load_run(place)
-    tested, transfer = run.metrics()["splits"][TEST], run.experiment.transfer
+    transfer, tested = run.experiment.transfer, run.metrics()["splits"].get(TEST)
     labels, groups = _labels(run)
     parts = [read_log(part.folder / "log.jsonl") for part in run.folds() or [run]]
     return {
-        **known,
-        "state": DONE,
-        "luck": transfer.tuned or trial.fraction < 1 or (transfer.views or 1) > 1,
+        "luck": transfer.tuned or (transfer.views or 1) > 1,
         "labels": labels,
         "groups": groups,
-        "validation": np.mean([_reached(events, transfer.monitor) for events in parts]),
-        "auroc": tested["auroc"]["value"],
-        "auroc_low": tested["auroc"].get("low"),
-        "auroc_high": tested["auroc"].get("high"),
-        "macro_f1": tested["macro_f1"]["value"],
+        "validation": reached(run),
+        **(_of_test(tested) if tested else {}),
         "cpu_seconds": sum(round(_until_fitted(events, "cpu"), 1) for events in parts),
         "wall_seconds": sum(round(_until_fitted(events, "time"), 1) for events in parts),
         "kwh": sum(_until_fitted(events, "kwh") for events in parts) if run.experiment.tracking.energy else np.nan,
     }
+
+
+def _of_test(tested: Mapping[str, Any]) -> dict[str, Any]:
+    auroc = tested["auroc"]
+    return {
+        "auroc": auroc["value"],
+        "auroc_low": auroc.get("low"),
+        "auroc_high": auroc.get("high"),
+        "macro_f1": tested["macro_f1"]["value"],
+    }
+
+
+def reached(run: Run) -> float:
+    """The monitored validation score of what a run's package holds; the mean over folds."""
+    logs = [read_log(part.folder / "log.jsonl") for part in run.folds() or [run]]
+    return float(np.mean([_reached(events, run.experiment.transfer.monitor) for events in logs]))
 
 
 def failure(folder: Path, name: str) -> str:
@@ -126,7 +152,7 @@ def _curve(name: str, run: Run) -> Iterator[dict[str, Any]]:
             elif event["event"] == "epoch" and event.get("settled", True):
                 score = event[f"validation_{run.experiment.transfer.monitor}"]
             if score is not None:
-                yield {"trial": name, "fold": fold, "seconds": seconds, "kwh": kwh, "score": float(score)}
+                yield {"trial": name, "fold": fold, "epoch": event.get("epoch"), "seconds": seconds, "kwh": kwh, "score": float(score)}
 
 
 def _elapsed(events: list[dict[str, Any]], clock: str) -> list[float]:

@@ -30,10 +30,12 @@ from medtl.flows.leaks import refuse_leaking
 from medtl.flows.near_duplicates import tie_near_duplicates
 from medtl.flows.packaging import OVER_FOLDS, write_metrics, write_package
 from medtl.flows.quarantine import refuse_broken
+from medtl.flows.rule import own_rule, rule_of_ensemble, rule_of_members
 from medtl.flows.run import Run, load_run
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.nursery import keep_freed_memory
 from medtl.imaging.store import Store, open_store
+from medtl.model import format as package_format
 from medtl.model.answers import answer_table
 from medtl.model.scope import set_aside
 from medtl.terminal import Line
@@ -42,7 +44,7 @@ from medtl.training.balance import balance
 from medtl.training.energy import metered
 from medtl.training.environment import describe
 from medtl.training.fit import Fitted, build_classifier, fit, parts_of
-from medtl.training.job import Job
+from medtl.training.job import Job, Watch, unwatched
 from medtl.training.log import Log, loggers
 
 
@@ -56,6 +58,7 @@ def train(
     expect: Path | str | None = None,
     with_report: bool = True,
     features: Path | None = None,
+    watch: Watch = unwatched,
 ) -> Run:
     """Train the experiment described by `config` and return its run.
 
@@ -63,7 +66,8 @@ def train(
     default `runs/<name>/<time>`; it must be new or empty unless `resume`, which continues an unfinished run (the newest of
     this name where `out` is not given). expect: a finished run that this one must repeat, else GateRefusal (exit code 3).
     with_report: whether figures are said, audit and report follow; without, for one of many short trainings. features: where what frozen
-    layers make of images is kept; default: the cache.
+    layers make of images is kept; default: the cache. watch: see `medtl.training.job.Watch`; over folds, epochs are counted on from one
+    to the next.
     """
     started, cpu = time.monotonic(), time.process_time()
     if weights is not None:
@@ -79,7 +83,7 @@ def train(
             torch.set_num_threads(experiment.trainer.threads or 1)
             keep_freed_memory()
             rows, store = read_images(experiment, folder, root, line, log)
-            _train_folds(experiment, rows, store, root, folder, log, line, features)
+            _train_folds(experiment, rows, store, root, folder, log, line, features, watch)
             log.event("finished", wall_seconds=round(time.monotonic() - started, 1), cpu_seconds=round(time.process_time() - cpu, 1))
         except KeyboardInterrupt:
             line.keep(f"stopped; continue with the same command and: --resume --out {folder}")
@@ -95,6 +99,9 @@ def train(
         if not run.folds():
             line.keep(ONE_TRAINING)
         report.said(lambda: _reported(run, store, root, line), line, f"medtl report {folder}")
+        unverified = package_format.read(folder / "model").unverified
+        if unverified:
+            line.keep(f"{unverified} split.held_out keeps images for that")
         line.keep(f"run: {folder}\nmodel: {folder / 'model'}\nnext: medtl evaluate {folder}   (opens the test images, and counts the look)")
     if expected is not None and metrics["splits"][VALIDATION] != expected["splits"][VALIDATION]:
         raise GateRefusal(f"{run.folder} does not repeat {expect}: the validation metrics differ (see both metrics.json)")
@@ -185,32 +192,58 @@ def read_images(experiment: Experiment, folder: Path, root: Path, line: Line, lo
 
 
 def _train_folds(
-    experiment: Experiment, rows: pd.DataFrame, store: Store, root: Path, folder: Path, log: Log, line: Line, features: Path | None
+    experiment: Experiment,
+    rows: pd.DataFrame,
+    store: Store,
+    root: Path,
+    folder: Path,
+    log: Log,
+    line: Line,
+    features: Path | None,
+    watch: Watch,
 ) -> None:
     """One fit, or one per fold with the ensemble above them."""
-    folds = experiment.split.folds
+    folds = experiment.split.fits
     if folds is None:
-        fitted = _train_one(experiment, rows, store, root, folder, log, line, features)
-        write_package(experiment, folder, [fitted], rows, store)
+        fitted = _train_one(experiment, rows, store, root, folder, log, line, features, watch)
+        write_package(experiment, folder, [fitted], own_rule(fitted, experiment), rows, store)
         return
     members, parts, learned = [], [], pd.Series(False, index=rows.index)
     for fold in range(folds):
         line.keep(f"fold {fold + 1} of {folds}")
         own = fold_records(rows, fold, experiment.split, experiment.seed)
         place = folder / "folds" / str(fold)
-        fitted = _train_one(experiment, own, store, root, place, log.beside(place / "log.jsonl"), line, features and features / str(fold))
-        write_package(experiment, place, [fitted], own, store)
+        kept = features and features / str(fold)
+
+        def watch_fold(epoch: int, score: float, before: int = fold * experiment.transfer.epochs) -> None:
+            watch(before + epoch, score)
+
+        fitted = _train_one(experiment, own, store, root, place, log.beside(place / "log.jsonl"), line, kept, watch_fold)
+        write_package(experiment, place, [fitted], own_rule(fitted, experiment), own, store)
         members.append(fitted)
         learned |= own["split"].isin([TRAIN, VALIDATION])
         parts.append(predictions.read(place / "predictions.csv").assign(fold=str(fold), member=str(fold)))
     together = pd.concat(parts, ignore_index=True)
-    write_predictions(together, folder / "predictions.csv")
     write_metrics(together, experiment, rows, folder, None)
-    write_package(experiment, folder, members, rows.assign(split=rows["split"].mask(learned, OVER_FOLDS)), store)
+    if experiment.split.held_out is None:
+        rule = rule_of_members(members, together, experiment)
+    else:
+        rule, held = rule_of_ensemble(members, rows, store, folder, experiment, line)
+        together = pd.concat([together, held], ignore_index=True)
+    write_predictions(together, folder / "predictions.csv")
+    write_package(experiment, folder, members, rule, rows.assign(split=rows["split"].mask(learned, OVER_FOLDS)), store)
 
 
 def _train_one(
-    experiment: Experiment, rows: pd.DataFrame, store: Store, root: Path, folder: Path, log: Log, line: Line, features: Path | None
+    experiment: Experiment,
+    rows: pd.DataFrame,
+    store: Store,
+    root: Path,
+    folder: Path,
+    log: Log,
+    line: Line,
+    features: Path | None,
+    watch: Watch,
 ) -> Fitted:
     """Fit, and write the run's tables (validation only)."""
     if not (folder / "records.csv").exists():
@@ -228,6 +261,7 @@ def _train_one(
         log,
         line,
         loggers(experiment.tracking, folder, experiment.name),
+        watch,
     )
     fitted = fit(job, root)
     log.event("fitted", **fitted.history)

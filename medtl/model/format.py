@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
+from medtl import card
 from medtl.contracts import FORMAT, Task
 from medtl.decisions.settings import Flips
 from medtl.errors import MedtlError, Mistakes
@@ -55,6 +56,15 @@ class OperatingPoint(Settings):
     """… and how many they were."""
 
 
+class Ensemble(Settings):
+    """Whether the members' common calibration and rule were fitted on the answers that they give together."""
+
+    verified: bool
+    """On images that none of them has seen; else on each member's own validation images, one member each."""
+    groups: Annotated[int, Field(ge=0)] = 0
+    """Groups (patients) of these images; 0 where it is not verified."""
+
+
 class PackageFile(Settings):
     """The content of `model.json`."""
 
@@ -76,6 +86,8 @@ class PackageFile(Settings):
     """Per member, per class: what loss and sampler added to the logits; subtracted before anything else."""
     calibration: dict[str, Any]
     operating_point: OperatingPoint
+    ensemble: Ensemble | None = None
+    """None: a single model, to which it does not apply, or several of an older medtl, which count as not verified."""
     training: dict[str, Any] = Field(default_factory=dict)
     """Summary: strategy, epochs, images per split and class, best epoch …"""
     lineage: dict[str, Any] = Field(default_factory=dict)
@@ -97,6 +109,11 @@ class PackageFile(Settings):
         if self.operating_point.adjusted is not None and len(self.operating_point.adjusted) != len(self.task.classes):
             raise ValueError("operating_point: adjusted needs one number per class")
         return self
+
+    @property
+    def unverified(self) -> str:
+        """What has to be said of an ensemble whose calibration was never checked; empty where there is nothing to say."""
+        return card.unverified(self.model_dump(mode="json", include={"weights", "operating_point", "ensemble"}))
 
     def computed_fingerprint(self) -> str:
         """What `fingerprint` must be."""

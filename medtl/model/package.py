@@ -19,7 +19,7 @@ from medtl import card
 from medtl.errors import MedtlError
 from medtl.files import UNFINISHED, write_json, write_text
 from medtl.model import format as package_format
-from medtl.model.format import OperatingPoint, PackageFile, WeightsFile, file_sha256, signed
+from medtl.model.format import Ensemble, OperatingPoint, PackageFile, WeightsFile, file_sha256, signed
 from medtl.model.model import Model
 from medtl.model.seen import write_seen
 
@@ -52,12 +52,14 @@ def save(
     training_images: Iterable[str] | None = None,
     lineage: Mapping[str, Any] | None = None,
     adjusted: Sequence[float] | None = None,
+    held_out_groups: int | None = None,
 ) -> PackageFile:
     """Write a package, whole or not at all: into a temporary folder beside it, which then takes its place.
 
     `prior_shift`: (K,) for all members, or (M, K). `metrics`: the content of metrics.json, copied. `training_images`: pixel hashes
     of the images learned from (kept truncated). `fitted_on`, `fitted_n`: the images that chose calibration and threshold.
     `adjusted`: what the decision takes off each class's log-probability (:func:`medtl.decisions.threshold.adjustment`).
+    `held_out_groups`: so many groups that no member has seen fitted the calibration of all together; None: an ensemble is unverified.
     Raises MedtlError where a weight is not finite or the folder cannot be written.
     """
     with _written_beside(Path(folder)) as place:
@@ -77,6 +79,7 @@ def save(
                 "operating_point": OperatingPoint(
                     rule=_rule(experiment, threshold, adjusted), threshold=threshold, adjusted=adjusted, split=fitted_on, n=fitted_n
                 ),
+                "ensemble": Ensemble(verified=held_out_groups is not None, groups=held_out_groups or 0) if len(members) > 1 else None,
                 "training": dict(training or {}),
                 "lineage": dict(lineage or {}),
                 "synthetic": any(cohort.name == "phantom" or cohort.domain.startswith("synthetic") for cohort in experiment.cohorts),

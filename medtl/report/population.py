@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from medtl import findings
-from medtl.contracts import EXCLUDED, SPLITS
+from medtl.contracts import CALIBRATION, EXCLUDED, SPLITS
 from medtl.document.table import Table, plain
 from medtl.estimates import percent
 from medtl.records import KEY
@@ -42,7 +42,9 @@ def _by_split(contents: Contents) -> dict[str, pd.DataFrame]:
     rows = contents.records
     if contents.over_folds:
         folds = sorted(set(rows["fold"]) - {""}, key=int)
-        return {f"fold {int(fold) + 1}": rows[rows["fold"] == fold] for fold in folds}
+        parts = {f"fold {int(fold) + 1}": rows[rows["fold"] == fold] for fold in folds}
+        held = rows[rows["split"] == CALIBRATION]
+        return {**parts, CALIBRATION: held} if len(held) else parts
     return {split: rows[rows["split"] == split] for split in SPLITS if split != EXCLUDED and (rows["split"] == split).any()}
 
 
@@ -56,6 +58,11 @@ def _table(name: str, caption: str, parts: dict[str, pd.DataFrame], contents: Co
     for column in contents.kept:
         body += _kept(column, parts)
     note = "Each image is test in its own fold and is learned from in the others." if contents.over_folds else ""
+    note += (
+        " Images of calibration stand in no fold: the ensemble's calibration and threshold are fitted on them."
+        if CALIBRATION in parts
+        else ""
+    )
     header = ["", *parts]
     return Table(name, caption, header, body, pd.DataFrame(body, columns=["characteristic", *parts]), note)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from medtl import card
 from medtl.contracts import EXTERNAL, TEST, VALIDATION
 from medtl.estimates import estimate, interval, number, percent
 from medtl.report.contents import Contents, groups_named
@@ -44,7 +45,11 @@ def scope(package: Mapping[str, Any]) -> list[str]:
 
 
 def basis(contents: Contents) -> str:
-    """Which images the figures are of, and what that means."""
+    """Which images the figures are of, and what that means; and whether an ensemble's calibration was ever checked."""
+    return f"{_origin(contents)} {card.unverified(contents.package)}".rstrip()
+
+
+def _origin(contents: Contents) -> str:
     members = len(contents.package["weights"])
     unopened = "The test images were not opened. " if contents.metrics["looks"] == 0 else ""
     if contents.split == VALIDATION:

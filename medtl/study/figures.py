@@ -1,11 +1,15 @@
-"""The learning curves of a study's arms."""
+"""The figures of a study: learning curves of its arms; how a search went, and what mattered in it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
-from matplotlib.ticker import NullLocator
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from medtl.report.figures import style
+from medtl.study.trials import DONE, PRUNED
 
 
 @style.in_style
@@ -26,4 +30,44 @@ def learning_curves(points: pd.DataFrame) -> style.Plot:
     axes.set(xlabel="labelled images (train and validation)", ylabel="AUROC on test")
     axes.grid(color=style.PALE, linewidth=0.4, alpha=0.6)
     axes.legend(loc="lower right")
+    return plot
+
+
+@style.in_style
+def search_history(trials: pd.DataFrame) -> style.Plot:
+    """Validation score by trial, and the best so far. `trials`: in their order, a row each with `state`, `validation`, `fold` (empty where
+    there is one search)."""
+    plot = style.new(6.4, 2.8)
+    axes = plot.subplots()
+    for place, (fold, own) in enumerate(trials.groupby("fold", sort=True, dropna=False)):
+        _history(axes, own.reset_index(drop=True), place, "" if pd.isna(fold) else f" in fold {int(fold)}")
+    axes.set(xlabel="trial (0 is the base)", ylabel="validation score")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(color=style.PALE, linewidth=0.4, alpha=0.6)
+    axes.set_axisbelow(True)
+    plot.legend(loc="outside upper left", ncols=4)
+    return plot
+
+
+def _history(axes: Axes, trials: pd.DataFrame, place: int, where: str) -> None:
+    look, done = style.line_of(place), trials[trials["state"] == DONE]
+    pruned = trials[trials["state"] == PRUNED]
+    axes.plot(done.index, done["validation"], "o", markersize=3.5, color=look["color"], alpha=0.7)
+    axes.plot(
+        pruned.index, pruned["validation"], "x", markersize=4, color=style.GREY, label="pruned" if place == 0 and len(pruned) else None
+    )
+    best = done["validation"].cummax().reindex(trials.index).ffill()
+    axes.step(best.index, best, where="post", label=f"best so far{where}", **look)
+
+
+@style.in_style
+def importance_bars(importance: Mapping[str, float]) -> style.Plot:
+    """Each setting's share of the spread of the validation score, the largest on top."""
+    plot = style.new(6.4, 0.7 + 0.28 * len(importance))
+    axes = plot.subplots()
+    names = sorted(importance, key=lambda name: importance[name])
+    axes.barh([style.short(name, 40) for name in names], [importance[name] for name in names], color=style.BLUE, height=0.6)
+    for place, name in enumerate(names):
+        axes.text(importance[name] + 0.01, place, f"{importance[name]:.2f}", va="center", fontsize=7.5)
+    axes.set(xlim=(0, 1.08), xlabel="importance: share of the spread of the validation score")
     return plot

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from medtl.document.table import Table
+from medtl.report.figures.style import Plot
 
 NOT_SHOWN = "not shown"
 
@@ -31,10 +32,11 @@ class Claim:
 @dataclass(frozen=True)
 class Reading:
     """`question`: what is answered. `notes`: what a reader has to know. `curves`: a row per point of the figure: `arm`, `labels`, `value`,
-    `low`, `high`; empty where there is none."""
+    `low`, `high`; empty where there is none. `plots`: further figures, each with its heading."""
 
     question: str
     claims: Sequence[Claim]
     tables: Sequence[Table]
     notes: Sequence[str]
     curves: pd.DataFrame
+    plots: Sequence[tuple[str, Plot]] = ()

@@ -56,7 +56,7 @@ def finetune(job: Job, classifier: Classifier, data: StoredImages) -> Tuned:
     module = TransferModule(classifier, job.balanced.loss, transfer, steps, job.experiment.seed, positive, on_maps, shift)
     line.keep(sentence(module.groups, transfer))
     keeper = Keeper(folder, transfer.patience, transfer.soup)
-    reporter = EpochReporter(job.log, line, transfer.monitor, lambda: (keeper.best, keeper.best_epoch))
+    reporter = EpochReporter(job.log, line, transfer.monitor, lambda: (keeper.best, keeper.best_epoch), job.watch)
     _quiet()
     trainer = pl.Trainer(
         accelerator="gpu" if machine.device == "cuda" else "cpu",

@@ -75,6 +75,8 @@ def fit(job: Job, root: Path) -> Fitted:
         logits = job.validation_logits(classifier)
     else:
         logits = probed_logits(job, classifier)
+    last, reached = job.experiment.transfer.epochs - 1, history["tuned" if "tuned" in history else "probe"]
+    job.watch(last, reached[f"validation_{job.experiment.transfer.monitor}"])  # the end of a fit, also of one that patience ended
     calibrated, cut = calibrate(job.experiment, logits[None], balanced.prior_shift, job.validation.targets)
     return Fitted(classifier, balanced.prior_shift, calibrated, cut, logits, history)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,13 @@ from medtl.training.log import Log
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
+Watch = Callable[[int, float], None]
+"""Is told, after each epoch (from 0), the best validation score so far; it may end the training by an exception of its own."""
+
+
+def unwatched(epoch: int, score: float) -> None:
+    """Nobody looks on."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -42,6 +50,7 @@ class Job:
     log: Log
     line: Line
     trackers: list[Logger]
+    watch: Watch = unwatched
 
     @property
     def device(self) -> torch.device:

@@ -10,14 +10,15 @@ import lightning.pytorch as pl
 
 from medtl.module.transfer_module import TransferModule
 from medtl.terminal import Line
+from medtl.training.job import Watch, unwatched
 from medtl.training.log import Log
 
 
 class EpochReporter(pl.Callback):
     """Progress within an epoch, and one kept line and one log line per epoch."""
 
-    def __init__(self, log: Log, line: Line, monitor: str, best: Callable[[], tuple[float, int]]):
-        self.journal, self.line, self.monitor, self.best = log, line, monitor, best
+    def __init__(self, log: Log, line: Line, monitor: str, best: Callable[[], tuple[float, int]], watch: Watch = unwatched):
+        self.journal, self.line, self.monitor, self.best, self.watch = log, line, monitor, best, watch
         self._sum, self._count, self._start = 0.0, 0, 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -46,3 +47,5 @@ class EpochReporter(pl.Callback):
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  loss {loss:.3f}  validation {self.monitor} {module.score:.4f}  "
             f"(best {best:.4f} in epoch {best_epoch + 1})  {seconds:.0f} s"
         )
+        if best_epoch >= 0:
+            self.watch(trainer.current_epoch, best)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from medtl import records
 from medtl.cohorts import CohortSettings
@@ -256,6 +257,58 @@ def test_folds_take_validation_out_of_the_rest() -> None:
         assert (rest["split"] == "validation").mean() == pytest.approx(0.25, abs=0.12)  # 160 groups: a standard deviation of 0.035
     validations = [frozenset(part.loc[part["split"] == "validation", "image"]) for part in parts]
     assert len(set(validations)) == 5, "each fold draws its own"
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.sets(st.integers(0, 599), max_size=200), st.integers(0, 5))
+def test_held_out_groups_stand_in_no_fold_and_stay_there(gone: set[int], seed: int) -> None:
+    plan = SplitSettings(folds=4, held_out=0.3, seed=seed)
+    whole = records_of(MANY, folds=4, held_out=0.3, seed=seed).set_index("image")
+    fewer = records_of(MANY.drop(index=list(gone)), folds=4, held_out=0.3, seed=seed).set_index("image")
+    columns = ["split", "fold"]
+    assert (whole.loc[fewer.index, columns] == fewer[columns]).all(axis=None)
+    held = whole["split"] == "calibration"
+    assert held.mean() == pytest.approx(0.3, abs=0.14)  # 200 groups: a standard deviation of 0.032
+    assert ((whole["fold"] == "") == held).all()
+    assert not set(whole.loc[held, "group_id"]) & set(whole.loc[~held, "group_id"])
+    loose = records_of(MANY, folds=4, seed=seed).set_index("image")
+    assert (loose.loc[~held, "fold"] == whole.loc[~held, "fold"]).all(), "the others stay in their folds"
+    for fold in range(4):
+        part = fold_records(whole.reset_index(), fold, plan).set_index("image")
+        assert ((part["split"] == "calibration") == held[part.index]).all()
+    assert split_notes(whole.reset_index(), TASK) == []
+
+
+def test_too_little_held_out_is_refused() -> None:
+    made = table([f"p{row}" for row in range(200)])
+    made["label"] = ["yes" if row % 8 == 0 else "no" for row in range(200)]
+    with pytest.raises(Mistakes, match=r"fewer than 10 groups of a class(.|\n)*leave it out(.|\n)*\d groups of 'yes'"):
+        records_of(made, folds=2, held_out=0.2)
+    several = made.assign(label="a", y_a=["10"[row % 2] for row in range(200)], y_b=["0" if row % 8 == 0 else "1" for row in range(200)])
+    measurements = several[["image", "frame", "pixel_hash"]].assign(sha256="sha " + several["image"], quarantine="")
+    plan = Plan(SplitSettings(folds=2, held_out=0.2), Task(kind="multi", classes={"a": (), "b": ()}))
+    with pytest.raises(Mistakes, match=r"\d groups without 'b'"):
+        make_records(several.drop(columns="pixel_hash"), measurements, plan, Path())
+    with pytest.raises(ValueError, match="held_out is for the ensemble of `folds`"):
+        SplitSettings(held_out=0.2)
+    kept = records_of(MANY, folds=2, held_out=0.3)
+    kept.loc[kept["split"] == "calibration", "label"] = "no"
+    assert any("the class 'yes' is 0.0% of calibration but" in note for note in split_notes(kept, TASK))
+
+
+@pytest.mark.parametrize("fraction", [1.0, 0.3])
+def test_one_fold_alone_is_that_fold_of_all(fraction: float) -> None:
+    every = records_of(MANY, folds=4, fraction=fraction)
+    for fold in range(4):
+        alone = records_of(MANY, folds=4, fold=fold, fraction=fraction)
+        pd.testing.assert_frame_equal(alone, fold_records(every, fold, SplitSettings(folds=4, fraction=fraction)))
+        assert set(alone.loc[alone["split"] == "test", "image"]) == set(every.loc[every["fold"] == str(fold), "image"])
+
+
+@pytest.mark.parametrize(("split", "sentence"), [({"folds": 3, "fold": 3}, "0 to 2"), ({"fold": 0}, "none without `folds`")])
+def test_a_fold_that_there_is_not_is_refused(split: dict[str, int], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        SplitSettings.model_validate(split)
 
 
 # Given splits

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import statsmodels.api as sm
@@ -141,3 +143,21 @@ def test_what_groups_are_called_does_not_matter(draw, make_table, make_task):
         assert [other[name][end] for end in ("low", "high")] == pytest.approx([one[name][end] for end in ("low", "high")], abs=0.15 * width)
     for name in ("auroc_delong", "calibration_slope", "calibration_intercept", "specificity", "npv"):
         assert other["per_class"]["b"][name] == pytest.approx(one["per_class"]["b"][name], abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_extreme_probabilities_of_many_groups_give_sound_figures(make_table, make_task, seed: int):
+    """Saturated, constant, unread, of few classes: no warning, no NaN, every figure with an interval that holds it or a reason."""
+    random = np.random.default_rng(seed)
+    classes, n = int(random.integers(2, 8)), 80
+    p = softmax(random.normal(size=(n, classes)) * [0.1, 1, 10, 800][seed % 4], axis=1)
+    truth = np.where(random.random(n) < random.random(), p.argmax(axis=1), random.integers(0, random.integers(1, classes + 1), n))
+    if seed % 5 == 0:
+        p[:] = p[0]
+    p[random.random(n) < 0.2 * (seed % 3)] = np.nan
+    entry = summarize(make_table(truth, p, random.integers(0, 60, n)), make_task(classes), resamples=20)
+    json.dumps(entry, allow_nan=False)
+    for found in (*entry.values(), *(each for figures in entry["per_class"].values() for each in figures.values())):
+        if isinstance(found, dict) and "value" in found:
+            sound = bool(found.get("reason")) if found.get("low") is None else found["low"] <= found["value"] <= found["high"]
+            assert sound, found

@@ -98,6 +98,8 @@ def test_mean_of_independent_estimates():
     low, high = intervals.of_mean([0.5, 0.7], [Interval(0.4, 0.6), Interval(0.6, 0.8)])
     assert (low, high) == pytest.approx((0.6 - 0.1 / 2**0.5, 0.6 + 0.1 / 2**0.5))
     assert intervals.of_mean([0.9], [Interval(0.7, 0.95)]) == pytest.approx((0.7, 0.95))
+    low, high = intervals.of_mean([0.5, 0.7], [Interval(0.4, 0.6), Interval(0.6, 0.8)], weights=[3, 1])
+    assert (low, high) == pytest.approx((0.55 - 0.1 * 10**0.5 / 4, 0.55 + 0.1 * 10**0.5 / 4))
 
 
 def test_percentiles_reach_further_for_few_groups():

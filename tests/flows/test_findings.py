@@ -155,3 +155,21 @@ def test_folds_and_an_outside_table(data: Path, tmp_path: Path) -> None:
     done = evaluate(run, data / "outside.csv", out=tmp_path / "outside", allow_seen=True)
     assert done.metrics["per_class"]["disc"]["support"] == (table["disc"] == "1").sum()
     assert predictions.read(tmp_path / "outside" / "predictions.csv")["unknown"].isin(["", "disc", "square"]).all()
+
+
+def test_an_ensemble_of_findings_is_calibrated_on_held_out_images(data: Path, tmp_path: Path) -> None:
+    overrides = ["split.folds=2", "split.held_out=0.4", "transfer.strategy=linear-probe"]
+    run = train(data / "shapes.yaml", overrides=overrides, out=tmp_path / "run", with_report=False).folder
+    model = Model.load(run / "model", "cpu")
+    assert model.package.ensemble.verified
+    assert model.package.operating_point.split == "calibration"
+    table = predictions.read(run / "predictions.csv").query("split == 'calibration'").sort_values("image", ignore_index=True)
+    assert len(table) == model.package.operating_point.n
+    truth, p = predictions.true_findings(table), predictions.probabilities(table)
+    for k, cut in enumerate(model.threshold):
+        known = np.isfinite(truth[:, k])
+        side, score = truth[known, k] == 1, p[known, k]
+        gains = {at: (score[side] >= at).mean() - (score[~side] >= at).mean() for at in [*score, cut]}
+        assert gains[cut] == pytest.approx(max(gains.values())), "no other threshold does better on them"
+    again = model.predict([data / image for image in table["image"]])
+    np.testing.assert_allclose(again[["p_disc", "p_square"]], p, atol=1e-5)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from medtl.cohorts.joining import read_cohorts
 from medtl.cohorts.splitting import make_records
-from medtl.errors import GateRefusal, MedtlError
+from medtl.errors import GateRefusal, MedtlError, Mistakes
 from medtl.experiment.schema import Experiment
 from medtl.flows.check import check
 from medtl.flows.leaks import refuse_leaking
@@ -124,6 +124,24 @@ def test_near_duplicates_stay_together_where_the_config_says_so(data: Path, by: 
         assert loose["group_id"].nunique() == rows["group_id"].nunique() + 1
         apart += loose[loose["image"].isin(["3.png", "copy.jpg"])]["fold"].nunique() == 2
     assert apart
+
+
+def test_near_duplicates_in_a_fold_and_held_out_are_refused(data: Path) -> None:
+    refused = 0
+    for seed in range(30):
+        drawn = {"by": "image", "folds": 2, "validation": 0.4, "held_out": 0.6, "seed": seed}
+        given = experiment(data, "patient: person", ("PATIENT_ACROSS_SPLITS",), **drawn)
+        source = read_cohorts(given, data).table.sort_values(KEY, ignore_index=True)
+        store = open_store(source[KEY], data, given.image, cache_dir())
+        try:
+            rows = make_records(source, store.measurements, given, data).set_index("image")["split"]
+        except Mistakes:  # a class has too few images for this seed
+            continue
+        if (rows["3.png"] == "calibration") != (rows["copy.jpg"] == "calibration"):
+            refused += 1
+            with pytest.raises(GateRefusal, match="NEAR_DUPLICATE_ACROSS_SPLITS"):
+                gate(data, given)
+    assert refused
 
 
 def test_near_duplicates_torn_apart_by_a_given_split_are_refused(data: Path) -> None:

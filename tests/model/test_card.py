@@ -71,6 +71,18 @@ def test_an_ensemble_says_that_its_parts_were_judged(package, metrics):
     assert "one of the 3 networks that did not learn from it" in card.text(package, metrics)
 
 
+@pytest.mark.parametrize("ensemble", [{}, {"ensemble": None}, {"ensemble": {"verified": False, "groups": 0}}])
+def test_an_ensemble_that_was_never_checked_says_so(package, ensemble):
+    assert "verified" not in card.text({**package, **ensemble}, None), "it does not apply to a single network"
+    several = {**package, **ensemble, "weights": package["weights"] * 3}
+    assert "**The ensemble's threshold and calibration were fitted on its members, one by one" in card.text(several, None)
+    several["operating_point"] = {**several["operating_point"], "threshold": None}
+    assert "**The ensemble's calibration was fitted" in card.text(several, None)
+    checked = card.text({**several, "ensemble": {"verified": True, "groups": 1042}}, None)
+    assert "unverified" not in checked
+    assert "These images, of 1,042 groups, none of the 3 networks has seen." in checked
+
+
 def test_several_classes_are_decided_by_the_largest_probability(package):
     package["task"] = {"classes": {"a": [], "b": [], "c": []}, "positive": None}
     package["operating_point"]["threshold"] = None
@@ -107,3 +119,10 @@ def test_what_is_almost_one_is_not_called_one(package, metrics):
 def test_a_model_of_made_images_is_called_synthetic(package, metrics):
     assert "SYNTHETIC IMAGES" in card.text({**package, "synthetic": True}, metrics)
     assert "SYNTHETIC" not in card.text(package, metrics)
+
+
+def test_one_network_says_what_its_intervals_do_not_speak_of(package, metrics):
+    said = "Intervals speak of test patients, not of training luck."
+    assert said in card.text(package, metrics)
+    assert said not in card.text({**package, "weights": package["weights"] * 3}, metrics)
+    assert said not in card.text(package, None)

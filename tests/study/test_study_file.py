@@ -9,6 +9,7 @@ import pytest
 from medtl.errors import Mistakes
 from medtl.experiment.load import load_experiment
 from medtl.study.settings import load_study
+from medtl.study.space import dimensions, values_in
 from medtl.study.trials import name_of, trials_of
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +75,10 @@ def test_a_trial_is_named_by_what_it_learns_not_by_the_machine(tmp_path):
 @pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_shipped_studies_are_right(path):
     study = load_study(path)
+    if study.search is not None:
+        base = load_experiment(path.parent / study.base, study.set)
+        assert values_in(base, dimensions(study.search.space, base, path)), "the sampler learns from the base as well"
+        return
     for trial in trials_of(study):
         own = {text.partition("=")[0]: text for text in trial.overrides}
         load_experiment(path.parent / study.base, [*own.values()])

@@ -1,0 +1,97 @@
+"""From logits to decisions: the calibration and rule that a package stores, and on which images they were fitted.
+
+A single model's are fitted on its own validation images. An ensemble's must be fitted on what all members say together, of images that none
+of them has seen (`split.held_out`). Where none were held out, each member's answers on its own validation images stand in for it: these are
+of one member, and less smoothed than the mean of several, so the package says that it is unverified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from medtl import predictions
+from medtl.contracts import CALIBRATION, VALIDATION, Threshold
+from medtl.decisions.calibration import Calibration
+from medtl.decisions.per_class import PerClass
+from medtl.decisions.prior import remove
+from medtl.decisions.threshold import adjustment
+from medtl.experiment.schema import Experiment
+from medtl.flows.judging import answered_rows, logits_of
+from medtl.imaging.store import Store
+from medtl.model.answers import answer_table, ensemble_logits
+from medtl.model.model import Model
+from medtl.terminal import Line
+from medtl.training.fit import Fitted, calibrate, targets_of
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is stored, and the images that chose it."""
+
+    calibration: Calibration | PerClass
+    threshold: Threshold | None
+    adjusted: tuple[float, ...] | None
+    images: int
+    split: str = VALIDATION
+    held_out_groups: int | None = None
+    """Groups that no member of an ensemble has seen; None where the rule was not fitted on such."""
+
+
+def own_rule(fitted: Fitted, experiment: Experiment) -> Rule:
+    """Of a single model."""
+    calibrated = fitted.calibration.apply(remove(fitted.logits, fitted.prior_shift))
+    return Rule(fitted.calibration, fitted.threshold, adjustment(calibrated, experiment.decision.adjust), len(fitted.logits))
+
+
+def rule_of_members(members: Sequence[Fitted], table: pd.DataFrame, experiment: Experiment) -> Rule:
+    """Of an ensemble without held-out images: `table` holds each member's predictions of its own validation images."""
+    truth = predictions.true_findings(table) if predictions.of_findings(table) else predictions.true_positions(table)
+    shift = np.array([members[int(fold)].prior_shift for fold in table["fold"]])
+    logits = (predictions.logits(table) - shift)[None]
+    return _fitted(experiment, logits, np.zeros(shift.shape[1]), truth)
+
+
+def rule_of_ensemble(
+    members: Sequence[Fitted], rows: pd.DataFrame, store: Store, folder: Path, experiment: Experiment, line: Line
+) -> tuple[Rule, pd.DataFrame]:
+    """Of an ensemble, on the held-out images of `rows`, which the packaged members in `folder/folds` answer as the ensemble's package
+    will; and the predictions table of these images."""
+    positions = np.flatnonzero((rows["split"] == CALIBRATION) & (rows["label"] != ""))
+    held, logits = rows.iloc[positions], _logits(members, store, positions, folder, experiment, line)
+    shift = np.array([fitted.prior_shift for fitted in members])
+    groups = held["group_id"].nunique()
+    rule = _fitted(experiment, logits, shift, targets_of(held, experiment.task), CALIBRATION, groups)
+    table = answer_table(
+        answered_rows(held), logits, [""] * len(held), task=experiment.task, prior_shift=shift,
+        calibration=rule.calibration, threshold=rule.threshold, adjusted=rule.adjusted,
+    )  # fmt: skip
+    line.keep(f"the ensemble is calibrated on {len(held):,} held-out images of {groups:,} groups that none of its members has seen")
+    return rule, table
+
+
+def _logits(
+    members: Sequence[Fitted], store: Store, positions: NDArray[np.intp], folder: Path, experiment: Experiment, line: Line
+) -> NDArray[np.float32]:
+    """(M, N, K), one packaged member at a time."""
+    packages = (folder / "folds" / str(fold) / "model" for fold in range(len(members)))
+    device = experiment.trainer.device
+    return np.concatenate([logits_of(Model.load(package, device), store, positions, line.progress("held-out")) for package in packages])
+
+
+def _fitted(
+    experiment: Experiment,
+    logits: NDArray[np.floating],
+    shift: ArrayLike,
+    truth: ArrayLike,
+    split: str = VALIDATION,
+    groups: int | None = None,
+) -> Rule:
+    calibrated, cut = calibrate(experiment, np.asarray(logits, np.float64), shift, truth)
+    probabilities = calibrated.apply(ensemble_logits(logits, shift, experiment.task.kind))
+    return Rule(calibrated, cut, adjustment(probabilities, experiment.decision.adjust), logits.shape[1], split, groups)
