@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from medtl.comparison.comparison import Comparison
+from medtl.comparison.text import named
 from medtl.report.figures import style
 
 
@@ -19,5 +20,5 @@ def forest(comparison: Comparison) -> style.Plot:
         axes.axvline(-comparison.margin, color=style.VERMILLION, linewidth=1, linestyle="--")
     axes.set_yticks([-place for place in range(len(comparison.candidates))], [style.short(each.name) for each in comparison.candidates])
     axes.set_ylim(-len(comparison.candidates) + 0.5, 0.5)
-    axes.set_xlabel(f"{comparison.measure}: candidate less {style.short(comparison.reference)}")
+    axes.set_xlabel(f"{named(comparison.measure)}: candidate less {style.short(comparison.reference)}")
     return plot

@@ -14,10 +14,10 @@ from medtl.evaluation.contrast import Contrast
 
 
 def sentence(comparison: Comparison, candidate: Candidate) -> str:
-    """`seed-2: better: +0.031 AUROC (+0.010 to +0.052, p 0.002)`."""
+    """`seed-2: better: +0.031 (+0.010 to +0.052) AUROC, one-sided p 0.002`."""
     told = candidate.contrasts[comparison.measure]
     p = candidate.p_better if candidate.verdict == "better" or candidate.p_not_worse is None else candidate.p_not_worse
-    return f"{candidate.name}: {candidate.verdict}: {_gap(told)} {_named(comparison.measure)}, p {_p(p)}"
+    return f"{candidate.name}: {candidate.verdict}: {_gap(told)} {named(comparison.measure)}, one-sided p {_p(p)}"
 
 
 def table(comparison: Comparison) -> Table:
@@ -25,7 +25,7 @@ def table(comparison: Comparison) -> Table:
     rows, raw = [], []
     for candidate in comparison.candidates:
         for name, each in candidate.contrasts.items():
-            rows.append([candidate.name, _named(name), number(each.reference), number(each.candidate), _gap(each), _p(each.p)])
+            rows.append([candidate.name, named(name), number(each.reference), number(each.candidate), _gap(each), _p(each.p)])
             raw.append({"candidate": candidate.name, "figure": name, **plain(each)})
     header = ["candidate", "figure", comparison.reference, "candidate's", "difference (95 %)", "p, two-sided"]
     note = f"Above 0 the candidate is the better, of the {BRIER} the worse. Intervals and p by group, not corrected."
@@ -39,7 +39,8 @@ def plain(told: Contrast) -> dict[str, Any]:
     return {"reference": told.reference, "value": told.candidate, "difference": told.value, **ends}
 
 
-def _named(figure: str) -> str:
+def named(figure: str) -> str:
+    """As people write it."""
     return figure.replace("auroc", "AUROC")
 
 

@@ -48,7 +48,7 @@ def test_two_runs_on_validation_and_on_test(make_run: MakeRun, tmp_path: Path, c
     for run in runs:
         evaluate(run)
     assert compare_runs(runs, split="test").images != found.images
-    assert "not training luck" in capsys.readouterr().err
+    assert "not of training luck" in capsys.readouterr().err
 
 
 def test_folds_are_held_against_folds(make_run: MakeRun) -> None:
