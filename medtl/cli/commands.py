@@ -200,10 +200,12 @@ def compare(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where comparison.html, .json and .csv go.")] = None,
     like: Annotated[Path | None, typer.Option(metavar="RUN_OR_MODEL", help="Whose task it is, for results on outside data.")] = None,
 ) -> None:
-    """Hold models against a reference on the same images: better, not worse, or not shown."""
-    from medtl.flows.compare import compare_runs
+    """Hold models against one of them on the same images.
 
-    compare_runs(runs, split, measure, margin, out, like)
+    Better, not worse by a margin, or not shown: by one figure, named before the look."""
+    from medtl.flows.compare import compare
+
+    compare(runs, split, measure, margin, out, like)
 
 
 @app.command()

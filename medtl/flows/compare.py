@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from medtl import predictions
-from medtl.comparison import text
-from medtl.comparison.comparison import Comparison, compare
+from medtl.comparison import comparison, text
+from medtl.comparison.comparison import Comparison
 from medtl.comparison.page import write_page
 from medtl.contracts import EXTERNAL, FORMAT, TEST, VALIDATION, Task
 from medtl.document.table import write_tables
@@ -32,7 +32,7 @@ class Side:
     """None of an evaluation on outside data, which does not say."""
 
 
-def compare_runs(
+def compare(
     folders: Sequence[Path],
     split: str | None = None,
     measure: str = "auroc",
@@ -56,7 +56,7 @@ def compare_runs(
     chosen = split or (EXTERNAL if any(side.task is None for side in sides) else VALIDATION)
     names = _names([side.folder for side in sides])
     tables = {name: _judged(side, chosen) for name, side in zip(names, sides, strict=True)}
-    found = compare(tables, task, measure, margin)
+    found = comparison.compare(tables, task, measure, margin)
     line, notes = Line(), _notes(chosen, margin, len(sides))
     line.keep(f"{chosen}: {found.images:,} images of {found.groups:,} groups; reference: {found.reference}")
     for said in (*(text.sentence(found, each) for each in found.candidates), *notes):
