@@ -190,6 +190,26 @@ def evaluate(
 
 @app.command()
 @answers
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="REFERENCE CANDIDATE...", help="Runs, or results of `evaluate` on one outside set.")
+    ],
+    split: Annotated[str | None, typer.Option(metavar="SPLIT", help="validation (default), test once it was opened, or external.")] = None,
+    measure: Annotated[str, typer.Option(metavar="FIGURE", help="What is judged by; name it before you look.")] = "auroc",
+    margin: Annotated[float | None, typer.Option(metavar="M", help="How much worse still counts as not worse, such as 0.02.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where comparison.html, .json and .csv go.")] = None,
+    like: Annotated[Path | None, typer.Option(metavar="RUN_OR_MODEL", help="Whose task it is, for results on outside data.")] = None,
+) -> None:
+    """Hold models against one of them on the same images.
+
+    Better, not worse by a margin, or not shown: by one figure, named before the look."""
+    from medtl.flows.compare import compare
+
+    compare(runs, split, measure, margin, out, like)
+
+
+@app.command()
+@answers
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run's folder.")],
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run's images are now, if they were moved.")] = None,

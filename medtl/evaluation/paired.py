@@ -10,7 +10,7 @@ import pandas as pd
 from medtl.contracts import Task
 from medtl.errors import MedtlError
 from medtl.evaluation import confusion, intervals, ranking
-from medtl.evaluation.cases import Cases, from_table
+from medtl.evaluation.cases import Cases, Findings, from_table
 from medtl.evaluation.resampling import RESAMPLES, resample
 from medtl.records import KEY
 
@@ -27,7 +27,7 @@ def difference(
     groups differ.
     """
     first, second = (from_table(_in_order(table), task) for table in (one, other))
-    _refuse_other_images(one, other, first, second)
+    refuse_other_images(one, other, first, second)
     if first.group_count < 2:
         raise MedtlError("a difference needs images of at least two groups (patients)")
     values = np.array([_value(cases, figure) for cases in (first, second)])
@@ -43,14 +43,15 @@ def _in_order(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(KEY, ignore_index=True)
 
 
-def _refuse_other_images(one: pd.DataFrame, other: pd.DataFrame, first: Cases, second: Cases) -> None:
+def refuse_other_images(one: pd.DataFrame, other: pd.DataFrame, first: Cases | Findings, second: Cases | Findings) -> None:
+    """Raises MedtlError where images, truths or groups of two tables differ. `first`, `second`: the same, sorted by key, as arrays."""
     keys = [set(zip(table["image"], table["frame"], strict=True)) for table in (one, other)]
     if keys[0] != keys[1]:
         alone = len(keys[0] ^ keys[1])
         raise MedtlError(
             f"the two tables hold other images ({alone:,} stand in one of them only); give predictions of one split of the same images"
         )
-    if not np.array_equal(first.truth, second.truth) or not np.array_equal(first.groups, second.groups):
+    if not np.array_equal(first.truth, second.truth, equal_nan=True) or not np.array_equal(first.groups, second.groups):
         raise MedtlError("the two tables tell different truths or groups of the same images; evaluate both runs on the same records")
 
 

@@ -102,6 +102,7 @@ def test_every_command_has_its_flow_and_a_first_line_of_its_own(run: Run, capsys
         "train",
         "study",
         "evaluate",
+        "compare",
         "report",
         "predict",
         "demo",

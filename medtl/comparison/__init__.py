@@ -1,0 +1,1 @@
+"""Models held against a reference on the same images."""
