@@ -18,6 +18,7 @@ _HOME = {
     "study": "medtl.flows.study",
     "train": "medtl.flows.train",
     "evaluate": "medtl.flows.evaluate",
+    "accept": "medtl.flows.accept",
     "compare": "medtl.flows.compare",
     "load_run": "medtl.flows.run",
     "Model": "medtl.model.package",

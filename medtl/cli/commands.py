@@ -210,6 +210,22 @@ def compare(
 
 @app.command()
 @answers
+def accept(
+    file: Annotated[Path, typer.Argument(metavar="ACCEPTANCE", help="The lines that a model has to keep (.yaml).")],
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="An evaluated run, or results on outside data.")] = None,
+    split: Annotated[str | None, typer.Option(metavar="SPLIT", help="test (default), external, or validation.")] = None,
+    like: Annotated[Path | None, typer.Option(metavar="RUN_OR_MODEL", help="Whose task it is, for results on outside data.")] = None,
+) -> None:
+    """State what a model must show, before the look; then judge it.
+
+    Each line is met, not met, or not decided by so few cases. Exit code 3 unless all are met."""
+    from medtl.flows.accept import accept
+
+    accept(file, run, split, like)
+
+
+@app.command()
+@answers
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run's folder.")],
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run's images are now, if they were moved.")] = None,

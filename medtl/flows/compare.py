@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
-from medtl import predictions
 from medtl.comparison import comparison, text
 from medtl.comparison.comparison import Comparison
 from medtl.comparison.page import write_page
-from medtl.contracts import EXTERNAL, FORMAT, TEST, VALIDATION, Task
+from medtl.contracts import EXTERNAL, FORMAT, TEST, VALIDATION
 from medtl.document.table import write_tables
-from medtl.errors import MedtlError, listed
+from medtl.errors import MedtlError
 from medtl.files import write_json
 from medtl.flows.judging import refuse_occupied
-from medtl.flows.run import EXPERIMENT, load_run
-from medtl.report.judged import judged
+from medtl.flows.sides import side_of, task_of
 from medtl.terminal import Line
-
-
-@dataclass(frozen=True)
-class Side:
-    """One run or evaluation."""
-
-    folder: Path
-    table: pd.DataFrame
-    task: Task | None
-    """None of an evaluation on outside data, which does not say."""
 
 
 def compare(
@@ -51,11 +36,11 @@ def compare(
         refuse_occupied(out)
     if margin is not None and not 0 < margin < 0.5:
         raise MedtlError(f"--margin {margin:g}: is no margin; allowed: above 0, below 0.5 (0.02 is what one would overlook)")
-    sides = [_side(folder) for folder in folders]
-    task = _task(sides, like)
+    sides = [side_of(folder) for folder in folders]
+    task = task_of(sides, like)
     chosen = split or (EXTERNAL if any(side.task is None for side in sides) else VALIDATION)
     names = _names([side.folder for side in sides])
-    tables = {name: _judged(side, chosen) for name, side in zip(names, sides, strict=True)}
+    tables = {name: side.judged(chosen) for name, side in zip(names, sides, strict=True)}
     found = comparison.compare(tables, task, measure, margin)
     line, notes = Line(), _notes(chosen, margin, len(sides))
     line.keep(f"{chosen}: {found.images:,} images of {found.groups:,} groups; reference: {found.reference}")
@@ -65,39 +50,6 @@ def compare(
         _write(found, chosen, notes, out)
         line.keep(f"comparison: {write_page(found, chosen, notes, out)}")
     return found
-
-
-def _side(folder: Path) -> Side:
-    if (folder / EXPERIMENT).is_file() or not (folder / "predictions.csv").is_file():
-        run = load_run(folder)
-        return Side(folder, run.predictions(), run.experiment.task)
-    return Side(folder, predictions.read(folder / "predictions.csv"), None)
-
-
-def _task(sides: Sequence[Side], like: Path | None) -> Task:
-    """The one task of all."""
-    told = {str(side.folder): side.task for side in sides if side.task is not None}
-    if like is not None:
-        from medtl.flows.run import model_folder
-        from medtl.model import format as package_format
-
-        told[str(like)] = package_format.read(model_folder(like)).task
-    if not told:
-        raise MedtlError("evaluations on outside data do not say their task; name one of the models, or its run, with --like")
-    (where, task), *others = told.items()
-    for elsewhere, other in others:
-        if (other.names, other.positive, other.kind) != (task.names, task.positive, task.kind):
-            raise MedtlError(f"{where} and {elsewhere} have different tasks ({listed(task.names)} and {listed(other.names)})")
-    return task
-
-
-def _judged(side: Side, split: str) -> pd.DataFrame:
-    if split == TEST and not (side.table["split"] == TEST).any():
-        raise MedtlError(f"{side.folder}: its test images were not opened yet; open them first: medtl evaluate {side.folder}")
-    try:
-        return judged(side.table, split)
-    except MedtlError as refusal:
-        raise MedtlError(f"{side.folder}: {refusal}") from None
 
 
 def _names(folders: Sequence[Path]) -> list[str]:

@@ -84,6 +84,15 @@ def read_looks(image_hashes: Iterable[str], fingerprint: str) -> Looks | None:
     return Looks(len(models), len(set(models)), len(hashes), models.count(fingerprint))
 
 
+def first_look(image_hashes: Iterable[str]) -> str | None:
+    """When any model first saw these images (ISO 8601, UTC); None where this installation knows of no look."""
+    try:
+        first = _ledger(sorted(image_hashes)).read_text(encoding="utf-8").splitlines()[0]
+        return str(json.loads(first)["time"])
+    except (OSError, ValueError, KeyError, IndexError):
+        return None
+
+
 def _ledger(sorted_hashes: list[str]) -> Path:
     name = hashlib.sha256("\n".join(sorted_hashes).encode()).hexdigest()
     return state_dir() / "looks" / f"{name}.jsonl"
