@@ -17,6 +17,7 @@ FORGOTTEN = "The file is deleted as soon as the answer is there."
 
 _FIELDS = {"modality": "modality", "body_part": "body part", "view": "view"}
 _RULES = {"youden": "Youden's index", "f1": "the best F1"}
+_MEASURES = {"sensitivity": "a sensitivity", "specificity": "a specificity", "ppv": "a precision (PPV)"}
 
 
 def because(package: PackageFile, probabilities: Mapping[str, float], decision: str, reason: str) -> str:
@@ -77,7 +78,19 @@ def operating_point(package: PackageFile) -> str:
     if point.threshold is None:
         return ""
     many = "s, one per finding," if isinstance(point.threshold, tuple) else ""
-    return f"Threshold{many} by {_RULES.get(point.rule, point.rule)} on {point.n:,} {point.split} images."
+    return f"Threshold{many} by {_rule_in_words(point.rule)} on {point.n:,} {point.split} images."
+
+
+def _rule_in_words(rule: str) -> str:
+    """`a sensitivity of at least 95 %`, of `sensitivity >= 0.95`."""
+    measure, keeps, rest = rule.partition(" >= ")
+    if not keeps:
+        return _RULES.get(rule, rule)
+    share, further, more = rest.partition(" at a prevalence of ")
+    bound, comma, reach = share.partition(",")
+    there, comma_there, reach_there = more.partition(",")
+    where = f" at a prevalence of {percent(float(there))}" if further else ""
+    return f"{_MEASURES.get(measure, measure)} of at least {percent(float(bound))}{where}{comma}{reach}{comma_there}{reach_there}"
 
 
 def how_read(measurement: Mapping[str, Any], number: int, count: int) -> str:

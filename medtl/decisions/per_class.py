@@ -16,6 +16,7 @@ from scipy.special import expit
 
 from medtl.decisions import calibration, threshold
 from medtl.errors import MedtlError
+from medtl.registry import Settings
 
 Floats = NDArray[np.float64]
 
@@ -68,7 +69,7 @@ def fit_calibration(logits: ArrayLike, truth: ArrayLike, method: str = "temperat
     return PerClass(tuple(each.temperature for each in fitted), tuple(each.intercept[1] - each.intercept[0] for each in fitted))
 
 
-def fit_thresholds(probabilities: ArrayLike, truth: ArrayLike, rule: str = "youden") -> tuple[float, ...]:
+def fit_thresholds(probabilities: ArrayLike, truth: ArrayLike, rule: Settings | str = "youden") -> tuple[threshold.Cut, ...]:
     """(N, K) probabilities and (N, K) truth (NaN = unknown) → the best threshold of each finding, as by `threshold.fit`."""
     given, true = np.asarray(probabilities, dtype=np.float64), np.asarray(truth, dtype=np.float64)
     return tuple(

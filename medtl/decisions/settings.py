@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, SerializeAsAny
 
-from medtl.registry import Settings
+from medtl.registry import Chosen, Settings
 
 Flips = Literal["none", "horizontal", "both"]
 
@@ -19,9 +19,12 @@ class DecisionSettings(Settings):
     makes four views and takes four times as long. Only as far as training flips (`augmentation.flip`)."""
     calibration: Literal["temperature-intercept", "temperature", "none"] = "temperature-intercept"
     """One temperature for all classes, and an intercept per class that corrects the prevalence the network believes in."""
-    threshold: Literal["youden", "f1"] = "youden"
-    """Binary tasks: the threshold that maximises sensitivity + specificity, or the positive class's F1, on validation."""
+    threshold: Annotated[SerializeAsAny[Settings], Chosen("decisions.rules")] = "youden"  # type: ignore[assignment]
+    """Two classes (and each of several findings), on validation: `youden` (sensitivity + specificity), `f1`, or what must be kept:
+    `{name: sensitivity, at_least: 0.95}`, `{name: specificity, at_least: 0.9}`, `{name: ppv, at_least: 0.5, prevalence: 0.1}`."""
     adjust: Annotated[float, Field(ge=0, le=4)] = 0.0
     """Several classes: the class of the largest log p - adjust · log(its frequency) is answered (logit adjustment after training: Menon et
     al., ICLR 2021). 0 = the most probable class; 1 = as if all were equally frequent, which balanced accuracy wants; in between, F1.
     It moves answers towards rare classes; probabilities stay what they are. Frequencies are the mean of p over validation."""
+
+    model_config = ConfigDict(validate_default=True)

@@ -4,47 +4,72 @@ rule that turns probabilities into classes."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from medtl.errors import MedtlError, did_you_mean
+from medtl.decisions.rules import Counts
+from medtl.errors import MedtlError
+from medtl.registry import Settings, component
 
-Rule = Literal["youden", "f1"]
+RULES = "decisions.rules"
 DEFAULT = 0.5
 UNREAD = -1
 """What :func:`decide` gives for an image without probabilities."""
 
 
-def fit(p_positive: ArrayLike, is_positive: ArrayLike, rule: str = "youden") -> float:
-    """The threshold t (positive where p >= t) that is best on these cases by `rule`.
+class Cut(NamedTuple):
+    """A threshold: positive where p >= `value`."""
 
-    `youden`: sensitivity + specificity (Youden, Index for rating diagnostic tests, 1950); `f1`: the positive class's F1.
+    value: float
+    reached: bool = True
+    """Whether the cases reach what the rule asks for."""
+
+
+def fit(p_positive: ArrayLike, is_positive: ArrayLike, rule: Settings | str = "youden") -> Cut:
+    """The threshold that is best on these cases by `rule`, a component of `medtl.decisions.rules`.
+
     Candidates lie midway between neighbouring distinct scores (with 0 and 1 as the outermost neighbours). Ties go to the
     threshold nearest 0.5, then to the lower one (the more sensitive). `p_positive` (N,) in [0, 1], NaN rows (unread) are
     left out; `is_positive` (N,) bool. Where :func:`unfittable` gives a reason, 0.5.
     """
-    if rule not in get_args(Rule):
-        raise MedtlError(f"threshold: '{rule}' is unknown{did_you_mean(rule, get_args(Rule))}; there are: {', '.join(get_args(Rule))}")
+    chosen, file = _chosen(rule)
     score, positive = _read_only(p_positive, is_positive)
     if unfittable(score, positive):
-        return DEFAULT
+        return Cut(DEFAULT)
     distinct, block = np.unique(score, return_inverse=True)
     positives = np.bincount(block, weights=positive, minlength=len(distinct))
     negatives = np.bincount(block, minlength=len(distinct)) - positives
     # Candidate i calls positive everything from distinct score i upwards; the last one calls nothing positive.
     true_positives = np.append(np.cumsum(positives[::-1])[::-1], 0.0)
     false_positives = np.append(np.cumsum(negatives[::-1])[::-1], 0.0)
-    if rule == "youden":
-        gain = true_positives / positives.sum() - false_positives / negatives.sum()
-    else:
-        gain = 2 * true_positives / (true_positives + false_positives + positives.sum())
+    counts = Counts(true_positives, false_positives, float(positives.sum()), float(negatives.sum()))
+    possible = np.append(np.ones(len(distinct), dtype=bool), distinct[-1] < 1)  # no threshold leaves out a probability of 1
+    gain = np.where(possible, file.gain(chosen, counts), -np.inf)
+    reached = bool(np.isfinite(gain).any())
+    if not reached:
+        gain = np.where(possible, file.nearest(chosen, counts), -np.inf)
     below, above = np.append(0.0, distinct), np.append(distinct, 1.0)
     middle = (below + above) / 2
     candidates = np.where(middle > below, middle, above)  # between two neighbouring floats there is no middle
     best = candidates[gain >= gain.max() - 1e-12]
-    return float(min(best, key=lambda threshold: (abs(threshold - DEFAULT), threshold)))
+    return Cut(float(min(best, key=lambda threshold: (abs(threshold - DEFAULT), threshold))), reached)
+
+
+def said(rule: Settings | str, reached: bool = True) -> str:
+    """A rule in the field's words."""
+    chosen, file = _chosen(rule)
+    text = str(file.said(chosen))
+    return text if reached else f"{text}, out of reach on these images: the nearest is taken"
+
+
+def _chosen(rule: Settings | str) -> tuple[Settings, ModuleType]:
+    """The rule's settings and its file; a name alone stands for its defaults."""
+    name = rule if isinstance(rule, str) else str(rule.name)  # type: ignore[attr-defined]
+    file = component(RULES, name)
+    return (file.Settings() if isinstance(rule, str) else rule), file
 
 
 def unfittable(p_positive: ArrayLike, is_positive: ArrayLike) -> str:

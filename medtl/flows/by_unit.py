@@ -54,7 +54,8 @@ def _answered(run: Run, table: pd.DataFrame, ids: pd.Series, by: By, combine: Co
     if not read.any():
         raise MedtlError(f"{run.folder}: holds no validation {by} that was read, on which calibration and threshold could be fitted")
     none = np.zeros(len(task.names))
-    fitted, cut = calibrate(experiment, learned.logits[read][None], none, learned.truth[read])
+    decided = calibrate(experiment, learned.logits[read][None], none, learned.truth[read])
+    fitted, cut = decided.calibration, decided.threshold
     weighed = adjustment(fitted.apply(learned.logits[read]), experiment.decision.adjust)
     reasons = ["" if there else NOT_READ for there in np.isfinite(judged.logits).all(axis=1)]
     answered = answer_table(

@@ -39,6 +39,7 @@ def write_package(experiment: Experiment, folder: Path, members: Sequence[Fitted
         experiment=experiment,
         calibration=rule.calibration,
         threshold=rule.threshold,
+        rule=rule.chosen_by,
         prior_shift=[fitted.prior_shift for fitted in members],
         metrics=metrics_file.read(folder / "metrics.json"),
         training={"images": _counts(rows), "history": [fitted.history for fitted in members]},

@@ -36,6 +36,8 @@ class Rule:
 
     calibration: Calibration | PerClass
     threshold: Threshold | None
+    chosen_by: str
+    """The threshold's rule in words; empty where there is none."""
     adjusted: tuple[float, ...] | None
     images: int
     split: str = VALIDATION
@@ -46,7 +48,7 @@ class Rule:
 def own_rule(fitted: Fitted, experiment: Experiment) -> Rule:
     """Of a single model."""
     calibrated = fitted.calibration.apply(remove(fitted.logits, fitted.prior_shift))
-    return Rule(fitted.calibration, fitted.threshold, adjustment(calibrated, experiment.decision.adjust), len(fitted.logits))
+    return Rule(fitted.calibration, fitted.threshold, fitted.rule, adjustment(calibrated, experiment.decision.adjust), len(fitted.logits))
 
 
 def rule_of_members(members: Sequence[Fitted], table: pd.DataFrame, experiment: Experiment) -> Rule:
@@ -92,6 +94,7 @@ def _fitted(
     split: str = VALIDATION,
     groups: int | None = None,
 ) -> Rule:
-    calibrated, cut = calibrate(experiment, np.asarray(logits, np.float64), shift, truth)
-    probabilities = calibrated.apply(ensemble_logits(logits, shift, experiment.task.kind))
-    return Rule(calibrated, cut, adjustment(probabilities, experiment.decision.adjust), logits.shape[1], split, groups)
+    decided = calibrate(experiment, np.asarray(logits, np.float64), shift, truth)
+    probabilities = decided.calibration.apply(ensemble_logits(logits, shift, experiment.task.kind))
+    weighed = adjustment(probabilities, experiment.decision.adjust)
+    return Rule(decided.calibration, decided.threshold, decided.rule, weighed, logits.shape[1], split, groups)

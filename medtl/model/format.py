@@ -45,7 +45,8 @@ class OperatingPoint(Settings):
     """Where a probability becomes a class."""
 
     rule: str
-    """`youden` or `f1` for two classes or findings; `argmax` for more classes, or `adjusted` where rare classes are preferred."""
+    """`youden`, `f1`, `sensitivity >= 0.95` … for two classes or findings (and whether it was out of reach); `argmax` for more classes, or
+    `adjusted` where rare classes are preferred."""
     threshold: Share | tuple[Share, ...] | None = None
     """Of the positive class's calibrated probability; one per class where an image may have several findings; None for more classes."""
     adjusted: tuple[float, ...] | None = None

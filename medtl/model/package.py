@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import medtl
 from medtl import card
+from medtl.decisions.threshold import said
 from medtl.errors import MedtlError
 from medtl.files import UNFINISHED, write_json, write_text
 from medtl.model import format as package_format
@@ -53,12 +54,14 @@ def save(
     lineage: Mapping[str, Any] | None = None,
     adjusted: Sequence[float] | None = None,
     held_out_groups: int | None = None,
+    rule: str = "",
 ) -> PackageFile:
     """Write a package, whole or not at all: into a temporary folder beside it, which then takes its place.
 
     `prior_shift`: (K,) for all members, or (M, K). `metrics`: the content of metrics.json, copied. `training_images`: pixel hashes
     of the images learned from (kept truncated). `fitted_on`, `fitted_n`: the images that chose calibration and threshold.
     `adjusted`: what the decision takes off each class's log-probability (:func:`medtl.decisions.threshold.adjustment`).
+    `rule`: by which the threshold was chosen, in words; default: as the experiment names it.
     `held_out_groups`: so many groups that no member has seen fitted the calibration of all together; None: an ensemble is unverified.
     Raises MedtlError where a weight is not finite or the folder cannot be written.
     """
@@ -77,7 +80,7 @@ def save(
                 "prior_shift": _per_member(prior_shift, len(members)),
                 "calibration": calibration.to_json(),
                 "operating_point": OperatingPoint(
-                    rule=_rule(experiment, threshold, adjusted), threshold=threshold, adjusted=adjusted, split=fitted_on, n=fitted_n
+                    rule=_rule(rule, experiment, threshold, adjusted), threshold=threshold, adjusted=adjusted, split=fitted_on, n=fitted_n
                 ),
                 "ensemble": Ensemble(verified=held_out_groups is not None, groups=held_out_groups or 0) if len(members) > 1 else None,
                 "training": dict(training or {}),
@@ -97,9 +100,9 @@ def refresh_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
     _write_companions(package_format.read(folder), metrics, folder)
 
 
-def _rule(experiment: Experiment, threshold: Threshold | None, adjusted: Sequence[float] | None) -> str:
+def _rule(rule: str, experiment: Experiment, threshold: Threshold | None, adjusted: Sequence[float] | None) -> str:
     if threshold is not None:
-        return experiment.decision.threshold
+        return rule or said(experiment.decision.threshold)
     return "argmax" if adjusted is None else "adjusted"
 
 

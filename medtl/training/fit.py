@@ -35,6 +35,8 @@ class Fitted:
     prior_shift: tuple[float, ...]
     calibration: Calibration | PerClass
     threshold: Threshold | None
+    rule: str
+    """By which the threshold was chosen."""
     logits: NDArray[np.float64]
     """(N, K) raw logits of the validation images, in the order of the records' validation rows."""
     history: dict[str, Any]
@@ -77,8 +79,8 @@ def fit(job: Job, root: Path) -> Fitted:
         logits = probed_logits(job, classifier)
     last, reached = job.experiment.transfer.epochs - 1, history["tuned" if "tuned" in history else "probe"]
     job.watch(last, reached[f"validation_{job.experiment.transfer.monitor}"])  # the end of a fit, also of one that patience ended
-    calibrated, cut = calibrate(job.experiment, logits[None], balanced.prior_shift, job.validation.targets)
-    return Fitted(classifier, balanced.prior_shift, calibrated, cut, logits, history)
+    decided = calibrate(job.experiment, logits[None], balanced.prior_shift, job.validation.targets)
+    return Fitted(classifier, balanced.prior_shift, decided.calibration, decided.threshold, decided.rule, logits, history)
 
 
 def build_classifier(experiment: Experiment, root: Path) -> Classifier:
@@ -92,16 +94,26 @@ def build_classifier(experiment: Experiment, root: Path) -> Classifier:
     return classifier.to(device=experiment.trainer.device, memory_format=torch.channels_last)
 
 
-def calibrate(
-    experiment: Experiment, logits: NDArray[np.float64], prior_shift: ArrayLike, truth: ArrayLike
-) -> tuple[Calibration | PerClass, Threshold | None]:
+@dataclass(frozen=True)
+class Decided:
+    """From logits to decisions."""
+
+    calibration: Calibration | PerClass
+    threshold: Threshold | None
+    rule: str = ""
+    """By which the threshold was chosen, in the field's words; empty where there is none."""
+
+
+def calibrate(experiment: Experiment, logits: NDArray[np.float64], prior_shift: ArrayLike, truth: ArrayLike) -> Decided:
     """Calibration and, for two classes or findings, thresholds, from (M, N, K) validation logits and truth (as of a Part) alone."""
     combined, rules = ensemble_logits(logits, prior_shift, experiment.task.kind), experiment.decision
     if experiment.task.kind == "multi":
         each = per_class.fit_calibration(combined, truth, rules.calibration)
-        return each, per_class.fit_thresholds(each.apply(combined), truth, rules.threshold)
+        cuts = per_class.fit_thresholds(each.apply(combined), truth, rules.threshold)
+        return Decided(each, tuple(cut.value for cut in cuts), threshold.said(rules.threshold, all(cut.reached for cut in cuts)))
     fitted = calibration.fit(combined, truth, rules.calibration)
     positive = experiment.task.positive_index
     if positive is None:
-        return fitted, None
-    return fitted, threshold.fit(fitted.apply(combined)[:, positive], np.equal(truth, positive), rules.threshold)
+        return Decided(fitted, None)
+    cut = threshold.fit(fitted.apply(combined)[:, positive], np.equal(truth, positive), rules.threshold)
+    return Decided(fitted, cut.value, threshold.said(rules.threshold, cut.reached))

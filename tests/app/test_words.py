@@ -49,6 +49,14 @@ def test_no_answer_has_its_reason_without_the_code(binary):
 
 def test_the_threshold_says_where_it_comes_from(binary):
     assert words.operating_point(binary) == "Threshold by Youden's index on 8 validation images."
+    for rule, said in (
+        ("sensitivity >= 0.95", "a sensitivity of at least 95 %"),
+        ("ppv >= 0.5 at a prevalence of 0.1", "a precision (PPV) of at least 50 % at a prevalence of 10 %"),
+        ("ppv >= 0.9, out of reach on these images: the nearest is taken",
+         "a precision (PPV) of at least 90 %, out of reach on these images: the nearest is taken"),
+    ):  # fmt: skip
+        point = binary.operating_point.model_copy(update={"rule": rule})
+        assert words.operating_point(binary.model_copy(update={"operating_point": point})) == f"Threshold by {said} on 8 validation images."
 
 
 @given(shares, shares)

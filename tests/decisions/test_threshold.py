@@ -12,6 +12,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from medtl.decisions import threshold
 from medtl.errors import MedtlError
+from medtl.registry import component
 
 CASES = st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.1 + 2**-56, 0.3, 0.5, 0.7, 0.9, 1.0]), st.booleans()), min_size=2, max_size=25)
 
@@ -27,19 +28,57 @@ def gain(rule: str, truth: np.ndarray, called: np.ndarray) -> float:
 def test_no_cut_is_better(rule: str, cases: list[tuple[float, bool]]):
     score, truth = np.array([c[0] for c in cases]), np.array([c[1] for c in cases])
     if truth.all() or not truth.any():
-        assert threshold.fit(score, truth, rule) == 0.5
+        assert threshold.fit(score, truth, rule).value == 0.5
         return
-    found = threshold.fit(score, truth, rule)
+    found = threshold.fit(score, truth, rule).value
     best = max(gain(rule, truth, score >= cut) for cut in [*np.unique(score), 2.0])
     assert gain(rule, truth, score >= found) == pytest.approx(best)
 
 
+@given(cases=CASES, measure=st.sampled_from(["sensitivity", "specificity"]), bound=st.sampled_from([0.3, 0.5, 0.8, 0.95, 1.0]))
+def test_what_must_be_kept_is_kept_and_the_other_is_the_best_that_leaves(cases: list[tuple[float, bool]], measure: str, bound: float):
+    score, truth = np.array([c[0] for c in cases]), np.array([c[1] for c in cases])
+    if truth.all() or not truth.any():
+        return
+    found = threshold.fit(score, truth, component("decisions.rules", measure).Settings(at_least=bound))
+
+    def both(cut: float) -> tuple[float, float]:
+        called = score >= cut
+        sides = {"sensitivity": called[truth].mean(), "specificity": (~called[~truth]).mean()}
+        return sides.pop(measure), sides.popitem()[1]
+
+    (kept, other), every = both(found.value), [both(cut) for cut in [*np.unique(score), *([2.0] if score.max() < 1 else [])]]
+    able = [rest for own, rest in every if own >= bound - 1e-12]
+    assert found.reached == bool(able)
+    if able:
+        assert kept >= bound - 1e-12
+        assert other == pytest.approx(max(able))
+    else:
+        assert score.max() == 1
+        assert kept == max(own for own, _ in every)
+
+
+def test_ppv_is_of_the_stated_prevalence_and_may_be_out_of_reach():
+    rule = component("decisions.rules", "ppv").Settings
+    score = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+    truth = [False, False, False, True, False, True, False, True]
+    at_half = threshold.fit(score, truth, rule(at_least=0.5, prevalence=0.5))
+    assert at_half == (pytest.approx(0.35), True)  # 3 of 3 ill and 2 of 5 well called: 1 / (1 + 0.4) = 0.71 is enough
+    rarer = threshold.fit(score, truth, rule(at_least=0.5, prevalence=0.25))
+    assert rarer == (pytest.approx(0.55), True)  # (2/3 · 0.25) / (2/3 · 0.25 + 1/5 · 0.75) = 0.53, and 0.45 with all three
+    noise = threshold.fit([0.1, 0.9, 0.8, 0.2], [False, False, True, True], rule(at_least=0.9))
+    assert not noise.reached
+    assert noise.value == pytest.approx(0.15)  # two of the three called are ill: more than with any other threshold
+    assert threshold.said(rule(at_least=0.9, prevalence=0.1), reached=False).startswith("ppv >= 0.9 at a prevalence of 0.1, out of reach")
+    assert threshold.said("youden") == "youden"
+
+
 def test_midway_and_ties():
-    assert threshold.fit([0.2, 0.4, 0.6, 0.8], [False, False, True, True]) == pytest.approx(0.5)
-    assert threshold.fit([0.1, 0.9], [False, True], "f1") == pytest.approx(0.5)
-    assert threshold.fit([0.6, 0.6], [False, True], "f1") == pytest.approx(0.3)  # all positive beats none: between 0 and 0.6
+    assert threshold.fit([0.2, 0.4, 0.6, 0.8], [False, False, True, True]).value == pytest.approx(0.5)
+    assert threshold.fit([0.1, 0.9], [False, True], "f1").value == pytest.approx(0.5)
+    assert threshold.fit([0.6, 0.6], [False, True], "f1").value == pytest.approx(0.3)  # all positive beats none: between 0 and 0.6
     # Two cuts equally good and equally far from 0.5: the lower, more sensitive one.
-    assert threshold.fit([0.2, 0.4, 0.6, 0.8], [False, True, False, True]) == pytest.approx(0.3)
+    assert threshold.fit([0.2, 0.4, 0.6, 0.8], [False, True, False, True]).value == pytest.approx(0.3)
 
 
 def test_row_order_does_not_matter():
@@ -50,7 +89,7 @@ def test_row_order_does_not_matter():
 
 
 def test_one_class_or_nothing_gives_half_and_says_why():
-    assert threshold.fit([0.2, 0.9], [True, True]) == 0.5
+    assert threshold.fit([0.2, 0.9], [True, True]).value == 0.5
     assert "all cases are positive" in threshold.unfittable([0.2, 0.9], [True, True])
     assert "all cases are negative" in threshold.unfittable([0.2], [False])
     assert "no cases" in threshold.unfittable([np.nan], [False])
@@ -58,7 +97,7 @@ def test_one_class_or_nothing_gives_half_and_says_why():
 
 
 def test_unread_cases_are_left_out():
-    assert threshold.fit([0.2, np.nan, 0.8], [False, True, True]) == pytest.approx(0.5)
+    assert threshold.fit([0.2, np.nan, 0.8], [False, True, True]).value == pytest.approx(0.5)
 
 
 def test_decide():
