@@ -89,8 +89,8 @@ def _rule_in_words(rule: str) -> str:
     share, further, more = rest.partition(" at a prevalence of ")
     bound, comma, reach = share.partition(",")
     there, comma_there, reach_there = more.partition(",")
-    where = f" at a prevalence of {percent(float(there))}" if further else ""
-    return f"{_MEASURES.get(measure, measure)} of at least {percent(float(bound))}{where}{comma}{reach}{comma_there}{reach_there}"
+    where = f" at a prevalence of {100 * float(there):g} %" if further else ""
+    return f"{_MEASURES.get(measure, measure)} of at least {100 * float(bound):g} %{where}{comma}{reach}{comma_there}{reach_there}"
 
 
 def how_read(measurement: Mapping[str, Any], number: int, count: int) -> str:
