@@ -52,7 +52,7 @@ def make_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Pl
     if as_given:
         return made
     if settings.labels == "shuffled":
-        made = shuffle_labels(made, experiment.seed)
+        made = shuffle_labels(made, settings.seed)
     if settings.folds is None:
         made = draw_fraction(made, settings, experiment.seed)
         check_classes(made, experiment.task, settings)

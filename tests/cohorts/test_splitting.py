@@ -244,6 +244,17 @@ def records_of_external(made: pd.DataFrame) -> pd.DataFrame:
     return external_records(made.drop(columns="pixel_hash"), measurements, Plan(SplitSettings()))
 
 
+def test_shuffled_labels_are_those_of_the_split_not_of_a_training() -> None:
+    """Trainings of several seeds are judged together, so their truths must be the same."""
+    measurements = MANY[["image", "frame", "pixel_hash"]].assign(sha256="sha " + MANY["image"], quarantine="")
+    split = SplitSettings(labels="shuffled", seed=4)
+    dealt = [make_records(MANY.drop(columns="pixel_hash"), measurements, Plan(split, seed=seed), Path()) for seed in (0, 1)]
+    pd.testing.assert_frame_equal(*dealt)
+    other = records_of(MANY, labels="shuffled", seed=5)
+    assert (other["label"] != dealt[0]["label"]).any()
+    assert (dealt[0]["label"] != records_of(MANY, seed=4)["label"]).any()
+
+
 # Folds
 
 
