@@ -76,8 +76,8 @@ class SplitSettings(Settings):
     """Share of the groups of train and validation whose labels are used, class by class; `seed` at the top draws them, smaller shares
     inside larger ones. For learning curves."""
     labels: Literal["given", "shuffled"] = "given"
-    """`shuffled`: a control. Labels are dealt anew among all images (by this `seed`, so that trainings of several seeds are judged by the same
-    labels): nothing can be learned, and nothing may be found."""
+    """`shuffled`: a control. Labels are dealt anew among all images by this `seed`, so that trainings of several seeds are judged by the
+    same: nothing can be learned, and nothing may be found."""
     near_duplicates: Literal["refuse", "together"] = "refuse"
     """Nearly equal pictures (saved again, cropped, taken at once): refuse a split that tears them apart (see `audit.allow`), or make
     them one group. Looked for without a network's features, with which an audit may find more."""
