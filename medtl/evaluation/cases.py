@@ -74,6 +74,14 @@ def from_table(predictions: pd.DataFrame, task: Task) -> Cases:
     )
 
 
+def each_member(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Rows of members as answers of their own: over folds an image of validation is judged by several models, each a case of its own
+    within the image's group. Other tables stay as they are."""
+    if not (predictions["member"] != "").any():
+        return predictions
+    return predictions.assign(member="", image=predictions["fold"] + ":" + predictions["image"])
+
+
 @dataclass(frozen=True)
 class Findings:
     """N images of which something is known and K findings, each by itself."""

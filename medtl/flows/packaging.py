@@ -11,6 +11,7 @@ import pandas as pd
 from medtl import findings
 from medtl.contracts import CALIBRATION, TRAIN, VALIDATION, Threshold
 from medtl.evaluation import metrics_file
+from medtl.evaluation.cases import each_member
 from medtl.evaluation.summary import summarize
 from medtl.experiment.save import to_yaml
 from medtl.experiment.schema import Experiment
@@ -25,9 +26,8 @@ OVER_FOLDS = "over folds"
 
 
 def write_metrics(table: pd.DataFrame, experiment: Experiment, rows: pd.DataFrame, folder: Path, threshold: Threshold | None) -> None:
-    """Of validation. Over folds an image may be judged by several models, each a case of its own within the image's group."""
-    cases = table.assign(member="", image=table["fold"] + ":" + table["image"]) if (table["member"] != "").any() else table
-    entry = summarize(cases, experiment.task, threshold=threshold)
+    """Of validation."""
+    entry = summarize(each_member(table), experiment.task, threshold=threshold)
     metrics_file.write(folder / "metrics.json", {VALIDATION: entry}, unit_of(rows), looks=0)
 
 

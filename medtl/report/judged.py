@@ -9,7 +9,7 @@ import pandas as pd
 
 from medtl.contracts import EXTERNAL, TEST, VALIDATION, Task
 from medtl.errors import MedtlError, listed
-from medtl.evaluation.cases import Cases, findings_from_table, from_table
+from medtl.evaluation.cases import Cases, each_member, findings_from_table, from_table
 from medtl.predictions import PLAIN
 
 BY_WEIGHT = (EXTERNAL, TEST, VALIDATION)
@@ -39,7 +39,7 @@ def judged(predictions: pd.DataFrame, split: str | None = None) -> pd.DataFrame:
         raise MedtlError(f"the predictions hold no judged image of the split '{chosen}'; there are: {listed(there) or 'none'}")
     if (rows["member"] == "").any():
         return rows[rows["member"] == ""]
-    return rows.assign(member="", image=rows["fold"] + ":" + rows["image"])
+    return each_member(rows)
 
 
 def sides_of(predictions: pd.DataFrame, task: Task, split: str | None = None) -> tuple[list[Cases], str]:

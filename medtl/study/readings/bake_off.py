@@ -18,7 +18,7 @@ from medtl import registry
 from medtl.contracts import TEST, VALIDATION, Task
 from medtl.document.table import Table
 from medtl.estimates import number
-from medtl.evaluation.cases import Cases, from_table
+from medtl.evaluation.cases import Cases, each_member, from_table
 from medtl.evaluation.confusion import confusion, f1, macro
 from medtl.evaluation.crossed import Floats, Repeated, crossed, holm, interval, p_value
 from medtl.evaluation.intervals import wilson
@@ -87,7 +87,7 @@ def _figures(tables: Sequence[pd.DataFrame], split: str, task: Task) -> Figures:
 
 def _cases(table: pd.DataFrame, task: Task) -> Cases:
     """Over folds an image may be judged by several models, each a case of its own within the image's group."""
-    own = table.assign(member="", image=table["fold"] + ":" + table["image"]) if (table["member"] != "").any() else table
+    own = each_member(table)
     return from_table(own.sort_values(KEY, ignore_index=True), task)
 
 

@@ -18,7 +18,7 @@ from medtl import registry
 from medtl.contracts import TEST, VALIDATION, Task
 from medtl.document.table import Table
 from medtl.estimates import number
-from medtl.evaluation.cases import Cases, from_table
+from medtl.evaluation.cases import Cases, each_member, from_table
 from medtl.evaluation.confusion import confusion, f1, macro
 from medtl.evaluation.crossed import Floats, Repeated, crossed, interval
 from medtl.evaluation.intervals import Interval
@@ -256,11 +256,9 @@ def _notes(
 
 
 def _cases(table: pd.DataFrame, split: str, task: Task) -> Cases:
-    """Over folds an image of validation may be judged by several models, each a case of its own within the image's group."""
     own = table[table["split"] == split]
-    if split == VALIDATION and (own["member"] != "").any():
-        own = own.assign(image=own["fold"] + ":" + own["image"])
-    return from_table(own.assign(member="").sort_values(KEY, ignore_index=True), task)
+    own = each_member(own) if split == VALIDATION else own.assign(member="")
+    return from_table(own.sort_values(KEY, ignore_index=True), task)
 
 
 def _auroc(cases: Cases) -> float:
