@@ -192,5 +192,10 @@ def test_the_decision_curve_is_net_benefit_with_the_threshold_in_use(make_table)
     assert dot.get_xydata()[0] == pytest.approx((0.35, expected))
     assert "the threshold in use, 0.350" in texts_of(plot)
     assert not [line for line in plots.decision_curve(table, TASK).axes[0].lines if line.get_marker() == "o"]
+    costly = plots.decision_curve(table.assign(p_ill=0.9999, p_well=0.0001), TASK, threshold=0.999)  # every well patient is a false alarm
+    [edge] = [line for line in costly.axes[0].lines if line.get_marker() == "v"]
+    assert edge.get_xydata()[0] == pytest.approx((0.999, costly.axes[0].get_ylim()[0]))
+    assert ", below)" in texts_of(costly)
+    assert "<svg" in costly._repr_svg_()
     with pytest.raises(MedtlError, match="two classes"):
         plots.decision_curve(make_table(THREE.names), THREE)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
+from matplotlib.axes import Axes
 
 from medtl.contracts import Task
 from medtl.errors import MedtlError
@@ -28,16 +31,21 @@ def decision_curve(predictions: pd.DataFrame, task: Task, split: str | None = No
     axes.plot(cuts, net_benefit.net_benefit(score, ill), color=style.BLUE, label="the model")
     axes.plot(cuts, net_benefit.treat_all(ill), color=style.GREY, linewidth=0.9, linestyle="--", label="treat all")
     axes.axhline(0, color=style.INK, linewidth=0.7, linestyle=":", label="treat none")
-    if threshold is not None and 0 < threshold < 1:
-        at = net_benefit.net_benefit(score, ill, [threshold])
-        label = f"the threshold in use, {number(threshold)}"
-        axes.plot(
-            [threshold], at, "o", color=style.VERMILLION, markersize=5.5, markeredgecolor="white", zorder=5, clip_on=False, label=label
-        )
     most = max(float(ill.mean()), 0.05)
-    axes.set(xlim=(0, 1), ylim=(-0.25 * most, 1.05 * most))
+    least = -0.25 * most
+    axes.set(xlim=(0, 1), ylim=(least, 1.05 * most))
+    if threshold is not None and 0 < threshold < 1:
+        _mark(axes, threshold, float(net_benefit.net_benefit(score, ill, [threshold])[0]), least)
     axes.set(xlabel=f"threshold probability of {style.short(task.names[task.positive_index])}", ylabel="net benefit an image")
     axes.grid(color=style.PALE, linewidth=0.4, alpha=0.6)
     axes.set_title(f"Decision curve ({said})")
     plot.legend(loc="outside lower center", ncols=2)
     return plot
+
+
+def _mark(axes: Axes, threshold: float, benefit: float, least: float) -> None:
+    """The threshold in use. Near 1 it may cost more than the axes show, for a false alarm weighs t / (1 - t): then it stands at the edge."""
+    inside = benefit >= least
+    label = f"the threshold in use, {number(threshold)}" + ("" if inside else f" ({benefit:.0f}, below)")
+    look: dict[str, Any] = {"color": style.VERMILLION, "markersize": 5.5, "markeredgecolor": "white", "zorder": 5, "clip_on": False}
+    axes.plot([threshold], [max(benefit, least)], "o" if inside else "v", label=label, **look)
