@@ -44,8 +44,8 @@ def decision_curve(predictions: pd.DataFrame, task: Task, split: str | None = No
 
 
 def _mark(axes: Axes, threshold: float, benefit: float, least: float) -> None:
-    """The threshold in use. Near 1 it may cost more than the axes show, for a false alarm weighs t / (1 - t): then it stands at the edge."""
+    """The threshold in use. Near 1 it may cost more than the axes show (a false alarm weighs t / (1 - t)) and stands at their edge."""
     inside = benefit >= least
-    label = f"the threshold in use, {number(threshold)}" + ("" if inside else f" ({benefit:.0f}, below)")
+    label = f"the threshold in use, {number(threshold)}" + ("" if inside else f" ({benefit:.3g}, below)")
     look: dict[str, Any] = {"color": style.VERMILLION, "markersize": 5.5, "markeredgecolor": "white", "zorder": 5, "clip_on": False}
     axes.plot([threshold], [max(benefit, least)], "o" if inside else "v", label=label, **look)
