@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -83,7 +84,7 @@ def train(
             torch.set_num_threads(experiment.trainer.threads or 1)
             keep_freed_memory()
             rows, store = read_images(experiment, folder, root, line, log)
-            _train_folds(experiment, rows, store, root, folder, log, line, features, watch)
+            _train_folds(Training(experiment, rows, store, root, folder, log, line, features, watch))
             log.event("finished", wall_seconds=round(time.monotonic() - started, 1), cpu_seconds=round(time.process_time() - cpu, 1))
         except KeyboardInterrupt:
             line.keep(f"stopped; continue with the same command and: --resume --out {folder}")
@@ -191,34 +192,40 @@ def read_images(experiment: Experiment, folder: Path, root: Path, line: Line, lo
     return rows, store
 
 
-def _train_folds(
-    experiment: Experiment,
-    rows: pd.DataFrame,
-    store: Store,
-    root: Path,
-    folder: Path,
-    log: Log,
-    line: Line,
-    features: Path | None,
-    watch: Watch,
-) -> None:
+@dataclass(frozen=True)
+class Training:
+    """What one fit needs: a run's, or a fold's."""
+
+    experiment: Experiment
+    rows: pd.DataFrame
+    store: Store
+    root: Path
+    folder: Path
+    log: Log
+    line: Line
+    features: Path | None
+    watch: Watch
+
+
+def _train_folds(whole: Training) -> None:
     """One fit, or one per fold with the ensemble above them."""
+    experiment, rows, store, folder = whole.experiment, whole.rows, whole.store, whole.folder
     folds = experiment.split.fits
     if folds is None:
-        fitted = _train_one(experiment, rows, store, root, folder, log, line, features, watch)
+        fitted = _train_one(whole)
         write_package(experiment, folder, [fitted], own_rule(fitted, experiment), rows, store)
         return
     members, parts, learned = [], [], pd.Series(False, index=rows.index)
     for fold in range(folds):
-        line.keep(f"fold {fold + 1} of {folds}")
+        whole.line.keep(f"fold {fold + 1} of {folds}")
         own = fold_records(rows, fold, experiment.split, experiment.seed)
         place = folder / "folds" / str(fold)
-        kept = features and features / str(fold)
 
         def watch_fold(epoch: int, score: float, before: int = fold * experiment.transfer.epochs) -> None:
-            watch(before + epoch, score)
+            whole.watch(before + epoch, score)
 
-        fitted = _train_one(experiment, own, store, root, place, log.beside(place / "log.jsonl"), line, kept, watch_fold)
+        kept, log = whole.features and whole.features / str(fold), whole.log.beside(place / "log.jsonl")
+        fitted = _train_one(replace(whole, rows=own, folder=place, log=log, features=kept, watch=watch_fold))
         write_package(experiment, place, [fitted], own_rule(fitted, experiment), own, store)
         members.append(fitted)
         learned |= own["split"].isin([TRAIN, VALIDATION])
@@ -228,42 +235,33 @@ def _train_folds(
     if experiment.split.held_out is None:
         rule = rule_of_members(members, together, experiment)
     else:
-        rule, held = rule_of_ensemble(members, rows, store, folder, experiment, line)
+        rule, held = rule_of_ensemble(members, rows, store, folder, experiment, whole.line)
         together = pd.concat([together, held], ignore_index=True)
     write_predictions(together, folder / "predictions.csv")
     write_package(experiment, folder, members, rule, rows.assign(split=rows["split"].mask(learned, OVER_FOLDS)), store)
 
 
-def _train_one(
-    experiment: Experiment,
-    rows: pd.DataFrame,
-    store: Store,
-    root: Path,
-    folder: Path,
-    log: Log,
-    line: Line,
-    features: Path | None,
-    watch: Watch,
-) -> Fitted:
+def _train_one(own: Training) -> Fitted:
     """Fit, and write the run's tables (validation only)."""
+    experiment, rows, folder, log = own.experiment, own.rows, own.folder, own.log
     if not (folder / "records.csv").exists():
         write_atomically(folder / "records.csv", lambda path: records.write(rows, path))
     log.event("begin")
     parts = parts_of(rows, experiment)
     job = Job(
         experiment,
-        store,
+        own.store,
         parts[TRAIN],
         parts[VALIDATION],
         balance(experiment, parts[TRAIN].targets),
         folder / "checkpoints",
-        features or cache_dir(),
+        own.features or cache_dir(),
         log,
-        line,
+        own.line,
         loggers(experiment.tracking, folder, experiment.name),
-        watch,
+        own.watch,
     )
-    fitted = fit(job, root)
+    fitted = fit(job, own.root)
     log.event("fitted", **fitted.history)
     judged = rows[(rows["split"] == VALIDATION) & (rows["label"] != "")]
     table = answer_table(
