@@ -60,7 +60,8 @@ def _ensemble(package: Mapping[str, Any]) -> str:
     """What a reader of the decision must know of several networks; empty for one."""
     known = package.get("ensemble") or {}
     if known.get("verified"):
-        return f" These images, of {known['groups']:,} groups, none of the {len(package['weights'])} networks has seen."
+        which = f"none of the {len(package['weights'])} networks has {'learned from' if known.get('of') == 'seeds' else 'seen'}"
+        return f" These images, of {known['groups']:,} groups, {which}."
     said = unverified(package)
     return f" **{said}**" if said else ""
 

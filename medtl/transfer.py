@@ -71,6 +71,9 @@ class TransferSettings(Settings):
     soup: Count = 1
     """Average the weights of up to so many of the best epochs, one after the other as long as `monitor` does not fall (greedy soup:
     Wortsman et al., ICML 2022); 1 = the best epoch alone."""
+    members: Annotated[int, Field(ge=1, le=10)] = 1
+    """Trainings on the same split that differ by their seed alone (`seed`, `seed` + 1 …); the package answers with the mean of their
+    probabilities (deep ensemble: Lakshminarayanan et al., NeurIPS 2017). So many times the work, in training and at every answer."""
     probe_penalty: tuple[Positive, ...] = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
     """L2 strengths of the linear probe to choose from on validation (mean loss + penalty / 2 · |w|², standardised features)."""
 
@@ -83,6 +86,11 @@ class TransferSettings(Settings):
     def tuned(self) -> bool:
         """Whether layers of the network learn."""
         return self.strategy != "linear-probe"
+
+    @property
+    def trainings(self) -> int:
+        """How many networks one split trains; a linear probe does not depend on a seed, so that several would be one."""
+        return self.members if self.tuned else 1
 
     @model_validator(mode="after")
     def _possible(self) -> TransferSettings:

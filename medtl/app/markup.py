@@ -54,7 +54,7 @@ def model(package: PackageFile, metrics: Metrics | None) -> str:
     together = (
         f"<p class=small>Each image was judged by the one of the {len(package.weights)} networks that did not learn from it; "
         f"here all of them answer together.{f' <strong>{escape(package.unverified)}</strong>' if package.unverified else ''}</p>"
-        if len(package.weights) > 1
+        if len(package.weights) > 1 and not (package.ensemble and package.ensemble.of == "seeds")
         else ""
     )
     names = package.task.names

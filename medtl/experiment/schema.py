@@ -131,6 +131,10 @@ class Experiment(Settings):
         if backbone is not None and backbone.weights == "none" and transfer.strategy != "scratch":
             sentence = "needs pretrained weights, but backbone.weights is none; give weights, or train from scratch"
             refuse([Mistake(("strategy",), transfer.strategy, sentence)])
+        split = info.data.get("split")
+        if split is not None and split.fits is not None and transfer.members > 1:
+            sentence = "and k folds (split.folds) are two ways to an ensemble; choose one"
+            refuse([Mistake(("members",), transfer.members, sentence)])
         image = info.data.get("image")
         if image is not None and transfer.auxiliary and image.size < AUXILIARY_SIZE:
             sentence = f"needs images of {AUXILIARY_SIZE} pixels, but image.size is {image.size}; enlarge them, or leave it out"

@@ -98,7 +98,7 @@ def try_rates(experiment: Experiment, store: Store, train: Part, root: Path, pic
 
 def cost(experiment: Experiment, rehearsed: Rehearsal, train: int, validation: int, images: int) -> Cost:
     """From `train` and `validation` images (of one fold) and all `images` to minutes and bytes of the whole training."""
-    transfer, folds = experiment.transfer, experiment.split.fits or 1
+    transfer, folds = experiment.transfer, experiment.split.fits or experiment.transfer.trainings
     judging = validation * len(VIEWS[experiment.decision.flips]) * rehearsed.forward_seconds
     views = transfer.views or 1
     probe = (train * views + validation) * rehearsed.forward_seconds if transfer.probed else 0.0

@@ -150,10 +150,11 @@ def _of_run(run: Run, folder: Path) -> Contents:
 
 
 def _logs(run: Run) -> Iterator[tuple[str, Log]]:
-    """The run's own log, and each fold's under its number."""
+    """The run's own log, and each fold's or member's under its number."""
     from medtl.report.figures.learning import read_log
 
-    for name, folder in [("", run.folder), *((str(int(fold.folder.name) + 1), fold.folder) for fold in run.folds())]:
+    parts = [part.folder for part in run.trainings() if part.folder != run.folder]
+    for name, folder in [("", run.folder), *((str(int(part.name) + 1), part) for part in parts)]:
         if (folder / "log.jsonl").is_file():
             yield name, read_log(folder / "log.jsonl")
 

@@ -1,8 +1,9 @@
 """From logits to decisions: the calibration and rule that a package stores, and on which images they were fitted.
 
 A single model's are fitted on its own validation images. An ensemble's must be fitted on what all members say together, of images that none
-of them has seen (`split.held_out`). Where none were held out, each member's answers on its own validation images stand in for it: these are
-of one member, and less smoothed than the mean of several, so the package says that it is unverified.
+of them has learned from: validation, where the members share it and differ by their seeds; over folds, held-out images (`split.held_out`).
+Where none were held out, each member's answers on its own validation images stand in for it: these are of one member, and less smoothed
+than the mean of several, so the package says that it is unverified.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Rule:
     images: int
     split: str = VALIDATION
     held_out_groups: int | None = None
-    """Groups that no member of an ensemble has seen; None where the rule was not fitted on such."""
+    """Groups that no member of an ensemble has learned from; None where the rule was not fitted on such."""
 
 
 def own_rule(fitted: Fitted, experiment: Experiment) -> Rule:
@@ -69,12 +70,28 @@ def rule_of_ensemble(
     shift = np.array([fitted.prior_shift for fitted in members])
     groups = held["group_id"].nunique()
     rule = _fitted(experiment, logits, shift, targets_of(held, experiment.task), CALIBRATION, groups)
-    table = answer_table(
-        answered_rows(held), logits, [""] * len(held), task=experiment.task, prior_shift=shift,
-        calibration=rule.calibration, threshold=rule.threshold, adjusted=rule.adjusted,
-    )  # fmt: skip
+    table = _answers(held, logits, shift, rule, experiment)
     line.keep(f"the ensemble is calibrated on {len(held):,} held-out images of {groups:,} groups that none of its members has seen")
     return rule, table
+
+
+def rule_of_seeds(members: Sequence[Fitted], rows: pd.DataFrame, experiment: Experiment) -> tuple[Rule, pd.DataFrame]:
+    """Of members that learned from the same images with different seeds: fitted on what they answer together to validation, which chose
+    the epoch of each, as for a single model, and taught none; and the predictions table of these images."""
+    judged = rows[(rows["split"] == VALIDATION) & (rows["label"] != "")]
+    logits, shift = np.stack([fitted.logits for fitted in members]), np.array([fitted.prior_shift for fitted in members])
+    rule = _fitted(experiment, logits, shift, targets_of(judged, experiment.task), groups=judged["group_id"].nunique())
+    return rule, _answers(judged, logits, shift, rule, experiment)
+
+
+def _answers(
+    rows: pd.DataFrame, logits: NDArray[np.floating], shift: NDArray[np.float64], rule: Rule, experiment: Experiment
+) -> pd.DataFrame:
+    """The predictions table of an ensemble."""
+    return answer_table(
+        answered_rows(rows), logits, [""] * len(rows), task=experiment.task, prior_shift=shift,
+        calibration=rule.calibration, threshold=rule.threshold, adjusted=rule.adjusted,
+    )  # fmt: skip
 
 
 def _logits(

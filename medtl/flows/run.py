@@ -63,9 +63,11 @@ class Run:
 
     def folds(self) -> list[Run]:
         """The runs of a k-fold experiment, in the order of the folds; empty otherwise."""
-        places = (self.folder / "folds").glob("*")
-        numbered = sorted((int(place.name), place) for place in places if place.name.isdigit())
-        return [Run(place, self.experiment) for _, place in numbered]
+        return [Run(place, self.experiment) for place in _numbered(self.folder / "folds")]
+
+    def trainings(self) -> list[Run]:
+        """Each fit by itself: the folds, or the members that differ by their seed; the run itself where it is one fit."""
+        return self.folds() or [Run(place, self.experiment) for place in _numbered(self.folder / "members")] or [self]
 
     def _file(self, name: str) -> Path:
         path = self.folder / name
@@ -74,6 +76,10 @@ class Run:
                 f"{self.folder}: has no {name}; the run is not finished: continue it with `medtl train CONFIG --out {self.folder} --resume`"
             )
         return path
+
+
+def _numbered(folder: Path) -> list[Path]:
+    return [place for _, place in sorted((int(place.name), place) for place in folder.glob("*") if place.name.isdigit())]
 
 
 def load_run(folder: str | Path) -> Run:

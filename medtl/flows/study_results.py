@@ -80,7 +80,7 @@ def _figures(place: Path, written: int) -> dict[str, Any]:
     run = load_run(place)
     transfer, tested = run.experiment.transfer, run.metrics()["splits"].get(TEST)
     labels, groups = _labels(run)
-    parts = [read_log(part.folder / "log.jsonl") for part in run.folds() or [run]]
+    parts = [read_log(part.folder / "log.jsonl") for part in run.trainings()]
     return {
         "luck": transfer.tuned or (transfer.views or 1) > 1,
         "labels": labels,
@@ -104,8 +104,8 @@ def _of_test(tested: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def reached(run: Run) -> float:
-    """The monitored validation score of what a run's package holds; the mean over folds."""
-    logs = [read_log(part.folder / "log.jsonl") for part in run.folds() or [run]]
+    """The monitored validation score of what a run's package holds; the mean over folds or members."""
+    logs = [read_log(part.folder / "log.jsonl") for part in run.trainings()]
     return float(np.mean([_reached(events, run.experiment.transfer.monitor) for events in logs]))
 
 
@@ -142,7 +142,7 @@ def _curve(name: str, run: Run) -> Iterator[dict[str, Any]]:
     the clock; and with the kilowatt hours, where they were counted. A probe counts where nothing follows it, an epoch where the loss is in
     its final phase."""
     clock = "cpu" if run.experiment.trainer.device == "cpu" else "time"
-    for fold, part in enumerate(run.folds() or [run]):
+    for fold, part in enumerate(run.trainings()):
         events = read_log(part.folder / "log.jsonl")
         energy = _elapsed(events, "kwh") if run.experiment.tracking.energy else [np.nan] * len(events)
         for event, seconds, kwh in zip(events, _elapsed(events, clock), energy, strict=True):

@@ -31,7 +31,7 @@ from medtl.flows.leaks import refuse_leaking
 from medtl.flows.near_duplicates import tie_near_duplicates
 from medtl.flows.packaging import OVER_FOLDS, write_metrics, write_package
 from medtl.flows.quarantine import refuse_broken
-from medtl.flows.rule import own_rule, rule_of_ensemble, rule_of_members
+from medtl.flows.rule import own_rule, rule_of_ensemble, rule_of_members, rule_of_seeds
 from medtl.flows.run import Run, load_run
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.nursery import keep_freed_memory
@@ -97,7 +97,7 @@ def train(
     metrics = run.metrics()
     if with_report:
         line.keep(f"\nvalidation\n{lines(metrics['splits'][VALIDATION], experiment.task, metrics['unit'])}\n")
-        if not run.folds():
+        if len(run.trainings()) == 1:
             line.keep(ONE_TRAINING)
         report.said(lambda: _reported(run, store, root, line), line, f"medtl report {folder}")
         unverified = package_format.read(folder / "model").unverified
@@ -211,6 +211,9 @@ def _train_folds(whole: Training) -> None:
     """One fit, or one per fold with the ensemble above them."""
     experiment, rows, store, folder = whole.experiment, whole.rows, whole.store, whole.folder
     folds = experiment.split.fits
+    if folds is None and experiment.transfer.trainings > 1:
+        _train_members(whole)
+        return
     if folds is None:
         fitted = _train_one(whole)
         write_package(experiment, folder, [fitted], own_rule(fitted, experiment), rows, store)
@@ -239,6 +242,26 @@ def _train_folds(whole: Training) -> None:
         together = pd.concat([together, held], ignore_index=True)
     write_predictions(together, folder / "predictions.csv")
     write_package(experiment, folder, members, rule, rows.assign(split=rows["split"].mask(learned, OVER_FOLDS)), store)
+
+
+def _train_members(whole: Training) -> None:
+    """One fit per seed on one split, and the ensemble of them, calibrated on its own answers to validation."""
+    experiment, members = whole.experiment, []
+    count, epochs = experiment.transfer.trainings, experiment.transfer.epochs
+    for member in range(count):
+        whole.line.keep(f"member {member + 1} of {count}")
+        seeded = experiment.model_copy(update={"seed": experiment.seed + member})
+        place = whole.folder / "members" / str(member)
+        log = whole.log.beside(place / "log.jsonl")
+
+        def watch(epoch: int, score: float, before: int = member * epochs) -> None:
+            whole.watch(before + epoch, score)
+
+        members.append(_train_one(replace(whole, experiment=seeded, folder=place, log=log, watch=watch)))
+    rule, table = rule_of_seeds(members, whole.rows, experiment)
+    write_predictions(table, whole.folder / "predictions.csv")
+    write_metrics(table, experiment, whole.rows, whole.folder, rule.threshold)
+    write_package(experiment, whole.folder, members, rule, whole.rows, whole.store)
 
 
 def _train_one(own: Training) -> Fitted:

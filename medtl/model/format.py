@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -58,10 +58,13 @@ class OperatingPoint(Settings):
 
 
 class Ensemble(Settings):
-    """Whether the members' common calibration and rule were fitted on the answers that they give together."""
+    """Several networks: how they differ, and whether their calibration and rule were fitted on the answers that they give together."""
+
+    of: Literal["folds", "seeds"] = "folds"
+    """Each learned from another part of the images, or all from the same with another seed."""
 
     verified: bool
-    """On images that none of them has seen; else on each member's own validation images, one member each."""
+    """On images that none of them has learned from; else on each member's own validation images, one member each."""
     groups: Annotated[int, Field(ge=0)] = 0
     """Groups (patients) of these images; 0 where it is not verified."""
 

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import medtl
 from medtl import card
@@ -62,7 +62,8 @@ def save(
     of the images learned from (kept truncated). `fitted_on`, `fitted_n`: the images that chose calibration and threshold.
     `adjusted`: what the decision takes off each class's log-probability (:func:`medtl.decisions.threshold.adjustment`).
     `rule`: by which the threshold was chosen, in words; default: as the experiment names it.
-    `held_out_groups`: so many groups that no member has seen fitted the calibration of all together; None: an ensemble is unverified.
+    `held_out_groups`: so many groups that no member has learned from fitted the calibration of all together; None: an ensemble is
+    unverified.
     Raises MedtlError where a weight is not finite or the folder cannot be written.
     """
     with _written_beside(Path(folder)) as place:
@@ -82,7 +83,7 @@ def save(
                 "operating_point": OperatingPoint(
                     rule=_rule(rule, experiment, threshold, adjusted), threshold=threshold, adjusted=adjusted, split=fitted_on, n=fitted_n
                 ),
-                "ensemble": Ensemble(verified=held_out_groups is not None, groups=held_out_groups or 0) if len(members) > 1 else None,
+                "ensemble": _ensemble(experiment, held_out_groups) if len(members) > 1 else None,
                 "training": dict(training or {}),
                 "lineage": dict(lineage or {}),
                 "synthetic": any(cohort.name == "phantom" or cohort.domain.startswith("synthetic") for cohort in experiment.cohorts),
@@ -98,6 +99,11 @@ def save(
 def refresh_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
     """Bring a package's `metrics.json` and `card.md` up to date after an evaluation; all else stays as it is."""
     _write_companions(package_format.read(folder), metrics, folder)
+
+
+def _ensemble(experiment: Experiment, held_out_groups: int | None) -> Ensemble:
+    of: Literal["folds", "seeds"] = "seeds" if experiment.split.fits is None else "folds"
+    return Ensemble(of=of, verified=held_out_groups is not None, groups=held_out_groups or 0)
 
 
 def _rule(rule: str, experiment: Experiment, threshold: Threshold | None, adjusted: Sequence[float] | None) -> str:

@@ -57,7 +57,7 @@ def _origin(contents: Contents) -> str:
         return f"{unopened}{chose}"
     if contents.split == EXTERNAL:
         return "External validation: outside images, judged with the thresholds that the model came with."
-    if members > 1:
+    if members > 1 and contents.over_folds:
         return (
             f"Cross-validation: each image was judged by the one of the {members} networks that did not learn from it (out-of-fold). "
             f"The packaged model, all {members} together, was not judged itself."

@@ -52,7 +52,8 @@ def facts(contents: Contents) -> list[Fact]:
 
 def _network(package: Mapping[str, Any]) -> Iterator[Fact]:
     network, image, count = package["network"], package["image"], len(package["weights"])
-    many = f"{count} networks, one per fold, whose probabilities are averaged; each: " if count > 1 else ""
+    differ = "trained with different seeds" if (package.get("ensemble") or {}).get("of") == "seeds" else "one per fold"
+    many = f"{count} networks, {differ}, whose probabilities are averaged; each: " if count > 1 else ""
     yield "network", f"{many}{network.get('architecture', '?')} ({network.get('library', '?')}), {network.get('dim', '?')} features"
     colours = "grey" if image["channels"] == 1 else "colour"
     yield "images", f"{image['size']} × {image['size']} pixels, {colours}, fitted by {image['fit']}, intensity {image['intensity']}"

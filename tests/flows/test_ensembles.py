@@ -14,7 +14,7 @@ from sklearn.metrics import recall_score
 
 from medtl import measurements, predictions, records
 from medtl.app import markup
-from medtl.errors import GateRefusal
+from medtl.errors import GateRefusal, MedtlError
 from medtl.evaluation import metrics_file
 from medtl.flows.evaluate import evaluate
 from medtl.flows.predict import predict
@@ -163,3 +163,51 @@ def test_a_patient_in_a_fold_and_held_out_is_refused(data: Path, tmp_path: Path)
     overrides = ["cohorts.0.table=fours.csv", "split.by=image", "split.held_out=0.4"]
     with pytest.raises(GateRefusal, match=r"calibration and fold \d"):
         train(data / "tiny.yaml", overrides=overrides, out=tmp_path / "leaking")
+
+
+SEEDS = ["split.folds=null", "split.test=0.2", "transfer.strategy=full", "transfer.epochs=2", "transfer.batch=16", "transfer.members=2"]
+
+
+@pytest.fixture(scope="module")
+def seeds(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(data / "tiny.yaml", overrides=SEEDS, out=tmp_path_factory.mktemp("runs") / "seeds").folder
+
+
+def test_members_of_a_split_are_trainings_with_the_next_seeds(data: Path, seeds: Path, tmp_path: Path) -> None:
+    alone = train(data / "tiny.yaml", overrides=[*SEEDS[:-1], "seed=1"], out=tmp_path / "alone", with_report=False)
+    package = package_format.read(seeds / "model")
+    assert package.weights[1].sha256 == package_format.read(alone.folder / "model").weights[0].sha256
+    assert package.weights[0].sha256 != package.weights[1].sha256
+
+
+def test_members_of_a_split_answer_and_are_calibrated_together(data: Path, seeds: Path) -> None:
+    asked = predictions.read(seeds / "predictions.csv").sort_values("image", ignore_index=True)
+    assert set(asked["split"]) == {"validation"}
+    model = Model.load(seeds / "model", "cpu")
+    again = model.predict([data / image for image in asked["image"]])
+    np.testing.assert_allclose(again[["p_disc", "p_square"]], asked[["p_disc", "p_square"]], atol=1e-5)
+    parts = [predictions.read(seeds / "members" / member / "predictions.csv").sort_values("image") for member in "01"]
+    logits = np.stack([part[["logit_disc", "logit_square"]] for part in parts]) - np.array(model.package.prior_shift)[:, None]
+    together = np.log((np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)).mean(axis=0))
+    p = _calibrated(together, (asked["truth"] == "square").to_numpy().astype(int))
+    np.testing.assert_allclose(asked[["p_disc", "p_square"]], p, atol=1e-4)
+    metrics = metrics_file.read(seeds / "metrics.json")["splits"]["validation"]
+    assert metrics["n"] == len(asked), "each image once, not once per member"
+
+
+def test_members_of_a_split_are_told_as_such(seeds: Path) -> None:
+    package = package_format.read(seeds / "model")
+    groups = records.read(seeds / "records.csv").query("split == 'validation'")["group_id"].nunique()
+    assert package.ensemble == package_format.Ensemble(of="seeds", verified=True, groups=groups)
+    assert f"of {groups} groups, none of the 2 networks has learned from" in (seeds / "model" / "card.md").read_text()
+    page = (seeds / "report.html").read_text()
+    assert "2 networks, trained with different seeds" in page
+    assert "Cross-validation" not in page
+    assert "did not learn from it" not in markup.model(package, None)
+    evaluated = evaluate(seeds)
+    assert evaluated.metrics["n"] == len(records.read(seeds / "records.csv").query("split == 'test'"))
+
+
+def test_members_and_folds_together_are_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(MedtlError, match=r"transfer.members.*two ways to an ensemble"):
+        train(data / "tiny.yaml", overrides=["transfer.strategy=full", "transfer.members=2"], out=tmp_path / "run")
