@@ -16,7 +16,7 @@ from medtl.experiment.load import data_root
 from medtl.experiment.overrides import weights_override
 from medtl.experiment.schema import Experiment
 from medtl.files import write_json, write_text
-from medtl.flows import search, study_results
+from medtl.flows import search, searching, study_results
 from medtl.flows.trials import Planned, Site, run_all
 from medtl.processors import processors
 from medtl.study.settings import OF_THE_GRID, key_of, load_study
@@ -85,7 +85,7 @@ def _go(site: Site, road: Grid | search.Search) -> None:
     if isinstance(road, Grid):
         run_all(site, road.trials, road.planned)
     else:
-        search.run(road)
+        searching.run(road)
 
 
 def _site(path: Path, data: Path | str | None, weights: Path | str | None, further: Sequence[str], out: Path | None, workers: int) -> Site:

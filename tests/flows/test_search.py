@@ -25,7 +25,7 @@ from medtl.experiment.load import load_experiment
 from medtl.experiment.save import save_experiment
 from medtl.experiment.schema import Experiment
 from medtl.files import claimed
-from medtl.flows import search as searching
+from medtl.flows import search, searching
 from medtl.flows.run import Run
 from medtl.flows.study import _site, study
 from medtl.study import journal
@@ -242,10 +242,10 @@ def test_a_running_trial_of_another_worker_is_left_to_it(played: Played, file: P
         assert "Not complete" in (out / "study.html").read_text()
 
 
-def planned(file: Path, out: Path) -> searching.Search:
+def planned(file: Path, out: Path) -> search.Search:
     site = _site(file, None, None, (), out, 1)
     assert site.study.search is not None
-    return searching.plan(site, site.study.search)
+    return search.plan(site, site.study.search)
 
 
 def test_two_workers_share_the_budget_and_train_nothing_twice(played: Played, file: Path, tmp_path: Path) -> None:
