@@ -134,15 +134,16 @@ def trainings_table(contents: Contents) -> Table | None:
         score = None if best.empty else float(best["score"].iloc[0])
         epoch = None if best.empty else int(best["epoch"].iloc[0])
         monitor = monitor or ("" if table.empty else str(table["monitor"].iloc[-1]))
-        cells = ["-" if probe is None else number(probe), "-" if epoch is None else f"{epoch} of {len(table)}"]
+        last = None if table.empty else int(table["epoch"].iloc[-1])
+        cells = ["-" if probe is None else number(probe), "-" if epoch is None else f"{epoch} of {last}"]
         rows.append([name or "1", *cells, "-" if score is None else number(score)])
-        raw.append([name or "1", probe, epoch, len(table), score])
+        raw.append([name or "1", probe, epoch, last or 0, score])
     if not rows:
         return None
     label = MONITORS.get(monitor, monitor) or "score"
     frame = pd.DataFrame(raw, columns=["training", "probe_score", "best_epoch", "epochs", "best_score"])
     first = "fold" if len(rows) > 1 else "training"
-    note = f"{label} on validation images, which chose the penalty of the probe and the epoch."
+    note = f"{label} on validation images, which chose the penalty of the probe and the epoch (0: the probe itself was the best)."
     return Table("trainings", "What was trained", [first, f"linear probe, {label}", "best epoch", f"then, {label}"], rows, frame, note)
 
 

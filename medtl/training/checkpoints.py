@@ -16,10 +16,13 @@ import torch
 from lightning.pytorch.plugins import CheckpointIO
 
 from medtl.files import write_atomically
+from medtl.module.classifier import Classifier
 from medtl.module.transfer_module import TransferModule
 from medtl.training.weights import save_weights
 
 KEPT = 2
+START = -1
+"""Stands for the epoch before the first, which is 0."""
 
 
 class SafeCheckpointIO(CheckpointIO):
@@ -67,12 +70,19 @@ class Keeper(pl.Callback):
 
     @property
     def best_epoch(self) -> int:
-        """The epoch, from 0, of the best score; -1 before there is one."""
-        return self.kept[0][1] if self.kept else -1
+        """The epoch, from 0, of the best score; :data:`START` where none was better than where it began, or before there is one."""
+        return self.kept[0][1] if self.kept else START
 
     def file(self, epoch: int) -> Path:
         """Weights after a kept epoch."""
-        return self.folder / f"best-{epoch:04d}.safetensors"
+        return self.folder / f"best-{'start' if epoch == START else f'{epoch:04d}'}.safetensors"
+
+    def begin(self, classifier: Classifier, score: float) -> None:
+        """What training begins with is a candidate like any epoch: who fine-tunes a probe shall not end below it."""
+        if score > -math.inf:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            save_weights(classifier, self.file(START))
+            self.kept = [(score, START)]
 
     def state_dict(self) -> dict[str, Any]:
         return {"kept": self.kept, "last_epoch": self.last_epoch}

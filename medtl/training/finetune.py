@@ -16,7 +16,7 @@ from medtl.errors import MedtlError
 from medtl.module.classifier import Classifier
 from medtl.module.learning import sentence
 from medtl.module.transfer_module import TransferModule
-from medtl.training.checkpoints import Keeper, SafeCheckpointIO, newest
+from medtl.training.checkpoints import START, Keeper, SafeCheckpointIO, newest
 from medtl.training.job import Job
 from medtl.training.reporter import EpochReporter
 from medtl.training.soup import greedy_soup
@@ -31,12 +31,12 @@ class Tuned:
     best_epoch: int
     epochs: int
     soup: tuple[int, ...]
-    """The epochs, from 0, whose weights were averaged."""
+    """The epochs, from 0 (-1: the start), whose weights were averaged."""
     souped: float
     """The validation score of that mean."""
 
     def history(self, transfer: TransferSettings) -> dict[str, Any]:
-        """For the package, with epochs from 1."""
+        """For the package, with epochs from 1; 0 is the start, a linear probe."""
         reached = {"epochs": self.epochs, "best_epoch": self.best_epoch + 1, f"validation_{transfer.monitor}": self.best}
         return {**reached, "soup": [epoch + 1 for epoch in self.soup], "souped": self.souped} if transfer.soup > 1 else reached
 
@@ -58,25 +58,7 @@ def finetune(job: Job, classifier: Classifier, data: StoredImages) -> Tuned:
     keeper = Keeper(folder, transfer.patience, transfer.soup)
     reporter = EpochReporter(job.log, line, transfer.monitor, lambda: (keeper.best, keeper.best_epoch), job.watch)
     _quiet()
-    trainer = pl.Trainer(
-        accelerator="gpu" if machine.device == "cuda" else "cpu",
-        devices=machine.devices,
-        num_nodes=machine.num_nodes,
-        strategy=machine.strategy,
-        precision="bf16-mixed" if machine.precision == "bfloat16" else "32-true",
-        max_epochs=transfer.epochs,
-        gradient_clip_val=transfer.clip,
-        callbacks=[keeper, reporter],
-        plugins=[SafeCheckpointIO(), LightningEnvironment()],  # also inside a cluster job: resuming is ours, not the scheduler's
-        logger=job.trackers or False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        deterministic="warn" if machine.device == "cuda" else False,
-        default_root_dir=folder,
-    )
+    trainer = _trainer(job, keeper, reporter)
     start = newest(folder)
     if start is not None:
         data.first_epoch = int(start.stem.removeprefix("epoch-")) + 1
@@ -85,19 +67,56 @@ def finetune(job: Job, classifier: Classifier, data: StoredImages) -> Tuned:
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # by design: see datamodule
         warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # frozen batch norms, the average
         warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)  # Lightning 2.6 on torch 2.15
-        module.train()  # Lightning leaves modes as they are, and the probe left the network in evaluation mode
+        module.to(memory_format=torch.channels_last)
         try:
-            trainer.fit(module.to(memory_format=torch.channels_last), datamodule=data, ckpt_path=start)
+            if start is None and transfer.probed and module.settled:
+                trainer.validate(module, datamodule=data, verbose=False)
+                _begin(job, module, keeper)
+            module.train()  # Lightning leaves modes as they are, and the probe left the network in evaluation mode
+            trainer.fit(module, datamodule=data, ckpt_path=start)
         except SystemExit:  # how Lightning ends on Ctrl+C and on SIGTERM, the latter with exit code 0
             raise KeyboardInterrupt from None
-    if keeper.best_epoch < 0:
+    if not keeper.kept:
         raise MedtlError(f"no epoch gave finite answers for the validation images; lower transfer.rate (now {transfer.rate:g})")
     classifier.to(job.device, memory_format=torch.channels_last)  # Lightning leaves it on the CPU
     files = {epoch: keeper.file(epoch) for _, epoch in keeper.kept}
     soup, souped = greedy_soup(classifier, files, keeper.best, job.score)
+    if keeper.best_epoch == START:
+        line.keep(f"no epoch was better on validation than the linear probe that it began with ({keeper.best:.4f}): that is kept")
     if len(files) > 1:
         line.keep(f"soup of epochs {', '.join(str(epoch + 1) for epoch in sorted(soup))}  validation {transfer.monitor} {souped:.4f}")
     return Tuned(keeper.best, keeper.best_epoch, trainer.current_epoch, tuple(sorted(soup)), souped)
+
+
+def _trainer(job: Job, *callbacks: pl.Callback) -> pl.Trainer:
+    """Lightning's, with our checkpoints and without what it would say."""
+    transfer, machine = job.experiment.transfer, job.experiment.trainer
+    return pl.Trainer(
+        accelerator="gpu" if machine.device == "cuda" else "cpu",
+        devices=machine.devices,
+        num_nodes=machine.num_nodes,
+        strategy=machine.strategy,
+        precision="bf16-mixed" if machine.precision == "bfloat16" else "32-true",
+        max_epochs=transfer.epochs,
+        gradient_clip_val=transfer.clip,
+        callbacks=list(callbacks),
+        plugins=[SafeCheckpointIO(), LightningEnvironment()],  # also inside a cluster job: resuming is ours, not the scheduler's
+        logger=job.trackers or False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        deterministic="warn" if machine.device == "cuda" else False,
+        default_root_dir=job.folder,
+    )
+
+
+def _begin(job: Job, module: TransferModule, keeper: Keeper) -> None:
+    """The linear probe, just judged on validation, as epoch 0."""
+    keeper.begin(module.judged, module.score)
+    facts = {f"validation_{job.experiment.transfer.monitor}": module.score}
+    job.log.event("epoch", epoch=0, loss=None, rate=0.0, seconds=0.0, **facts)
 
 
 def _quiet() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -47,5 +48,5 @@ class EpochReporter(pl.Callback):
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  loss {loss:.3f}  validation {self.monitor} {module.score:.4f}  "
             f"(best {best:.4f} in epoch {best_epoch + 1})  {seconds:.0f} s"
         )
-        if best_epoch >= 0:
+        if best > -math.inf:
             self.watch(trainer.current_epoch, best)

@@ -119,3 +119,32 @@ def test_validation_is_judged_without_what_the_loss_shifts(classifier, tune, tmp
     logits, shift = seen[0]
     assert abs(shift).max() > 0
     assert judged[0] == pytest.approx(logits.double().numpy() - shift)
+
+
+def test_the_linear_probe_is_a_candidate_and_no_worse_epoch_takes_its_place(classifier, tune, tmp_path, monkeypatch):
+    begun = copy.deepcopy(classifier.state_dict())
+    scores = iter([0.9, 0.5, 0.8, 0.7])
+
+    def fixed(self):
+        self.score = next(scores)
+
+    monkeypatch.setattr(TransferModule, "on_validation_epoch_end", fixed)
+    out = io.StringIO()
+    tuned = tune(classifier, tmp_path / "checkpoints", said=out, strategy="lp-ft", epochs=3)
+    assert (tuned.best, tuned.best_epoch, tuned.epochs) == (0.9, -1, 3)
+    assert all(torch.equal(tensor, begun[name]) for name, tensor in classifier.state_dict().items())
+    assert "(best 0.9000 in epoch 0)" in out.getvalue()
+    assert "no epoch was better on validation than the linear probe" in out.getvalue()
+    events = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [(event["epoch"], event["validation_auroc"]) for event in events] == [(0, 0.9), (1, 0.5), (2, 0.8), (3, 0.7)]
+    assert tune(classifier, tmp_path / "checkpoints", strategy="lp-ft", epochs=3).best_epoch == -1, "a resumed training forgot its start"
+
+
+def test_a_random_head_is_no_candidate(classifier, tune, tmp_path, monkeypatch):
+    scores = iter([0.2, 0.1])
+
+    def fixed(self):
+        self.score = next(scores)
+
+    monkeypatch.setattr(TransferModule, "on_validation_epoch_end", fixed)
+    assert tune(classifier, tmp_path / "checkpoints", strategy="full", epochs=2).best_epoch == 0

@@ -30,8 +30,8 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def epochs(log: Log) -> pd.DataFrame:
-    """A row per epoch: `epoch`, `loss`, `score` (of `monitor`), `monitor`, `rate`, `seconds`. An epoch that was done again after a resume
-    is the later one. Empty where nothing but a linear probe was trained."""
+    """A row per epoch: `epoch`, `loss`, `score` (of `monitor`), `monitor`, `rate`, `seconds`. Of an epoch done again after a resume, the
+    later one. Epoch 0, without a loss, is the linear probe that it began with. Empty where nothing but a linear probe was trained."""
     rows = []
     for event in log:
         names = [key for key in event if key.startswith(_SCORE)]
