@@ -158,7 +158,7 @@ def read_images(experiment: Experiment, folder: Path, root: Path, line: Line, lo
     if file.exists():
         rows = records.read(file)
         store = open_store(rows[records.KEY], root, experiment.image, cache_dir(), line.progress("images"))
-        set_aside(store, experiment.scope)
+        set_aside(store, experiment.scope, rows)
         if not (store.measurements["sha256"].to_numpy() == rows["sha256"].to_numpy()).all():
             raise MedtlError(
                 f"--resume: the image files in {root} are not those of {file}; give the same --data as at the start, or start a new run"
@@ -167,7 +167,7 @@ def read_images(experiment: Experiment, folder: Path, root: Path, line: Line, lo
     source = read_cohorts(experiment, root)
     source.table = source.table.sort_values(records.KEY, ignore_index=True)
     store = open_store(source.table[records.KEY], root, experiment.image, cache_dir(), line.progress("images"))
-    set_aside(store, experiment.scope)
+    set_aside(store, experiment.scope, source.table)
     refuse_broken(source.table, store, experiment)
     table, tied = tie_near_duplicates(source.table, store, experiment, line)
     rows = make_records(table, store.measurements, experiment, root)
