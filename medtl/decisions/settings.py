@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, SerializeAsAny
+from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny
 
 from medtl.registry import Chosen, Settings
 
 Flips = Literal["none", "horizontal", "both"]
+
+
+class GateSettings(Settings):
+    """Which images are not answered because they look unlike the training images, or are too poor (docs/gate.md)."""
+
+    refuse: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    """Of patients (groups) like those of validation, at most this share has any image refused as unlike."""
+
+
+class ConformalSettings(Settings):
+    """Sets of classes that cannot be ruled out; an image whose set is not one class is not answered (docs/gate.md)."""
+
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    """At most this share of each class has a set without it. Needs `split.held_out`."""
+
+
+def _none(value: Any) -> Any:
+    return None if value == "none" else value
 
 
 class DecisionSettings(Settings):
@@ -26,5 +44,9 @@ class DecisionSettings(Settings):
     """Several classes: the class of the largest log p - adjust · log(its frequency) is answered (logit adjustment after training: Menon et
     al., ICLR 2021). 0 = the most probable class; 1 = as if all were equally frequent, which balanced accuracy wants; in between, F1.
     It moves answers towards rare classes; probabilities stay what they are. Frequencies are the mean of p over validation."""
+
+    gate: Annotated[GateSettings | None, BeforeValidator(_none)] = GateSettings()
+    """`none`: every image that can be read and is in scope by header and table is answered."""
+    conformal: Annotated[ConformalSettings | None, BeforeValidator(_none)] = None
 
     model_config = ConfigDict(validate_default=True)

@@ -45,6 +45,7 @@ from medtl.training.balance import balance
 from medtl.training.energy import metered
 from medtl.training.environment import describe
 from medtl.training.fit import Fitted, build_classifier, fit, parts_of
+from medtl.training.gate import fit_gate
 from medtl.training.job import Job, Watch, unwatched
 from medtl.training.log import Log, loggers
 
@@ -264,10 +265,13 @@ def _train_one(own: Training) -> Fitted:
     fitted = fit(job, own.root)
     log.event("fitted", **fitted.history)
     judged = rows[(rows["split"] == VALIDATION) & (rows["label"] != "")]
+    if experiment.decision.gate is not None:
+        gated = fit_gate(job, fitted.classifier, judged["group_id"].to_numpy(), experiment.decision.gate)
+        fitted = replace(fitted, gated=gated)
     table = answer_table(
         answered_rows(judged),
         fitted.logits[None],
-        [""] * len(judged),
+        fitted.gated.reasons(own.store.measurements.iloc[parts[VALIDATION].positions]) if fitted.gated else [""] * len(judged),
         task=experiment.task,
         prior_shift=fitted.prior_shift,
         calibration=fitted.calibration,

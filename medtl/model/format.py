@@ -1,7 +1,7 @@
 """`model.json`: everything a package says about itself, as one frozen, strictly read model. Torch-free.
 
 The fingerprint is the SHA-256 over the hashes of the weights files and every setting that decides an answer (classes, image
-settings, network, prior shift, calibration, threshold), so it names the model: equal fingerprints give equal answers, and a
+settings, network, prior shift, calibration, threshold, gate), so it names the model: equal fingerprints give equal answers, and a
 weights file or a threshold that was changed afterwards is noticed on loading.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -24,7 +24,7 @@ from medtl.registry import Settings
 
 FILE = "model.json"
 _LARGEST = 16 * 2**20
-_DECIDES = {"task", "image", "network", "flips", "prior_shift", "calibration", "operating_point"}
+_DECIDES = {"task", "image", "network", "flips", "prior_shift", "calibration", "operating_point", "gate", "conformal"}
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -66,6 +66,28 @@ class Ensemble(Settings):
     """Groups (patients) of these images; 0 where it is not verified."""
 
 
+class GateFile(Settings):
+    """Which images are not answered because of what they look like (see `gate`)."""
+
+    file: Annotated[str, Field(pattern=r"^gate\.safetensors$")] = "gate.safetensors"
+    sha256: Sha256
+    method: Literal["mahalanobis", "knn"]
+    refuse: Share
+    """The share of groups that was asked for."""
+    limit: Annotated[float, Field(ge=0)]
+    """From which score on an image is refused."""
+    expected: Share
+    """In the mean at most this share of groups like validation's has any image refused …"""
+    at_most: Share
+    """… and with 95 % confidence at most this share."""
+    groups: Annotated[int, Field(ge=1)]
+    """Of validation, by which the limit was put."""
+    aurocs: dict[str, dict[str, Share]]
+    """Method → kind of outlier made of validation images → AUROC."""
+    quality: dict[str, float]
+    """Rule of `medtl.decisions.quality` → its limit."""
+
+
 class PackageFile(Settings):
     """The content of `model.json`."""
 
@@ -87,6 +109,10 @@ class PackageFile(Settings):
     """Per member, per class: what loss and sampler added to the logits; subtracted before anything else."""
     calibration: dict[str, Any]
     operating_point: OperatingPoint
+    gate: GateFile | None = None
+    """None: `decision.gate: none`, or a package older than it."""
+    conformal: dict[str, Any] | None = None
+    """`medtl.decisions.conformal.Conformal`; None: no sets."""
     ensemble: Ensemble | None = None
     """None: a single model, to which it does not apply, or several of an older medtl, which count as not verified."""
     training: dict[str, Any] = Field(default_factory=dict)
@@ -121,6 +147,9 @@ class PackageFile(Settings):
         decides = self.model_dump(mode="json", include=_DECIDES)
         if self.flips == "none":  # packages older than a field keep their fingerprint
             del decides["flips"]
+        for later in ("gate", "conformal"):
+            if decides[later] is None:
+                del decides[later]
         if self.operating_point.adjusted is None:
             del decides["operating_point"]["adjusted"]
         if self.image.volume == NAMED:

@@ -1,6 +1,7 @@
 """The model package: a folder that holds everything a prediction needs, and nothing executable.
 
-`model.json` (see `format`), `weights-0.safetensors` … (one per member), `training-images.json` (see `seen`), `metrics.json`, `card.md`.
+`model.json` (see `format`), `weights-0.safetensors` … (one per member), `gate.safetensors` (see `gate`), `training-images.json`
+(see `seen`), `metrics.json`, `card.md`.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
 
     from medtl.contracts import Threshold
     from medtl.decisions.calibration import Calibration
+    from medtl.decisions.conformal import Conformal
     from medtl.decisions.per_class import PerClass
     from medtl.experiment.schema import Experiment
+    from medtl.model.gate import Gate
     from medtl.module.classifier import Classifier
 
 __all__ = ["Model", "refresh_metrics", "save"]
@@ -55,6 +58,8 @@ def save(
     adjusted: Sequence[float] | None = None,
     held_out_groups: int | None = None,
     rule: str = "",
+    gate: Gate | None = None,
+    conformal: Conformal | None = None,
 ) -> PackageFile:
     """Write a package, whole or not at all: into a temporary folder beside it, which then takes its place.
 
@@ -62,6 +67,7 @@ def save(
     of the images learned from (kept truncated). `fitted_on`, `fitted_n`: the images that chose calibration and threshold.
     `adjusted`: what the decision takes off each class's log-probability (:func:`medtl.decisions.threshold.adjustment`).
     `rule`: by which the threshold was chosen, in words; default: as the experiment names it.
+    `gate`: of the first member, whose features it judges by.
     `held_out_groups`: so many groups that no member has seen fitted the calibration of all together; None: an ensemble is unverified.
     Raises MedtlError where a weight is not finite or the folder cannot be written.
     """
@@ -82,6 +88,8 @@ def save(
                 "operating_point": OperatingPoint(
                     rule=_rule(rule, experiment, threshold, adjusted), threshold=threshold, adjusted=adjusted, split=fitted_on, n=fitted_n
                 ),
+                "gate": gate.save(place) if gate is not None else None,
+                "conformal": conformal.to_json() if conformal is not None else None,
                 "ensemble": Ensemble(verified=held_out_groups is not None, groups=held_out_groups or 0) if len(members) > 1 else None,
                 "training": dict(training or {}),
                 "lineage": dict(lineage or {}),

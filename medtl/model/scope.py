@@ -16,12 +16,12 @@ from medtl.experiment.schema import Scope
 from medtl.imaging.dicom_facts import years
 from medtl.measurements import AGE
 from medtl.model.codes import KINDS, REGIONS, VIEWS
+from medtl.predictions import OUT_OF_SCOPE
 from medtl.records import KEY
 
 if TYPE_CHECKING:
     from medtl.imaging.store import Store
 
-OUT_OF_SCOPE = "OUT_OF_SCOPE"
 FACTS = ("modality", "body_part", "view", AGE)
 """What a scope may name."""
 OLDEST = 90
@@ -69,6 +69,12 @@ def _either(codes: Sequence[str]) -> str:
     return codes[0] if len(codes) == 1 else f"{', '.join(codes[:-1])} or {codes[-1]}"
 
 
+def why(header: Mapping[str, Any], table: Mapping[str, Any], scope: Scope) -> str:
+    """:func:`outside` of what the header says, and of what a table says where the header is silent."""
+    silent = {fact: value for fact, value in table.items() if not header.get(fact)}
+    return outside(header, scope) or outside(silent, scope, "its row of the table says")
+
+
 def refusals(measured: pd.DataFrame, ages: Sequence[object], scope: Scope, table: pd.DataFrame | None = None) -> list[str]:
     """(N,) for each row of measurements why it is out of scope, or empty.
 
@@ -76,19 +82,11 @@ def refusals(measured: pd.DataFrame, ages: Sequence[object], scope: Scope, table
     for headers that do not say them.
     """
     header = measured[["modality", "body_part", "view"]].assign(age=list(ages)).to_dict("records")
-    beside = _beside(measured, table)
-    found = []
-    for said, other in zip(header, beside, strict=True):
-        silent = {fact: value for fact, value in other.items() if not said[fact]}
-        found.append(outside(_keyed(said), scope) or outside(_keyed(silent), scope, "its row of the table says"))
-    return found
+    return [why(said, other, scope) for said, other in zip(header, beside_of(measured, table), strict=True)]
 
 
-def _keyed(facts: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(name): value for name, value in facts.items()}
-
-
-def _beside(measured: pd.DataFrame, table: pd.DataFrame | None) -> list[dict[Any, Any]]:
+def beside_of(measured: pd.DataFrame, table: pd.DataFrame | None) -> list[dict[Any, Any]]:
+    """(N,) what a table says of the images of N rows of measurements, of those :data:`FACTS` that it has as columns."""
     columns = [fact for fact in FACTS if table is not None and fact in table.columns]
     if table is None or not columns:
         return [{}] * len(measured)

@@ -23,6 +23,7 @@ from medtl.experiment.schema import Experiment
 from medtl.model.answers import ensemble_logits
 from medtl.module.classifier import Classifier
 from medtl.module.learning import refuse_impossible
+from medtl.training.gate import Gated
 from medtl.training.heads import probe, probed_logits, retrain
 from medtl.training.job import Job
 
@@ -40,6 +41,8 @@ class Fitted:
     logits: NDArray[np.float64]
     """(N, K) raw logits of the validation images, in the order of the records' validation rows."""
     history: dict[str, Any]
+    gated: Gated | None = None
+    """None: `decision.gate: none`."""
 
 
 def parts_of(records: pd.DataFrame, experiment: Experiment) -> dict[str, Part]:
