@@ -79,8 +79,9 @@ def fit(features: ArrayLike, method: Method) -> Detector:
     if method == "knn":
         return Detector(method, *stored, own.astype(np.float32))
     mean, spread = own.mean(axis=0), own.std(axis=0)
-    spread = np.maximum(spread, max(1e-12, 1e-6 * float(spread.max())))  # a direction in which nothing differs tells nothing
-    inverse = np.linalg.inv(ledoit_wolf((own - mean) / spread)[0]) / np.outer(spread, spread)
+    spread = np.maximum(spread, max(1e-12, 1e-3 * float(spread.max())))  # where next to nothing differs, rounding would be a distance
+    shrunk = ledoit_wolf((own - mean) / spread)[0] + 1e-6 * np.eye(len(mean))
+    inverse = np.linalg.inv(shrunk) / np.outer(spread, spread)
     return Detector(method, *stored, np.vstack([mean, inverse]).astype(np.float32))
 
 
