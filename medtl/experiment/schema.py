@@ -159,9 +159,25 @@ class Experiment(Settings):
         elif decision.adjust and task is not None and task.positive_index is not None:
             sentence = "has no meaning for two classes: the threshold decides there, and is chosen on validation (decision.threshold)"
             mistakes.append(Mistake(("adjust",), decision.adjust, sentence))
+        if decision.conformal is not None:
+            mistakes += _without_held_out(info.data.get("split", SplitSettings()), task)
         learned = info.data.get("augmentation", AugmentationSettings()).flip
         if decision.flips not in {"none", learned} and learned != "both":
             sentence = f"asks for mirror images that training does not show (augmentation.flip is {learned}); mirror in both or in neither"
             mistakes.append(Mistake(("flips",), decision.flips, sentence))
         refuse(mistakes)
         return decision
+
+
+def _without_held_out(split: SplitSettings, task: Task | None) -> list[Mistake]:
+    """Why conformal sets cannot be fitted."""
+    sentence = ""
+    if task is not None and task.kind == "multi":
+        sentence = "is for one class per image; several findings per image have no sets yet; leave it out"
+    elif split.held_out is None:
+        sentence = "needs images that taught and chose nothing; keep some apart: split.held_out: 0.15"
+    elif split.fits is not None:
+        sentence = (
+            "has no images left with `folds`: what is held out chooses the ensemble's calibration and threshold; leave out split.folds"
+        )
+    return [Mistake(("conformal",), None, sentence)] if sentence else []

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from medtl import predictions
 from medtl.contracts import CALIBRATION, VALIDATION, Threshold
 from medtl.decisions.calibration import Calibration
+from medtl.decisions.conformal import Conformal
 from medtl.decisions.per_class import PerClass
 from medtl.decisions.prior import remove
 from medtl.decisions.threshold import adjustment
@@ -26,6 +28,7 @@ from medtl.flows.judging import answered_rows, logits_of
 from medtl.imaging.store import Store
 from medtl.model.answers import answer_table, ensemble_logits
 from medtl.model.model import Model
+from medtl.module.inference import logits_of as network_logits
 from medtl.terminal import Line
 from medtl.training.fit import Fitted, calibrate, targets_of
 
@@ -43,12 +46,24 @@ class Rule:
     split: str = VALIDATION
     held_out_groups: int | None = None
     """Groups that no member of an ensemble has seen; None where the rule was not fitted on such."""
+    conformal: Conformal | None = None
 
 
 def own_rule(fitted: Fitted, experiment: Experiment) -> Rule:
     """Of a single model."""
     calibrated = fitted.calibration.apply(remove(fitted.logits, fitted.prior_shift))
     return Rule(fitted.calibration, fitted.threshold, fitted.rule, adjustment(calibrated, experiment.decision.adjust), len(fitted.logits))
+
+
+def held_out_logits(fitted: Fitted, rows: pd.DataFrame, store: Store, experiment: Experiment) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+    """The labelled images of `split.held_out` among `rows`, and what a single network says of them (1, N, K); it learned from none."""
+    positions = held_out_positions(rows)
+    return rows.iloc[positions], network_logits(fitted.classifier, store, positions, torch.device(experiment.trainer.device))[None]
+
+
+def held_out_positions(rows: pd.DataFrame) -> NDArray[np.intp]:
+    """Where the labelled images of `split.held_out` stand in the records."""
+    return np.flatnonzero((rows["split"] == CALIBRATION) & (rows["label"] != ""))
 
 
 def rule_of_members(members: Sequence[Fitted], table: pd.DataFrame, experiment: Experiment) -> Rule:
@@ -64,7 +79,7 @@ def rule_of_ensemble(
 ) -> tuple[Rule, pd.DataFrame]:
     """Of an ensemble, on the held-out images of `rows`, which the packaged members in `folder/folds` answer as the ensemble's package
     will; and the predictions table of these images."""
-    positions = np.flatnonzero((rows["split"] == CALIBRATION) & (rows["label"] != ""))
+    positions = held_out_positions(rows)
     held, logits = rows.iloc[positions], _logits(members, store, positions, folder, experiment, line)
     shift = np.array([fitted.prior_shift for fitted in members])
     groups = held["group_id"].nunique()

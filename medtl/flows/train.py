@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from medtl import measurements, predictions, records
 from medtl.cohorts.joining import read_cohorts
 from medtl.cohorts.splitting import fold_records, make_records, split_notes
-from medtl.contracts import TRAIN, VALIDATION
-from medtl.decisions.prior import remove
-from medtl.decisions.threshold import adjustment
+from medtl.contracts import CALIBRATION, TRAIN, VALIDATION
+from medtl.decisions.precedence import Reasons
 from medtl.errors import GateRefusal, MedtlError
 from medtl.estimates import ONE_TRAINING
 from medtl.evaluation.table import lines
@@ -31,8 +32,9 @@ from medtl.flows.leaks import refuse_leaking
 from medtl.flows.near_duplicates import tie_near_duplicates
 from medtl.flows.packaging import OVER_FOLDS, write_metrics, write_package
 from medtl.flows.quarantine import refuse_broken
-from medtl.flows.rule import own_rule, rule_of_ensemble, rule_of_members
+from medtl.flows.rule import Rule, held_out_logits, held_out_positions, own_rule, rule_of_ensemble, rule_of_members
 from medtl.flows.run import Run, load_run
+from medtl.flows.sets import with_sets
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.nursery import keep_freed_memory
 from medtl.imaging.store import Store, open_store
@@ -45,7 +47,7 @@ from medtl.training.balance import balance
 from medtl.training.energy import metered
 from medtl.training.environment import describe
 from medtl.training.fit import Fitted, build_classifier, fit, parts_of
-from medtl.training.gate import fit_gate
+from medtl.training.gate import fit_gate, reasons_of
 from medtl.training.job import Job, Watch, unwatched
 from medtl.training.log import Log, loggers
 
@@ -213,8 +215,7 @@ def _train_folds(whole: Training) -> None:
     experiment, rows, store, folder = whole.experiment, whole.rows, whole.store, whole.folder
     folds = experiment.split.fits
     if folds is None:
-        fitted = _train_one(whole)
-        write_package(experiment, folder, [fitted], own_rule(fitted, experiment), rows, store)
+        _train_one(whole)
         return
     members, parts, learned = [], [], pd.Series(False, index=rows.index)
     for fold in range(folds):
@@ -227,7 +228,6 @@ def _train_folds(whole: Training) -> None:
 
         kept, log = whole.features and whole.features / str(fold), whole.log.beside(place / "log.jsonl")
         fitted = _train_one(replace(whole, rows=own, folder=place, log=log, features=kept, watch=watch_fold))
-        write_package(experiment, place, [fitted], own_rule(fitted, experiment), own, store)
         members.append(fitted)
         learned |= own["split"].isin([TRAIN, VALIDATION])
         parts.append(predictions.read(place / "predictions.csv").assign(fold=str(fold), member=str(fold)))
@@ -243,7 +243,7 @@ def _train_folds(whole: Training) -> None:
 
 
 def _train_one(own: Training) -> Fitted:
-    """Fit, and write the run's tables (validation only)."""
+    """Fit, and write the run's tables (validation and what was held out) and its package."""
     experiment, rows, folder, log = own.experiment, own.rows, own.folder, own.log
     if not (folder / "records.csv").exists():
         write_atomically(folder / "records.csv", lambda path: records.write(rows, path))
@@ -264,20 +264,30 @@ def _train_one(own: Training) -> Fitted:
     )
     fitted = fit(job, own.root)
     log.event("fitted", **fitted.history)
+    rule = own_rule(fitted, experiment)
     judged = rows[(rows["split"] == VALIDATION) & (rows["label"] != "")]
-    if experiment.decision.gate is not None:
-        gated = fit_gate(job, fitted.classifier, judged["group_id"].to_numpy(), experiment.decision.gate)
-        fitted = replace(fitted, gated=gated)
-    table = answer_table(
-        answered_rows(judged),
-        fitted.logits[None],
-        fitted.gated.reasons(own.store.measurements.iloc[parts[VALIDATION].positions]) if fitted.gated else [""] * len(judged),
-        task=experiment.task,
-        prior_shift=fitted.prior_shift,
-        calibration=fitted.calibration,
-        threshold=fitted.threshold,
-        adjusted=adjustment(fitted.calibration.apply(remove(fitted.logits, fitted.prior_shift)), experiment.decision.adjust),
-    )
+    gate, against = fit_gate(job, fitted.classifier, judged["group_id"].to_numpy())
+    fitted = replace(fitted, gate=gate)
+    if experiment.split.fits is None and (rows["split"] == CALIBRATION).any():  # of folds, it is for all of them together
+        held, logits = held_out_logits(fitted, rows, own.store, experiment)
+        against_held = reasons_of(job, fitted.classifier, gate, held_out_positions(rows))
+        rule = with_sets(rule, held, logits, against_held, fitted.prior_shift, experiment)
+        apart = _answered(held, logits, against_held, fitted, rule, experiment)
+    else:
+        apart = None
+    table = _answered(judged, fitted.logits[None], against, fitted, rule, experiment)
+    write_metrics(table, experiment, judged, folder, rule.threshold)
+    table = table if apart is None else pd.concat([table, apart], ignore_index=True)
     write_predictions(table, folder / "predictions.csv")
-    write_metrics(table, experiment, judged, folder, fitted.threshold)
+    write_package(experiment, folder, [fitted], rule, rows, own.store)
     return fitted
+
+
+def _answered(
+    rows: pd.DataFrame, logits: NDArray[np.float64], reasons: Reasons, fitted: Fitted, rule: Rule, experiment: Experiment
+) -> pd.DataFrame:
+    """Predictions of one network; `logits` (1, N, K)."""
+    return answer_table(
+        answered_rows(rows), logits, reasons, task=experiment.task, prior_shift=fitted.prior_shift,
+        calibration=rule.calibration, threshold=rule.threshold, adjusted=rule.adjusted, conformal=rule.conformal,
+    )  # fmt: skip

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
 from medtl.decisions import outlyingness, quality
 from medtl.decisions.precedence import Reasons
-from medtl.decisions.settings import GateSettings
-from medtl.features import BATCH, Frozen, compute
+from medtl.features import BATCH, Frozen, cached_features, compute
 from medtl.model.gate import Gate
 from medtl.module.classifier import Classifier, as_input
 from medtl.training.job import Job
@@ -22,40 +18,39 @@ MOST_TRAINING, MOST_OUTLIERS = 2000, 100
 """Images that the statistics are fitted on, and of which outliers are made: more would cost time and tell no more."""
 
 
-@dataclass(frozen=True)
-class Gated:
-    """A gate, and how unlike the training images those of validation are."""
-
-    gate: Gate
-    scores: NDArray[np.float64]
-    """(N,)"""
-
-    def reasons(self, measured: pd.DataFrame) -> Reasons:
-        """What speaks against answering the validation images, which have these measurements."""
-        found = Reasons.none(len(self.scores))
-        found.unlike = self.gate.unlike(self.scores)
-        found.quality = [self.gate.poor(row) for row in measured.to_dict("records")]
-        return found
-
-
-def fit_gate(job: Job, classifier: Classifier, groups: NDArray[np.object_], settings: GateSettings) -> Gated:
-    """Statistics from training images, the measure chosen by outliers made of validation images, the limit from these themselves.
+def fit_gate(job: Job, classifier: Classifier, groups: NDArray[np.object_]) -> tuple[Gate | None, Reasons]:
+    """Statistics from training images, the measure chosen by outliers made of validation images, the limit from these themselves; and what
+    speaks against answering the validation images. No gate, and nothing, with `decision.gate: none`.
 
     `groups`: (N,) of the validation images.
     """
-    job.line.show("gate …")
-    training = features(job, classifier, _some(job.train.positions, MOST_TRAINING))
-    validation = features(job, classifier, job.validation.positions)
-    images = job.store.read(_some(job.validation.positions, MOST_OUTLIERS))
-    seed = job.experiment.seed
+    settings = job.experiment.decision.gate
+    if settings is None:
+        return None, Reasons.none(len(job.validation))
+    training = _features(job, classifier, _some(job.train.positions, MOST_TRAINING))
+    validation = _features(job, classifier, job.validation.positions)
+    images, seed = job.store.read(_some(job.validation.positions, MOST_OUTLIERS)), job.experiment.seed
     chosen = outlyingness.choose(training, validation, {kind: _of_arrays(job, classifier, made(images, kind, seed)) for kind in KINDS})
     scores = chosen.detector.scores(validation)
     limit = outlyingness.limit(scores, groups, settings.refuse)
-    measured = job.store.measurements.iloc[job.train.positions]
-    limits = quality.limits(measured, job.experiment.image.size)
+    limits = quality.limits(job.store.measurements.iloc[job.train.positions], job.experiment.image.size)
     gate = Gate(chosen.detector, limit, settings.refuse, chosen.aurocs, limits)
     job.log.event("gate", method=chosen.detector.method, limit=limit.value, expected=limit.expected, aurocs=chosen.aurocs)
-    return Gated(gate, scores)
+    return gate, _reasons(job, gate, scores, job.validation.positions)
+
+
+def reasons_of(job: Job, classifier: Classifier, gate: Gate | None, positions: NDArray[np.intp]) -> Reasons:
+    """What speaks against answering the images at `positions` of the store."""
+    if gate is None:
+        return Reasons.none(len(positions))
+    return _reasons(job, gate, gate.detector.scores(_features(job, classifier, positions)), positions)
+
+
+def _reasons(job: Job, gate: Gate, scores: NDArray[np.float64], positions: NDArray[np.intp]) -> Reasons:
+    found = Reasons.none(len(positions))
+    found.unlike = gate.unlike(scores)
+    found.quality = [gate.poor(row) for row in job.store.measurements.iloc[positions].to_dict("records")]
+    return found
 
 
 def _some(positions: NDArray[np.int64], most: int) -> NDArray[np.int64]:
@@ -63,12 +58,10 @@ def _some(positions: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     return positions if len(positions) <= most else positions[np.linspace(0, len(positions) - 1, most).astype(np.int64)]
 
 
-def features(job: Job, classifier: Classifier, positions: NDArray[np.int64]) -> NDArray[np.float64]:
+def _features(job: Job, classifier: Classifier, positions: NDArray[np.int64]) -> NDArray[np.float64]:
     """(N, D) of stored images, not mirrored. Those of a network that was not tuned are in the cache; others would only fill it."""
     network = classifier.network
     if not job.experiment.transfer.tuned:
-        from medtl.features import cached_features
-
         return cached_features(network, job.store, positions, job.device, job.cache, job.line.progress("gate")).double().numpy()
     frozen = Frozen(network.features, network, (network.dim,))
     return compute(frozen, job.store, positions, job.device, job.line.progress("gate")).astype(np.float64)
