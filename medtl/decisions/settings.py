@@ -14,8 +14,8 @@ Flips = Literal["none", "horizontal", "both"]
 class GateSettings(Settings):
     """Which images are not answered because they look unlike the training images, or are too poor (docs/gate.md)."""
 
-    refuse: Annotated[float, Field(gt=0, le=0.5)] = 0.01
-    """Of patients (groups) like those of validation, at most this share has any image refused as unlike."""
+    refuse: Annotated[float, Field(ge=0, le=0.5)] = 0.01
+    """Of patients (groups) like those of validation, at most this share has any image refused as unlike; 0 = no gate."""
 
 
 class ConformalSettings(Settings):
@@ -25,8 +25,8 @@ class ConformalSettings(Settings):
     """At most this share of each class has a set without it. Needs `split.held_out`."""
 
 
-def _none(value: Any) -> Any:
-    return None if value == "none" else value
+def _no_gate(value: Any) -> Any:
+    return {"refuse": 0} if value == "none" else value
 
 
 class DecisionSettings(Settings):
@@ -45,8 +45,8 @@ class DecisionSettings(Settings):
     al., ICLR 2021). 0 = the most probable class; 1 = as if all were equally frequent, which balanced accuracy wants; in between, F1.
     It moves answers towards rare classes; probabilities stay what they are. Frequencies are the mean of p over validation."""
 
-    gate: Annotated[GateSettings | None, BeforeValidator(_none)] = GateSettings()
+    gate: Annotated[GateSettings, BeforeValidator(_no_gate)] = GateSettings()
     """`none`: every image that can be read and is in scope by header and table is answered."""
-    conformal: Annotated[ConformalSettings | None, BeforeValidator(_none)] = None
+    conformal: ConformalSettings | None = None
 
     model_config = ConfigDict(validate_default=True)

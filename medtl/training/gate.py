@@ -24,17 +24,17 @@ def fit_gate(job: Job, classifier: Classifier, groups: NDArray[np.object_]) -> t
 
     `groups`: (N,) of the validation images.
     """
-    settings = job.experiment.decision.gate
-    if settings is None:
+    refuse = job.experiment.decision.gate.refuse
+    if not refuse:
         return None, Reasons.none(len(job.validation))
     training = _features(job, classifier, _some(job.train.positions, MOST_TRAINING))
     validation = _features(job, classifier, job.validation.positions)
     images, seed = job.store.read(_some(job.validation.positions, MOST_OUTLIERS)), job.experiment.seed
     chosen = outlyingness.choose(training, validation, {kind: _of_arrays(job, classifier, made(images, kind, seed)) for kind in KINDS})
     scores = chosen.detector.scores(validation)
-    limit = outlyingness.limit(scores, groups, settings.refuse)
+    limit = outlyingness.limit(scores, groups, refuse)
     limits = quality.limits(job.store.measurements.iloc[job.train.positions], job.experiment.image.size)
-    gate = Gate(chosen.detector, limit, settings.refuse, chosen.aurocs, limits)
+    gate = Gate(chosen.detector, limit, refuse, chosen.aurocs, limits)
     job.log.event("gate", method=chosen.detector.method, limit=limit.value, expected=limit.expected, aurocs=chosen.aurocs)
     return gate, _reasons(job, gate, scores, job.validation.positions)
 
