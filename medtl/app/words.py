@@ -122,6 +122,19 @@ def out_of_scope(measurement: Mapping[str, Any], scope: Scope) -> list[str]:
     return found
 
 
+def gate(package: PackageFile) -> str:
+    """For which images there is no answer, besides those out of scope by header; empty where only what cannot be read has none."""
+    parts = []
+    if package.gate is not None:
+        share = percent(package.gate.expected)
+        parts.append(
+            f"images unlike those it learned from (by mistake of at most {share} of patients like validation's) or of poor quality"
+        )
+    if package.conformal is not None:
+        parts.append(f"images that may be several classes, missing the true one in at most {percent(package.conformal['alpha'])}")
+    return "; ".join(parts)
+
+
 def scope(given: Scope) -> str:
     """`modality CR or DX; body part CHEST; 0 to 18 years`, or that nothing was stated."""
     parts = [f"{words} {_listed(list(getattr(given, field)), 'or')}" for field, words in _FIELDS.items() if getattr(given, field)]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from medtl.decisions import outlyingness, quality
 from medtl.decisions.precedence import Reasons
+from medtl.estimates import number, percent
 from medtl.features import BATCH, Frozen, cached_features, compute
 from medtl.model.gate import Gate
 from medtl.module.classifier import Classifier, as_input
@@ -35,8 +36,19 @@ def fit_gate(job: Job, classifier: Classifier, groups: NDArray[np.object_]) -> t
     limit = outlyingness.limit(scores, groups, refuse)
     limits = quality.limits(job.store.measurements.iloc[job.train.positions], job.experiment.image.size)
     gate = Gate(chosen.detector, limit, refuse, chosen.aurocs, limits)
+    reached = chosen.aurocs[chosen.detector.method]
+    hardest = min(reached, key=lambda kind: reached[kind])
+    job.line.keep(
+        f"gate  {chosen.detector.method}: of groups like the {limit.groups:,} of validation at most {percent(limit.expected)} are refused "
+        f"in the mean; made outliers AUROC {number(min(reached.values()))} ({hardest}) to {number(max(reached.values()))}"
+    )
     job.log.event("gate", method=chosen.detector.method, limit=limit.value, expected=limit.expected, aurocs=chosen.aurocs)
     return gate, _reasons(job, gate, scores, job.validation.positions)
+
+
+def looks(train: int, validation: int) -> int:
+    """Images that the network runs on for a gate, of so many; fewer where their features are at hand already."""
+    return min(train, MOST_TRAINING) + validation + len(KINDS) * min(validation, MOST_OUTLIERS)
 
 
 def reasons_of(job: Job, classifier: Classifier, gate: Gate | None, positions: NDArray[np.intp]) -> Reasons:
