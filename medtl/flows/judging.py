@@ -46,12 +46,17 @@ class Evaluation:
 def judge(model: Model, rows: pd.DataFrame, store: Store, positions: NDArray[np.intp], progress: Progress | None = None) -> pd.DataFrame:
     """Predictions for records `rows`, whose images stand at `positions` of the store; some get no answer, with the reason."""
     logits, scores = looked(model, store, positions, progress)
+    return model.answer(answered_rows(rows), logits, reasons_of(model, rows, store, positions, scores))
+
+
+def reasons_of(model: Model, rows: pd.DataFrame, store: Store, positions: NDArray[np.intp], scores: NDArray[np.float64]) -> Reasons:
+    """What speaks against answering these images: file, header or records, looks (`scores` of :func:`looked`), quality."""
     measured = store.measurements.iloc[positions].assign(age=store.ages[positions])
     reasons = Reasons.none(len(positions))
     for place, (row, beside) in enumerate(zip(measured.to_dict("records"), beside_of(measured, rows), strict=True)):
         model.note(reasons, place, {str(name): value for name, value in row.items()}, beside)
     model.note_looks(reasons, range(len(positions)), scores)
-    return model.answer(answered_rows(rows), logits, reasons)
+    return reasons
 
 
 def logits_of(model: Model, store: Store, positions: NDArray[np.intp], progress: Progress | None = None) -> NDArray[np.float32]:

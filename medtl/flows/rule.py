@@ -21,10 +21,11 @@ from medtl.contracts import CALIBRATION, VALIDATION, Threshold
 from medtl.decisions.calibration import Calibration
 from medtl.decisions.conformal import Conformal
 from medtl.decisions.per_class import PerClass
+from medtl.decisions.precedence import Reasons
 from medtl.decisions.prior import remove
 from medtl.decisions.threshold import adjustment
 from medtl.experiment.schema import Experiment
-from medtl.flows.judging import answered_rows, logits_of
+from medtl.flows.judging import answered_rows, looked, reasons_of
 from medtl.imaging.store import Store
 from medtl.model.answers import answer_table, ensemble_logits
 from medtl.model.model import Model
@@ -80,25 +81,37 @@ def rule_of_ensemble(
     """Of an ensemble, on the held-out images of `rows`, which the packaged members in `folder/folds` answer as the ensemble's package
     will; and the predictions table of these images."""
     positions = held_out_positions(rows)
-    held, logits = rows.iloc[positions], _logits(members, store, positions, folder, experiment, line)
+    held = rows.iloc[positions]
+    logits, reasons = _asked(members, held, store, positions, folder, experiment, line)
     shift = np.array([fitted.prior_shift for fitted in members])
     groups = held["group_id"].nunique()
     rule = _fitted(experiment, logits, shift, targets_of(held, experiment.task), CALIBRATION, groups)
     table = answer_table(
-        answered_rows(held), logits, [""] * len(held), task=experiment.task, prior_shift=shift,
+        answered_rows(held), logits, reasons, task=experiment.task, prior_shift=shift,
         calibration=rule.calibration, threshold=rule.threshold, adjusted=rule.adjusted,
     )  # fmt: skip
     line.keep(f"the ensemble is calibrated on {len(held):,} held-out images of {groups:,} groups that none of its members has seen")
     return rule, table
 
 
-def _logits(
-    members: Sequence[Fitted], store: Store, positions: NDArray[np.intp], folder: Path, experiment: Experiment, line: Line
-) -> NDArray[np.float32]:
-    """(M, N, K), one packaged member at a time."""
-    packages = (folder / "folds" / str(fold) / "model" for fold in range(len(members)))
-    device = experiment.trainer.device
-    return np.concatenate([logits_of(Model.load(package, device), store, positions, line.progress("held-out")) for package in packages])
+def _asked(
+    members: Sequence[Fitted],
+    held: pd.DataFrame,
+    store: Store,
+    positions: NDArray[np.intp],
+    folder: Path,
+    experiment: Experiment,
+    line: Line,
+) -> tuple[NDArray[np.float32], Reasons]:
+    """Logits (M, N, K), one packaged member at a time; and what the first, whose gate is the ensemble's, has against answering."""
+    logits, reasons = [], Reasons.none(len(held))
+    for fold in range(len(members)):
+        model = Model.load(folder / "folds" / str(fold) / "model", experiment.trainer.device)
+        found, scores = looked(model, store, positions, line.progress("held-out"))
+        logits.append(found)
+        if fold == 0:
+            reasons = reasons_of(model, held, store, positions, scores)
+    return np.concatenate(logits), reasons
 
 
 def _fitted(
