@@ -49,6 +49,7 @@ def write_package(experiment: Experiment, folder: Path, members: Sequence[Fitted
         lineage={"experiment_sha256": hashlib.sha256(to_yaml(experiment).encode()).hexdigest()},
         adjusted=rule.adjusted,
         held_out_groups=rule.held_out_groups,
+        guarantee=rule.guarantee,
     )
 
 

@@ -1,5 +1,7 @@
 """From logits to decisions: the calibration and rule that a package stores, and on which images they were fitted.
 
+With `decision.guarantee` a threshold is then put where held-out images that chose nothing say (:mod:`medtl.flows.guarantee`).
+
 A single model's are fitted on its own validation images. An ensemble's must be fitted on what all members say together, of images that none
 of them has seen (`split.held_out`). Where none were held out, each member's answers on its own validation images stand in for it: these are
 of one member, and less smoothed than the mean of several, so the package says that it is unverified.
@@ -8,7 +10,7 @@ of one member, and less smoothed than the mean of several, so the package says t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +25,11 @@ from medtl.decisions.per_class import PerClass
 from medtl.decisions.prior import remove
 from medtl.decisions.threshold import adjustment
 from medtl.experiment.schema import Experiment
+from medtl.flows.guarantee import chosen_by, guarantee, kept_for_guarantees
 from medtl.flows.judging import answered_rows, logits_of
 from medtl.imaging.store import Store
 from medtl.model.answers import answer_table, ensemble_logits
+from medtl.model.format import Guarantee
 from medtl.model.model import Model
 from medtl.module.inference import logits_of as network_logits
 from medtl.terminal import Line
@@ -45,6 +49,18 @@ class Rule:
     split: str = VALIDATION
     held_out_groups: int | None = None
     """Groups that no member of an ensemble has seen; None where the rule was not fitted on such."""
+    guarantee: Guarantee | None = None
+    """What the threshold keeps for patients to come."""
+
+
+def guaranteed(rule: Rule, held: pd.DataFrame, logits: NDArray[np.floating], shift: ArrayLike, experiment: Experiment) -> Rule:
+    """The rule with the thresholds that keep `decision.guarantee`, by the records and logits (M, N, K) of images that chose nothing."""
+    asked = experiment.decision.guarantee
+    if asked is None or rule.threshold is None:
+        return rule
+    p = rule.calibration.apply(ensemble_logits(logits, shift, experiment.task.kind))
+    threshold, promise = guarantee(p, held, rule.threshold, asked, experiment)
+    return replace(rule, threshold=threshold, guarantee=promise, chosen_by=chosen_by(promise, rule.chosen_by))
 
 
 def own_rule(fitted: Fitted, experiment: Experiment) -> Rule:
@@ -76,17 +92,20 @@ def rule_of_ensemble(
     members: Sequence[Fitted], rows: pd.DataFrame, store: Store, folder: Path, experiment: Experiment, line: Line
 ) -> tuple[Rule, pd.DataFrame]:
     """Of an ensemble, on the held-out images of `rows`, which the packaged members in `folder/folds` answer as the ensemble's package
-    will; and the predictions table of these images."""
+    will; and the predictions table of these images. With `decision.guarantee`, half of their groups fit calibration and threshold, so that
+    the other half has chosen nothing."""
     positions = held_out_positions(rows)
     held, logits = rows.iloc[positions], _logits(members, store, positions, folder, experiment, line)
     shift = np.array([fitted.prior_shift for fitted in members])
-    groups = held["group_id"].nunique()
-    rule = _fitted(experiment, logits, shift, targets_of(held, experiment.task), CALIBRATION, groups)
+    kept = kept_for_guarantees(held, experiment)
+    groups = held[~kept]["group_id"].nunique()
+    rule = _fitted(experiment, logits[:, ~kept], shift, targets_of(held[~kept], experiment.task), CALIBRATION, groups)
+    rule = guaranteed(rule, held[kept], logits[:, kept], shift, experiment)
     table = answer_table(
         answered_rows(held), logits, [""] * len(held), task=experiment.task, prior_shift=shift,
         calibration=rule.calibration, threshold=rule.threshold, adjusted=rule.adjusted,
     )  # fmt: skip
-    line.keep(f"the ensemble is calibrated on {len(held):,} held-out images of {groups:,} groups that none of its members has seen")
+    line.keep(f"the ensemble is calibrated on {rule.images:,} held-out images of {groups:,} groups that none of its members has seen")
     return rule, table
 
 

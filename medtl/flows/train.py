@@ -31,7 +31,7 @@ from medtl.flows.leaks import refuse_leaking
 from medtl.flows.near_duplicates import tie_near_duplicates
 from medtl.flows.packaging import OVER_FOLDS, write_metrics, write_package
 from medtl.flows.quarantine import refuse_broken
-from medtl.flows.rule import Rule, held_out_logits, own_rule, rule_of_ensemble, rule_of_members
+from medtl.flows.rule import Rule, guaranteed, held_out_logits, own_rule, rule_of_ensemble, rule_of_members
 from medtl.flows.run import Run, load_run
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.nursery import keep_freed_memory
@@ -100,9 +100,11 @@ def train(
         if not run.folds():
             line.keep(ONE_TRAINING)
         report.said(lambda: _reported(run, store, root, line), line, f"medtl report {folder}")
-        unverified = package_format.read(folder / "model").unverified
-        if unverified:
-            line.keep(f"{unverified} split.held_out keeps images for that")
+        package = package_format.read(folder / "model")
+        if package.unverified:
+            line.keep(f"{package.unverified} split.held_out keeps images for that")
+        for sentence in package.promised:
+            line.keep(sentence)
         line.keep(f"run: {folder}\nmodel: {folder / 'model'}\nnext: medtl evaluate {folder}   (opens the test images, and counts the look)")
     if expected is not None and metrics["splits"][VALIDATION] != expected["splits"][VALIDATION]:
         raise GateRefusal(f"{run.folder} does not repeat {expect}: the validation metrics differ (see both metrics.json)")
@@ -261,13 +263,15 @@ def _train_one(own: Training) -> Fitted:
     )
     fitted = fit(job, own.root)
     log.event("fitted", **fitted.history)
-    rule = own_rule(fitted, experiment)
+    rule, held = own_rule(fitted, experiment), None
+    if experiment.split.fits is None and (rows["split"] == CALIBRATION).any():  # of folds, it is for all of them together
+        held = held_out_logits(fitted, rows, own.store, experiment)
+        rule = guaranteed(rule, *held, fitted.prior_shift, experiment)
     judged = rows[(rows["split"] == VALIDATION) & (rows["label"] != "")]
     table = _answered(judged, fitted.logits[None], fitted, rule, experiment)
     write_metrics(table, experiment, judged, folder, rule.threshold)
-    if experiment.split.fits is None and (rows["split"] == CALIBRATION).any():  # of folds, it is for all of them together
-        held = _answered(*held_out_logits(fitted, rows, own.store, experiment), fitted, rule, experiment)
-        table = pd.concat([table, held], ignore_index=True)
+    if held is not None:
+        table = pd.concat([table, _answered(*held, fitted, rule, experiment)], ignore_index=True)
     write_predictions(table, folder / "predictions.csv")
     write_package(experiment, folder, [fitted], rule, rows, own.store)
     return fitted

@@ -20,7 +20,7 @@ from medtl.decisions.threshold import said
 from medtl.errors import MedtlError
 from medtl.files import UNFINISHED, write_json, write_text
 from medtl.model import format as package_format
-from medtl.model.format import Ensemble, OperatingPoint, PackageFile, WeightsFile, file_sha256, signed
+from medtl.model.format import Ensemble, Guarantee, OperatingPoint, PackageFile, WeightsFile, file_sha256, signed
 from medtl.model.model import Model
 from medtl.model.seen import write_seen
 
@@ -55,6 +55,7 @@ def save(
     adjusted: Sequence[float] | None = None,
     held_out_groups: int | None = None,
     rule: str = "",
+    guarantee: Guarantee | None = None,
 ) -> PackageFile:
     """Write a package, whole or not at all: into a temporary folder beside it, which then takes its place.
 
@@ -62,6 +63,7 @@ def save(
     of the images learned from (kept truncated). `fitted_on`, `fitted_n`: the images that chose calibration and threshold.
     `adjusted`: what the decision takes off each class's log-probability (:func:`medtl.decisions.threshold.adjustment`).
     `rule`: by which the threshold was chosen, in words; default: as the experiment names it.
+    `guarantee`: what the threshold promises.
     `held_out_groups`: so many groups that no member has seen fitted the calibration of all together; None: an ensemble is unverified.
     Raises MedtlError where a weight is not finite or the folder cannot be written.
     """
@@ -80,7 +82,12 @@ def save(
                 "prior_shift": _per_member(prior_shift, len(members)),
                 "calibration": calibration.to_json(),
                 "operating_point": OperatingPoint(
-                    rule=_rule(rule, experiment, threshold, adjusted), threshold=threshold, adjusted=adjusted, split=fitted_on, n=fitted_n
+                    rule=_rule(rule, experiment, threshold, adjusted),
+                    threshold=threshold,
+                    adjusted=adjusted,
+                    split=fitted_on,
+                    n=fitted_n,
+                    guarantee=guarantee,
                 ),
                 "ensemble": Ensemble(verified=held_out_groups is not None, groups=held_out_groups or 0) if len(members) > 1 else None,
                 "training": dict(training or {}),
