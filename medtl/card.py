@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from medtl import guarantees
 from medtl.estimates import ONE_TRAINING, estimate, number
 
 LIMITS = """\
@@ -37,7 +38,7 @@ def text(package: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
         f"## For whom\n\n{_scope(package['scope'])}",
         f"## Learned from\n\n{_training(package)}",
         *_results(metrics, len(package["weights"])),
-        f"## Decision\n\n{_decision(package)}{_ensemble(package)}",
+        f"## Decision\n\n{_decision(package)}{_ensemble(package)}{_guarantee(package)}",
         f"## No answer\n\n{_refusals(package)}",
         f"## Limits\n\n{LIMITS}",
         f"## Identity\n\nfingerprint `{package['fingerprint']}`, {len(package['weights'])} network(s), "
@@ -64,6 +65,11 @@ def _ensemble(package: Mapping[str, Any]) -> str:
         return f" These images, of {known['groups']:,} groups, none of the {len(package['weights'])} networks has seen."
     said = unverified(package)
     return f" **{said}**" if said else ""
+
+
+def _guarantee(package: Mapping[str, Any]) -> str:
+    """What the threshold promises, as paragraphs of their own; empty where nothing was asked for."""
+    return "".join(f"\n\n**{_plain(sentence)}**" for sentence in guarantees.said(package))
 
 
 def _estimate(figure: Mapping[str, Any] | None) -> str:

@@ -17,7 +17,7 @@ FORGOTTEN = "The file is deleted as soon as the answer is there."
 
 _FIELDS = {"modality": "modality", "body_part": "body part", "view": "view"}
 _RULES = {"youden": "Youden's index", "f1": "the best F1"}
-_MEASURES = {"sensitivity": "a sensitivity", "specificity": "a specificity", "ppv": "a precision (PPV)"}
+_MEASURES = {"recall": "a recall", "sensitivity": "a sensitivity", "specificity": "a specificity", "ppv": "a precision (PPV)"}
 
 
 def because(package: PackageFile, probabilities: Mapping[str, float], decision: str, reason: str) -> str:
@@ -77,8 +77,11 @@ def operating_point(package: PackageFile) -> str:
     point = package.operating_point
     if point.threshold is None:
         return ""
+    if point.guarantee is not None and None not in point.guarantee.wrong:
+        return " ".join(package.promised)
     many = "s, one per finding," if isinstance(point.threshold, tuple) else ""
-    return f"Threshold{many} by {_rule_in_words(point.rule)} on {point.n:,} {point.split} images."
+    ordinary = f"Threshold{many} by {_rule_in_words(point.rule)} on {point.n:,} {point.split} images."
+    return " ".join([ordinary, *package.promised])
 
 
 def _rule_in_words(rule: str) -> str:

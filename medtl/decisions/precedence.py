@@ -35,6 +35,10 @@ class Reasons:
         found.unreadable = list(reasons)
         return found
 
+    def of(self, chosen: Sequence[bool]) -> Reasons:
+        """Those of the chosen images; `chosen` (N,)."""
+        return Reasons(*([reason for reason, kept in zip(getattr(self, each.name), chosen, strict=True) if kept] for each in fields(self)))
+
     def first(self) -> list[str]:
         """(N,) the reason that counts, empty where the image is answered.
 

@@ -51,6 +51,7 @@ def write_package(experiment: Experiment, folder: Path, members: Sequence[Fitted
         held_out_groups=rule.held_out_groups,
         gate=members[0].gate,
         conformal=rule.conformal,
+        guarantee=rule.guarantee,
     )
 
 

@@ -1,5 +1,8 @@
 """From logits to decisions: the calibration and rule that a package stores, and on which images they were fitted.
 
+With `decision.guarantee` a threshold is then put where held-out images that chose nothing say (:mod:`medtl.flows.guarantee`); with
+`decision.conformal`, sets of classes are fitted on the same.
+
 A single model's are fitted on its own validation images. An ensemble's must be fitted on what all members say together, of images that none
 of them has seen (`split.held_out`). Where none were held out, each member's answers on its own validation images stand in for it: these are
 of one member, and less smoothed than the mean of several, so the package says that it is unverified.
@@ -8,7 +11,7 @@ of one member, and less smoothed than the mean of several, so the package says t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from medtl import predictions
 from medtl.contracts import CALIBRATION, VALIDATION, Threshold
+from medtl.decisions import conformal
 from medtl.decisions.calibration import Calibration
 from medtl.decisions.conformal import Conformal
 from medtl.decisions.per_class import PerClass
@@ -25,9 +29,11 @@ from medtl.decisions.precedence import Reasons
 from medtl.decisions.prior import remove
 from medtl.decisions.threshold import adjustment
 from medtl.experiment.schema import Experiment
+from medtl.flows.guarantee import chosen_by, guarantee, kept_for_guarantees
 from medtl.flows.judging import answered_rows, looked, reasons_of
 from medtl.imaging.store import Store
 from medtl.model.answers import answer_table, ensemble_logits
+from medtl.model.format import Guarantee
 from medtl.model.model import Model
 from medtl.module.inference import logits_of as network_logits
 from medtl.terminal import Line
@@ -48,6 +54,33 @@ class Rule:
     held_out_groups: int | None = None
     """Groups that no member of an ensemble has seen; None where the rule was not fitted on such."""
     conformal: Conformal | None = None
+    guarantee: Guarantee | None = None
+    """What the threshold keeps for patients to come."""
+
+
+def guaranteed(rule: Rule, held: pd.DataFrame, logits: NDArray[np.floating], shift: ArrayLike, experiment: Experiment) -> Rule:
+    """The rule with the thresholds that keep `decision.guarantee`, by the records and logits (M, N, K) of images that chose nothing."""
+    asked = experiment.decision.guarantee
+    if asked is None or rule.threshold is None:
+        return rule
+    p = rule.calibration.apply(ensemble_logits(logits, shift, experiment.task.kind))
+    threshold, promise = guarantee(p, held, rule.threshold, asked, experiment)
+    return replace(rule, threshold=threshold, guarantee=promise, chosen_by=chosen_by(promise, rule.chosen_by))
+
+
+def with_sets(
+    rule: Rule, held: pd.DataFrame, logits: NDArray[np.floating], reasons: Reasons, shift: ArrayLike, experiment: Experiment
+) -> Rule:
+    """The rule with the sets that `decision.conformal` asks for, by the records and logits (M, N, K) of images that chose nothing.
+
+    Sets are asked for only where no other of the `reasons` speaks against an answer; fitted on such images, they keep their promise there.
+    """
+    settings = experiment.decision.conformal
+    if settings is None:
+        return rule
+    asked = np.array([not reason for reason in reasons.first()], bool)
+    p, own = rule.calibration.apply(ensemble_logits(logits[:, asked], shift)), held[asked]
+    return replace(rule, conformal=conformal.fit(p, targets_of(own, experiment.task), own["group_id"], settings.alpha))
 
 
 def own_rule(fitted: Fitted, experiment: Experiment) -> Rule:
@@ -79,18 +112,22 @@ def rule_of_ensemble(
     members: Sequence[Fitted], rows: pd.DataFrame, store: Store, folder: Path, experiment: Experiment, line: Line
 ) -> tuple[Rule, pd.DataFrame]:
     """Of an ensemble, on the held-out images of `rows`, which the packaged members in `folder/folds` answer as the ensemble's package
-    will; and the predictions table of these images."""
+    will; and the predictions table of these images. With `decision.guarantee` or `decision.conformal`, half of their groups fit calibration
+    and threshold, so that the other half has chosen nothing."""
     positions = held_out_positions(rows)
     held = rows.iloc[positions]
     logits, reasons = _asked(members, held, store, positions, folder, experiment, line)
     shift = np.array([fitted.prior_shift for fitted in members])
-    groups = held["group_id"].nunique()
-    rule = _fitted(experiment, logits, shift, targets_of(held, experiment.task), CALIBRATION, groups)
+    kept = kept_for_guarantees(held, experiment)
+    groups = held[~kept]["group_id"].nunique()
+    rule = _fitted(experiment, logits[:, ~kept], shift, targets_of(held[~kept], experiment.task), CALIBRATION, groups)
+    rule = guaranteed(rule, held[kept], logits[:, kept], shift, experiment)
+    rule = with_sets(rule, held[kept], logits[:, kept], reasons.of(kept.tolist()), shift, experiment)
     table = answer_table(
         answered_rows(held), logits, reasons, task=experiment.task, prior_shift=shift,
-        calibration=rule.calibration, threshold=rule.threshold, adjusted=rule.adjusted,
+        calibration=rule.calibration, threshold=rule.threshold, adjusted=rule.adjusted, conformal=rule.conformal,
     )  # fmt: skip
-    line.keep(f"the ensemble is calibrated on {len(held):,} held-out images of {groups:,} groups that none of its members has seen")
+    line.keep(f"the ensemble is calibrated on {rule.images:,} held-out images of {groups:,} groups that none of its members has seen")
     return rule, table
 
 

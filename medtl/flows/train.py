@@ -32,9 +32,8 @@ from medtl.flows.leaks import refuse_leaking
 from medtl.flows.near_duplicates import tie_near_duplicates
 from medtl.flows.packaging import OVER_FOLDS, write_metrics, write_package
 from medtl.flows.quarantine import refuse_broken
-from medtl.flows.rule import Rule, held_out_logits, held_out_positions, own_rule, rule_of_ensemble, rule_of_members
+from medtl.flows.rule import Rule, guaranteed, held_out_logits, held_out_positions, own_rule, rule_of_ensemble, rule_of_members, with_sets
 from medtl.flows.run import Run, load_run
-from medtl.flows.sets import with_sets
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.nursery import keep_freed_memory
 from medtl.imaging.store import Store, open_store
@@ -103,9 +102,11 @@ def train(
         if not run.folds():
             line.keep(ONE_TRAINING)
         report.said(lambda: _reported(run, store, root, line), line, f"medtl report {folder}")
-        unverified = package_format.read(folder / "model").unverified
-        if unverified:
-            line.keep(f"{unverified} split.held_out keeps images for that")
+        package = package_format.read(folder / "model")
+        if package.unverified:
+            line.keep(f"{package.unverified} split.held_out keeps images for that")
+        for sentence in package.promised:
+            line.keep(sentence)
         line.keep(f"run: {folder}\nmodel: {folder / 'model'}\nnext: medtl evaluate {folder}   (opens the test images, and counts the look)")
     if expected is not None and metrics["splits"][VALIDATION] != expected["splits"][VALIDATION]:
         raise GateRefusal(f"{run.folder} does not repeat {expect}: the validation metrics differ (see both metrics.json)")
@@ -264,20 +265,19 @@ def _train_one(own: Training) -> Fitted:
     )
     fitted = fit(job, own.root)
     log.event("fitted", **fitted.history)
-    rule = own_rule(fitted, experiment)
     judged = rows[(rows["split"] == VALIDATION) & (rows["label"] != "")]
-    gate, against = fit_gate(job, fitted.classifier, judged["group_id"].to_numpy())
+    gate, reasons = fit_gate(job, fitted.classifier, judged["group_id"].to_numpy())
     fitted = replace(fitted, gate=gate)
+    rule, held, held_reasons = own_rule(fitted, experiment), None, Reasons.none(0)
     if experiment.split.fits is None and (rows["split"] == CALIBRATION).any():  # of folds, it is for all of them together
-        held, logits = held_out_logits(fitted, rows, own.store, experiment)
-        against_held = reasons_of(job, fitted.classifier, gate, held_out_positions(rows))
-        rule = with_sets(rule, held, logits, against_held, fitted.prior_shift, experiment)
-        apart = _answered(held, logits, against_held, fitted, rule, experiment)
-    else:
-        apart = None
-    table = _answered(judged, fitted.logits[None], against, fitted, rule, experiment)
+        held = held_out_logits(fitted, rows, own.store, experiment)
+        held_reasons = reasons_of(job, fitted.classifier, gate, held_out_positions(rows))
+        rule = guaranteed(rule, *held, fitted.prior_shift, experiment)
+        rule = with_sets(rule, *held, held_reasons, fitted.prior_shift, experiment)
+    table = _answered(judged, fitted.logits[None], reasons, fitted, rule, experiment)
     write_metrics(table, experiment, judged, folder, rule.threshold)
-    table = table if apart is None else pd.concat([table, apart], ignore_index=True)
+    if held is not None:
+        table = pd.concat([table, _answered(*held, held_reasons, fitted, rule, experiment)], ignore_index=True)
     write_predictions(table, folder / "predictions.csv")
     write_package(experiment, folder, [fitted], rule, rows, own.store)
     return fitted

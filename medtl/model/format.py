@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from medtl import card
+from medtl import card, guarantees
 from medtl.contracts import FORMAT, Task
 from medtl.decisions.settings import Flips
 from medtl.errors import MedtlError, Mistakes
@@ -41,6 +41,30 @@ class WeightsFile(Settings):
     """Where the backbone's pretrained weights came from: source, hash, what fitted and what did not."""
 
 
+class Guarantee(Settings):
+    """What the threshold (of several findings per image: each one's) keeps for patients to come; see `medtl.decisions.guarantee`."""
+
+    measure: Literal["recall", "specificity"]
+    at_least: Share
+    confidence: Share
+    needed: Annotated[int, Field(ge=0)]
+    """Groups of which none is wrong that it takes."""
+    groups: tuple[Annotated[int, Field(ge=0)], ...]
+    """Groups that it was tested on, one image each: ill ones for a recall, well ones for a specificity. One number, or one per finding."""
+    wrong: tuple[Annotated[int, Field(ge=0)] | None, ...]
+    """How many of these are on the wrong side; None: out of reach, so the ordinary rule's threshold stands."""
+    unit: str = "image"
+    """What the groups are: patients, lesions …"""
+    domains: tuple[str, ...] = ()
+    """Where these images are from; anywhere else nothing is guaranteed."""
+
+    @model_validator(mode="after")
+    def _as_many(self) -> Guarantee:
+        if len(self.groups) != len(self.wrong):
+            raise ValueError("guarantee: as many `wrong` as `groups`")
+        return self
+
+
 class OperatingPoint(Settings):
     """Where a probability becomes a class."""
 
@@ -54,7 +78,8 @@ class OperatingPoint(Settings):
     split: str = "validation"
     """On which images calibration and threshold were fitted …"""
     n: Annotated[int, Field(ge=0)] = 0
-    """… and how many they were."""
+    """… and how many they were. With a guarantee, of the calibration alone."""
+    guarantee: Guarantee | None = None
 
 
 class Ensemble(Settings):
@@ -135,12 +160,25 @@ class PackageFile(Settings):
             raise ValueError("operating_point: a threshold belongs to a task of two classes, and only there")
         if self.operating_point.adjusted is not None and len(self.operating_point.adjusted) != len(self.task.classes):
             raise ValueError("operating_point: adjusted needs one number per class")
+        given = self.operating_point.guarantee
+        if given is not None and (threshold is None or len(given.groups) != (len(threshold) if isinstance(threshold, tuple) else 1)):
+            raise ValueError("operating_point: a guarantee belongs to a threshold, and to each finding's")
         return self
 
     @property
     def unverified(self) -> str:
         """What has to be said of an ensemble whose calibration was never checked; empty where there is nothing to say."""
         return card.unverified(self.model_dump(mode="json", include={"weights", "operating_point", "ensemble"}))
+
+    @property
+    def promised(self) -> list[str]:
+        """What the threshold guarantees, or why it does not, in sentences; empty where nothing was asked for."""
+        return guarantees.said(self.model_dump(mode="json", include={"task", "operating_point"}))
+
+    @property
+    def not_promised(self) -> str:
+        """What has to be said on other images than those of the package's own cohorts; empty where nothing was guaranteed."""
+        return guarantees.void(self.model_dump(mode="json", include={"task", "operating_point"}))
 
     def computed_fingerprint(self) -> str:
         """What `fingerprint` must be."""
@@ -150,8 +188,9 @@ class PackageFile(Settings):
         for later in ("gate", "conformal"):
             if decides[later] is None:
                 del decides[later]
-        if self.operating_point.adjusted is None:
-            del decides["operating_point"]["adjusted"]
+        for later in ("adjusted", "guarantee"):
+            if getattr(self.operating_point, later) is None:
+                del decides["operating_point"][later]
         if self.image.volume == NAMED:
             del decides["image"]["volume"]
         return fingerprint([member.sha256 for member in self.weights], decides)

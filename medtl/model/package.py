@@ -21,7 +21,7 @@ from medtl.decisions.threshold import said
 from medtl.errors import MedtlError
 from medtl.files import UNFINISHED, write_json, write_text
 from medtl.model import format as package_format
-from medtl.model.format import Ensemble, OperatingPoint, PackageFile, WeightsFile, file_sha256, signed
+from medtl.model.format import Ensemble, Guarantee, OperatingPoint, PackageFile, WeightsFile, file_sha256, signed
 from medtl.model.model import Model
 from medtl.model.seen import write_seen
 
@@ -60,6 +60,7 @@ def save(
     rule: str = "",
     gate: Gate | None = None,
     conformal: Conformal | None = None,
+    guarantee: Guarantee | None = None,
 ) -> PackageFile:
     """Write a package, whole or not at all: into a temporary folder beside it, which then takes its place.
 
@@ -68,6 +69,7 @@ def save(
     `adjusted`: what the decision takes off each class's log-probability (:func:`medtl.decisions.threshold.adjustment`).
     `rule`: by which the threshold was chosen, in words; default: as the experiment names it.
     `gate`: of the first member, whose features it judges by.
+    `guarantee`: what the threshold promises.
     `held_out_groups`: so many groups that no member has seen fitted the calibration of all together; None: an ensemble is unverified.
     Raises MedtlError where a weight is not finite or the folder cannot be written.
     """
@@ -86,7 +88,12 @@ def save(
                 "prior_shift": _per_member(prior_shift, len(members)),
                 "calibration": calibration.to_json(),
                 "operating_point": OperatingPoint(
-                    rule=_rule(rule, experiment, threshold, adjusted), threshold=threshold, adjusted=adjusted, split=fitted_on, n=fitted_n
+                    rule=_rule(rule, experiment, threshold, adjusted),
+                    threshold=threshold,
+                    adjusted=adjusted,
+                    split=fitted_on,
+                    n=fitted_n,
+                    guarantee=guarantee,
                 ),
                 "gate": gate.save(place) if gate is not None else None,
                 "conformal": conformal.to_json() if conformal is not None else None,

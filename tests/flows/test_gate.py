@@ -145,13 +145,16 @@ def test_an_ensemble_asks_its_first_member(data: Path, tmp_path: Path) -> None:
     assert alone["reason"].tolist() == together["reason"].tolist()
 
 
-@pytest.mark.parametrize(
-    ("given", "sentence"),
-    [
-        (["split.held_out=null"], "needs images that taught and chose nothing"),
-        (["split.folds=3"], "has no images left with `folds`"),
-    ],
-)
-def test_sets_without_images_of_their_own_are_refused(data: Path, given: list[str], sentence: str, tmp_path: Path) -> None:
-    with pytest.raises(MedtlError, match=sentence):
-        train(data / "tiny.yaml", overrides=given, out=tmp_path / "run")
+def test_sets_of_an_ensemble_are_fitted_on_the_half_that_chose_nothing(data: Path, tmp_path: Path) -> None:
+    folder = train(data / "tiny.yaml", overrides=["split.folds=2"], out=tmp_path / "run", with_report=False).folder
+    read = package_format.read(folder / "model")
+    assert read.conformal is not None
+    held = predictions.read(folder / "predictions.csv").query("split == 'calibration'")
+    assert sum(read.conformal["groups"]) <= len(held) - read.operating_point.n
+    again = Model.load(folder / "model", "cpu").predict([data / name for name in held["image"]])
+    assert again["reason"].tolist() == held["reason"].tolist()
+
+
+def test_sets_without_images_of_their_own_are_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(MedtlError, match="needs images that taught and chose nothing"):
+        train(data / "tiny.yaml", overrides=["split.held_out=null"], out=tmp_path / "run")
