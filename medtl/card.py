@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from medtl import guarantees
 from medtl.estimates import ONE_TRAINING, estimate, number
 
 LIMITS = """\
 - Research use only: no medical device, not for diagnosis; it has been judged only on the images named above.
 - Precision and probabilities hold for the class shares of those images. Where a disease is rarer, precision is lower.
-- It answers for images like those it learned from. It does not notice by itself when an image is of another kind."""
+- It answers for images like those it learned from."""
 
 SYNTHETIC = "**SYNTHETIC IMAGES**: it learned from images made by a program. Nothing here says how it does on patients."
 
@@ -37,7 +38,8 @@ def text(package: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
         f"## For whom\n\n{_scope(package['scope'])}",
         f"## Learned from\n\n{_training(package)}",
         *_results(metrics, len(package["weights"])),
-        f"## Decision\n\n{_decision(package)}{_ensemble(package)}",
+        f"## Decision\n\n{_decision(package)}{_ensemble(package)}{_guarantee(package)}",
+        f"## No answer\n\n{_refusals(package)}",
         f"## Limits\n\n{LIMITS}",
         f"## Identity\n\nfingerprint `{package['fingerprint']}`, {len(package['weights'])} network(s), "
         f"written by medtl {_plain(package['medtl'])} on {package['created'][:10]}.",
@@ -64,6 +66,11 @@ def _ensemble(package: Mapping[str, Any]) -> str:
         return f" These images, of {known['groups']:,} groups, {which}."
     said = unverified(package)
     return f" **{said}**" if said else ""
+
+
+def _guarantee(package: Mapping[str, Any]) -> str:
+    """What the threshold promises, as paragraphs of their own; empty where nothing was asked for."""
+    return "".join(f"\n\n**{_plain(sentence)}**" for sentence in guarantees.said(package))
 
 
 def _estimate(figure: Mapping[str, Any] | None) -> str:
@@ -164,6 +171,26 @@ def _split(name: str, split: Mapping[str, Any]) -> str:
         cells = [_estimate(each.get(key)) for key in columns]
         rows.append(f"| {_plain(label)} | {each.get('support', '?')} | {' | '.join(cells)} |")
     return "\n".join([f"### {counts}", "", *figures, "", *rows])
+
+
+def _refusals(package: Mapping[str, Any]) -> str:
+    """For which images there is none, in the order in which it is asked."""
+    lines = ["- what cannot be read, and what header or table state to be outside of the scope above"]
+    gate, sets = package.get("gate"), package.get("conformal")
+    if gate is None:
+        lines.append("- it does not notice by itself when an image looks like nothing it has learned from, or is too poor")
+    else:
+        worst = min(gate["aurocs"][gate["method"]].items(), key=lambda each: float(each[1]))
+        shares = f"{100 * gate['expected']:.2g} % in the mean, {100 * gate['at_most']:.2g} % with 95 % confidence"
+        lines.append(
+            f"- what looks unlike the training images ({gate['method']} of its features): of patients (groups) like the {gate['groups']:,} "
+            f"of validation at most {shares} have any image refused. Of outliers made from these the hardest is {_plain(worst[0])}, "
+            f"AUROC {number(worst[1])}; real ones were not tried"
+        )
+        lines.append("- what is too poor: next to no contrast or detail, mostly border or overexposed, far too few pixels")
+    if sets is not None:
+        lines.append(f"- what may be several classes, or none: sets that miss at most {100 * sets['alpha']:.2g} % of each class")
+    return "\n".join(lines)
 
 
 def _decision(package: Mapping[str, Any]) -> str:

@@ -12,7 +12,8 @@ from medtl.registry import Mistake, Settings, refuse
 
 TRAIN, VALIDATION, CALIBRATION, TEST, EXTERNAL, EXCLUDED = "train", "validation", "calibration", "test", "external", "excluded"
 SPLITS = (TRAIN, VALIDATION, CALIBRATION, TEST, EXTERNAL, EXCLUDED)
-"""`calibration`: of `split.held_out`, in no fold: an ensemble is calibrated on it."""
+"""`calibration`: of `split.held_out`: no network has learned from it or was chosen by it; an ensemble is calibrated on it, and guarantees
+are fitted on it."""
 NONE = "none"
 """How it is written that an image of a task of several findings has none of them."""
 FORMAT = 1

@@ -35,7 +35,7 @@ class ImageError(MedtlError):
     """One image cannot be used. `code` is stable (counted, tested); `reason` is for people and free of patient data.
 
     Codes: NOT_FOUND, NOT_AN_IMAGE, NO_PIXELS, UNSUPPORTED, TOO_LARGE, MULTI_FRAME, BAD_HEADER, DECODE_FAILED,
-    DECODE_TIMEOUT, NOT_FINITE, CONSTANT; and, in a table of measurements only, OUT_OF_SCOPE (of another kind than the model is for).
+    DECODE_TIMEOUT, NOT_FINITE, CONSTANT; and, in a table of measurements only, OUT_OF_SCOPE (stated to be what the model is not for).
     """
 
     def __init__(self, code: str, file: str, reason: str):

@@ -31,6 +31,8 @@ import pandas as pd
 from medtl.errors import Mistakes, listed
 
 KEY = ["image", "frame"]
+AGE = "age"
+"""In a row, in years, for the scope to be judged by; in no table and no file of measurements."""
 CORNERS = ["corner_top_left", "corner_top_right", "corner_bottom_left", "corner_bottom_right"]
 CORNER_MARKS = [f"{corner}_marks" for corner in CORNERS]
 _LATER_NUMBERS = [*CORNERS, *CORNER_MARKS, "saturated_share", "black_share", "blank_share", "sharpness", "letters"]
@@ -44,8 +46,8 @@ COLUMNS = [
 
 
 def row(values: Mapping[str, object]) -> dict[str, object]:
-    """All columns but the key: `values` where given, NaN for unknown numbers, empty text for the rest."""
-    return {column: values.get(column, np.nan if column in NUMBERS else "") for column in COLUMNS if column not in KEY}
+    """All columns but the key, and :data:`AGE`: `values` where given, NaN for unknown numbers, empty text for the rest."""
+    return {column: values.get(column, np.nan if column in NUMBERS else "") for column in (*COLUMNS, AGE) if column not in KEY}
 
 
 def table(rows: list[dict[str, object]]) -> pd.DataFrame:

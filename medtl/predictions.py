@@ -4,7 +4,9 @@ Columns: `image, frame, domain, split, fold, member, view, group_id, truth`, the
 an ensemble the log of its members' mean probability), `p_<class>` (calibrated, summing to 1), `predicted` (the stored rule),
 `decision` (the predicted class, or `no answer`) and `reason`. `truth` is empty where unknown; `member` is empty for the package's
 own answer and names the fold where a fold's model gave it; `view` is `plain` or a stress test's name. An image that could not
-be read has empty logits and probabilities, `predicted` empty, `decision` `no answer` and its reason.
+be read has empty logits and probabilities, `predicted` empty, `decision` `no answer` and its reason. One that was read but is not answered
+(out of scope, unlike the training images, of poor quality, unsure) has `decision` `no answer` and its reason too, and keeps logits,
+probabilities and `predicted`, so that all comers can be judged beside the answered.
 
 Where an image may have several findings, `truth`, `predicted` and `decision` name them joined by `|` (`none` = none of them), `unknown`
 follows `truth` and names those of which the truth is not known, and each `p_<class>` is a probability by itself.
@@ -22,6 +24,8 @@ from numpy.typing import NDArray
 from medtl import findings
 
 NO_ANSWER = "no answer"
+OUT_OF_SCOPE, UNLIKE_TRAINING, QUALITY, UNSURE = "OUT_OF_SCOPE", "UNLIKE_TRAINING", "QUALITY", "UNSURE"
+"""Why an image that was read gets no answer, at the end of its `reason`: `… [QUALITY]`. See :mod:`medtl.decisions.precedence`."""
 PLAIN = "plain"
 LEADING = ["image", "frame", "domain", "split", "fold", "member", "view", "group_id", "truth"]
 UNKNOWN = "unknown"

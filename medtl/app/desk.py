@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medtl.app.reading import Reading, read
+from medtl.decisions.precedence import Reasons
 from medtl.errors import MedtlError
 from medtl.explanation.placement import onto_original
 from medtl.explanation.saliency import saliency_of_every_class
@@ -92,9 +93,13 @@ class Desk:
         model = self.model(label)
         reading = read(file, number, model.image)
         keys = pd.DataFrame({"image": [""], "frame": [0]})
-        row = model.answer(keys, model.predict_arrays(np.stack([reading.pixels])), [model.refusal(reading.measurement)]).iloc[0]
-        probabilities = {name: float(row[f"p_{name}"]) for name in model.task.names}
+        logits, scores = model.look(np.stack([reading.pixels]))
+        reasons = Reasons.none(1)
+        model.note(reasons, 0, reading.measurement)
+        model.note_looks(reasons, [0], scores)
+        row = model.answer(keys, logits, reasons).iloc[0]
         answered = not row["reason"]
+        probabilities = {name: float(row[f"p_{name}"]) if answered else np.nan for name in model.task.names}
         maps = _maps(model, reading) if answered else {}
         return Answer(model.package, reading, probabilities, str(row["decision"]), str(row["reason"]), maps)
 

@@ -70,9 +70,15 @@ def model(package: PackageFile, metrics: Metrics | None) -> str:
     return (
         f'<section class="medtl-model" aria-label="About this model"><h3>{escape(package.name)}</h3>{banner(package)}'
         f"<p>{escape(task)} on one image.</p>{judged}{together}<dl>"
-        f"<dt>Meant for</dt><dd>{escape(words.scope(package.scope))}</dd><dt>Learned from</dt><dd>{escape(learned)}</dd>"
+        f"<dt>Meant for</dt><dd>{escape(words.scope(package.scope))}</dd>{_unanswered(package)}"
+        f"<dt>Learned from</dt><dd>{escape(learned)}</dd>"
         f"<dt>Network</dt><dd>{escape(made)}</dd><dt>Fingerprint</dt><dd><code>{escape(package.fingerprint[:16])}</code></dd></dl></section>"
     )
+
+
+def _unanswered(package: PackageFile) -> str:
+    said = words.gate(package)
+    return f"<dt>No answer for</dt><dd>{escape(said)}</dd>" if said else ""
 
 
 def banner(package: PackageFile) -> str:

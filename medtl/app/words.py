@@ -17,7 +17,7 @@ FORGOTTEN = "The file is deleted as soon as the answer is there."
 
 _FIELDS = {"modality": "modality", "body_part": "body part", "view": "view"}
 _RULES = {"youden": "Youden's index", "f1": "the best F1"}
-_MEASURES = {"sensitivity": "a sensitivity", "specificity": "a specificity", "ppv": "a precision (PPV)"}
+_MEASURES = {"recall": "a recall", "sensitivity": "a sensitivity", "specificity": "a specificity", "ppv": "a precision (PPV)"}
 
 
 def because(package: PackageFile, probabilities: Mapping[str, float], decision: str, reason: str) -> str:
@@ -77,8 +77,11 @@ def operating_point(package: PackageFile) -> str:
     point = package.operating_point
     if point.threshold is None:
         return ""
+    if point.guarantee is not None and None not in point.guarantee.wrong:
+        return " ".join(package.promised)
     many = "s, one per finding," if isinstance(point.threshold, tuple) else ""
-    return f"Threshold{many} by {_rule_in_words(point.rule)} on {point.n:,} {point.split} images."
+    ordinary = f"Threshold{many} by {_rule_in_words(point.rule)} on {point.n:,} {point.split} images."
+    return " ".join([ordinary, *package.promised])
 
 
 def _rule_in_words(rule: str) -> str:
@@ -120,6 +123,19 @@ def out_of_scope(measurement: Mapping[str, Any], scope: Scope) -> list[str]:
         if given and given.upper() not in {each.upper() for each in meant}:
             found.append(f"The file's {words} is {given}; the model is meant for {_listed(list(meant), 'or')}. Do not rely on this answer.")
     return found
+
+
+def gate(package: PackageFile) -> str:
+    """For which images there is no answer, besides those out of scope by header; empty where only what cannot be read has none."""
+    parts = []
+    if package.gate is not None:
+        share = percent(package.gate.expected)
+        parts.append(
+            f"images unlike those it learned from (by mistake of at most {share} of patients like validation's) or of poor quality"
+        )
+    if package.conformal is not None:
+        parts.append(f"images that may be several classes, missing the true one in at most {percent(package.conformal['alpha'])}")
+    return "; ".join(parts)
 
 
 def scope(given: Scope) -> str:

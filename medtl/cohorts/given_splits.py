@@ -8,7 +8,7 @@ import pandas as pd
 
 from medtl import records
 from medtl.cohorts.settings import SplitSettings
-from medtl.contracts import EXCLUDED, TEST, TRAIN, VALIDATION
+from medtl.contracts import CALIBRATION, EXCLUDED, TEST, TRAIN, VALIDATION
 from medtl.errors import MedtlError, Mistakes, listed
 
 _LATER_WINS = (EXCLUDED, TRAIN, VALIDATION)
@@ -43,9 +43,9 @@ def take_run(rows: pd.DataFrame, fallen: pd.Series[str], run: Path) -> pd.Series
     if not file.is_file():
         raise MedtlError(f"split.from: '{run}' is no run folder: it has no records.csv")
     old = records.read(file)
-    if (old["fold"] != "").any() and not old["split"].isin([TRAIN, VALIDATION, TEST]).any():
+    if (old["fold"] != "").any() and not (old["split"] == TRAIN).any():
         raise MedtlError(f"split.from: '{run}' has folds and no split of its own; name one of its folds, such as {run / 'folds' / '0'}")
-    old = old[old["split"].isin([TRAIN, VALIDATION, TEST])]
+    old = old[old["split"].isin([TRAIN, VALIDATION, CALIBRATION, TEST])]
     by_file, by_group = (_lookup(old[old[key] != ""], key, run) for key in ("sha256", "group_id"))
     known = rows["sha256"].map(by_file).fillna(rows["group_id"].map(by_group)).fillna("")
     torn = _in_two_splits(rows[known != ""], known)

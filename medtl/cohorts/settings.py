@@ -59,7 +59,9 @@ class SplitSettings(Settings):
     folds: Annotated[int, Field(ge=2, le=20)] | None = None
     """k-fold cross-validation: every group is tested once; `test` is then unused."""
     held_out: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """With `folds`: this share of the groups stands in no fold; on them the ensemble is calibrated and its threshold chosen."""
+    """This share of the groups is kept apart (the split `calibration`): they teach nothing and choose no network. With `folds` they stand
+    in none; on them the ensemble is calibrated and its threshold chosen. Else they come out of train, and what promises something of
+    patients to come (`decision.guarantee`) is fitted on them. With `from`, the run's own, if it has some."""
     fold: Annotated[int, Field(ge=0)] | None = None
     """One of the `folds`, from 0, as a run of its own: it is the test part, the others are trained on."""
     column: str | None = None
@@ -89,13 +91,12 @@ class SplitSettings(Settings):
         ways = [name for name, value in (("folds", self.folds), ("column", self.column), ("from", self.from_run)) if value is not None]
         if len(ways) > 1:
             raise ValueError(f"{' and '.join(ways)} exclude each other")
-        if self.held_out is not None and self.folds is None:
-            raise ValueError("held_out is for the ensemble of `folds`; a single model is calibrated on its own validation images")
         if self.fold is not None and self.fold >= (self.folds or 0):
             allowed = f"0 to {self.folds - 1}" if self.folds else "none without `folds`"
             refuse([Mistake(("fold",), self.fold, f"is no fold; allowed: {allowed}")])
-        if self.folds is None and self.column is None and self.validation + self.test >= 1:
-            raise ValueError("validation + test leave nothing to train on")
+        parts = {"validation": self.validation, "test": 0 if self.column else self.test, "held_out": self.held_out or 0}
+        if self.folds is None and sum(parts.values()) >= 1 and (self.column is None or self.held_out):
+            raise ValueError(f"{' + '.join(name for name, share in parts.items() if share)} leave nothing to train on")
         return self
 
     @property

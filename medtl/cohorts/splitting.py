@@ -31,8 +31,8 @@ def make_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Pl
 
     `table`: of :func:`medtl.cohorts.joining.read_cohorts`. `measurements`: a row for every (image, frame) of it. Images in
     quarantine, without a label, or named by `split.exclude` stay, in the split `excluded`. With `folds`, `fold` is set and `split`
-    is empty until :func:`fold_records`, unless `split.fold` says which one; groups of `held_out` stand in no fold, in the split
-    `calibration`. Raises :class:`Mistakes` where a group stands in two given splits or a class is absent from a split; `as_given`, for
+    is empty until :func:`fold_records`, unless `split.fold` says which one; groups of `held_out` stand in the split `calibration`, and
+    in no fold. Raises :class:`Mistakes` where a group stands in two given splits or a class is absent from a split; `as_given`, for
     audits, lets both be.
     """
     settings = experiment.split
@@ -45,7 +45,7 @@ def make_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Pl
         grouped.loc[usable, "fold"] = (chance[usable] * settings.folds).astype(int).astype(str)
     else:
         grouped.loc[usable, "split"] = _splits(grouped[usable], chance[usable], settings, root, as_given)
-    if settings.held_out is not None:
+    if settings.held_out is not None and settings.folds is not None:
         held = usable & (grouped["group_unit"].map(lambda unit: draw(settings.seed, f"held out:{unit}")) < settings.held_out)
         grouped.loc[held, ["split", "fold"]] = CALIBRATION, ""
     made = _finished(grouped, experiment)
@@ -57,7 +57,7 @@ def make_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Pl
         made = draw_fraction(made, settings, experiment.seed)
         check_classes(made, experiment.task, settings)
     if settings.held_out is not None:
-        check_held_out(made, experiment.task)
+        check_held_out(made, experiment.task, settings)
     if settings.fold is not None:
         made = fold_records(made, settings.fold, settings, experiment.seed)
         check_classes(made, experiment.task, settings)
@@ -108,13 +108,21 @@ def _usable(grouped: pd.DataFrame) -> pd.Series[bool]:
 
 
 def _splits(rows: pd.DataFrame, chance: pd.Series[float], settings: SplitSettings, root: Path, as_given: bool) -> pd.Series[str]:
-    """(N,) the split of each usable row."""
+    """(N,) the split of each usable row; what is held out comes out of train, so that the other parts are the same without it."""
     if settings.column is not None:
-        return take_column(rows, chance, settings, as_given)
+        return _held_out_of_train(take_column(rows, chance, settings, as_given), chance, settings.validation, settings)
+    judged = settings.test + settings.validation
     fallen = pd.Series(TRAIN, index=rows.index)
-    fallen[chance < settings.test + settings.validation] = VALIDATION
+    fallen[chance < judged] = VALIDATION
     fallen[chance < settings.test] = TEST
-    return take_run(rows, fallen, root / settings.from_run) if settings.from_run is not None else fallen
+    split = take_run(rows, fallen, root / settings.from_run) if settings.from_run is not None else fallen
+    return split if (split == CALIBRATION).any() else _held_out_of_train(split, chance, judged, settings)
+
+
+def _held_out_of_train(split: pd.Series[str], chance: pd.Series[float], start: float, settings: SplitSettings) -> pd.Series[str]:
+    """(N,) splits in which the groups of train whose draw falls into the next `held_out` from `start` on are the calibration part."""
+    held = (split == TRAIN) & (chance >= start) & (chance < start + (settings.held_out or 0.0))
+    return split.mask(held, CALIBRATION)
 
 
 def _finished(grouped: pd.DataFrame, experiment: Plan) -> pd.DataFrame:
@@ -156,7 +164,7 @@ FEWEST_HELD_OUT = 10
 threshold chosen by them is chance (as `audit.label_health.FEW_TO_JUDGE`)."""
 
 
-def check_held_out(made: pd.DataFrame, task: Task) -> None:
+def check_held_out(made: pd.DataFrame, task: Task, settings: SplitSettings) -> None:
     """Refuse records whose held-out part is too small to calibrate by; of several findings per image, each with and each without it."""
     held = made[made["split"] == CALIBRATION]
     if task.kind == "single":
@@ -167,9 +175,10 @@ def check_held_out(made: pd.DataFrame, task: Task) -> None:
     found = {what: held.loc[side, "group_id"].nunique() for what, side in sides.items()}
     mistakes = [f"{groups:,} groups {what}" for what, groups in found.items() if groups < FEWEST_HELD_OUT]
     if mistakes:
+        without = "" if settings.folds is None else " (the ensemble is then called unverified)"
         raise Mistakes(
             f"split.held_out keeps fewer than {FEWEST_HELD_OUT} groups of a class, too few to choose a threshold by; take a larger share, "
-            "or leave it out (the ensemble is then called unverified):",
+            f"or leave it out{without}:",
             mistakes,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationInfo, field_validator
@@ -163,9 +164,35 @@ class Experiment(Settings):
         elif decision.adjust and task is not None and task.positive_index is not None:
             sentence = "has no meaning for two classes: the threshold decides there, and is chosen on validation (decision.threshold)"
             mistakes.append(Mistake(("adjust",), decision.adjust, sentence))
+        if decision.conformal is not None:
+            mistakes += _without_held_out(info.data.get("split", SplitSettings()), task)
+        if decision.guarantee is not None:
+            mistakes += _unfit_guarantee(info.data)
         learned = info.data.get("augmentation", AugmentationSettings()).flip
         if decision.flips not in {"none", learned} and learned != "both":
             sentence = f"asks for mirror images that training does not show (augmentation.flip is {learned}); mirror in both or in neither"
             mistakes.append(Mistake(("flips",), decision.flips, sentence))
         refuse(mistakes)
         return decision
+
+
+def _without_held_out(split: SplitSettings, task: Task | None) -> list[Mistake]:
+    """Why conformal sets cannot be fitted."""
+    sentence = ""
+    if task is not None and task.kind == "multi":
+        sentence = "is for one class per image; several findings per image have no sets yet; leave it out"
+    elif split.held_out is None:
+        sentence = "needs images that taught and chose nothing; keep some apart: split.held_out: 0.15"
+    return [Mistake(("conformal",), None, sentence)] if sentence else []
+
+
+def _unfit_guarantee(settings: Mapping[str, Any]) -> list[Mistake]:
+    """What a guarantee lacks; what is itself mistaken is absent."""
+    task, split = settings.get("task"), settings.get("split")
+    if task is not None and task.kind == "single" and task.positive_index is None:
+        sentence = "is for two classes or for findings, where a threshold decides; of more classes the most probable one is answered"
+        return [Mistake(("guarantee",), None, sentence)]
+    if split is not None and split.held_out is None:
+        sentence = "needs images that chose nothing: hold some out, split: {held_out: 0.2}"
+        return [Mistake(("guarantee",), None, sentence)]
+    return []

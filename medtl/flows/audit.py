@@ -95,7 +95,7 @@ def audit(
     refuse_occupied(folder)
     line = Line()
     store = open_store(subject.table[KEY], subject.root, subject.image, cache_dir(), line.progress("images"))
-    set_aside(store, subject.scope)
+    set_aside(store, subject.scope, subject.table)
     table, tied = tie_near_duplicates(subject.table, store, subject.plan, line)
     subject = replace(subject, table=table, notes=[*subject.notes, *tied])
     records = _records(subject, store)

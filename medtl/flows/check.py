@@ -137,7 +137,7 @@ def _look(source: Source, experiment: Experiment, root: Path, line: Line) -> _Lo
     exact = decoded == 0 or left <= PATIENCE
     if exact:
         store, left = open_store(keys, root, experiment.image, cache_dir(), line.progress("images")), 0.0
-    set_aside(store, experiment.scope)
+    set_aside(store, experiment.scope, source.table)
     measured = store.measurements
     if exact:
         refuse_broken(source.table, store, experiment)

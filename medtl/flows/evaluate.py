@@ -65,9 +65,10 @@ def evaluate(
         print(ONE_TRAINING)
     if done.looks is not None:
         print(done.looks.sentence(done.split))
-    said = package_format.read(model_folder(target)).unverified
-    if said:
-        print(said)
+    package = package_format.read(model_folder(target))
+    for said in (package.unverified, package.not_promised if manifest is not None else "", *([] if manifest else package.promised)):
+        if said:
+            print(said)
     print(f"tables: {done.folder}")
     return done
 

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from medtl import findings, predictions
 from medtl.contracts import Task
+from medtl.decisions.precedence import Reasons
 from medtl.errors import MedtlError
 from medtl.files import write_atomically
 from medtl.flows.looks import Looks
+from medtl.model.scope import beside_of
 from medtl.records import COLUMNS, KEY
 
 if TYPE_CHECKING:
@@ -43,22 +45,38 @@ class Evaluation:
 
 def judge(model: Model, rows: pd.DataFrame, store: Store, positions: NDArray[np.intp], progress: Progress | None = None) -> pd.DataFrame:
     """Predictions for records `rows`, whose images stand at `positions` of the store; some get no answer, with the reason."""
-    logits = logits_of(model, store, positions, progress)
-    measured = store.measurements.iloc[positions][["quarantine", "reason", "modality"]].to_dict("records")
-    reasons = [model.refusal({str(name): value for name, value in row.items()}) for row in measured]
-    return model.answer(answered_rows(rows), logits, reasons)
+    logits, scores = looked(model, store, positions, progress)
+    return model.answer(answered_rows(rows), logits, reasons_of(model, rows, store, positions, scores))
+
+
+def reasons_of(model: Model, rows: pd.DataFrame, store: Store, positions: NDArray[np.intp], scores: NDArray[np.float64]) -> Reasons:
+    """What speaks against answering these images: file, header or records, looks (`scores` of :func:`looked`), quality."""
+    measured = store.measurements.iloc[positions].assign(age=store.ages[positions])
+    reasons = Reasons.none(len(positions))
+    for place, (row, beside) in enumerate(zip(measured.to_dict("records"), beside_of(measured, rows), strict=True)):
+        model.note(reasons, place, {str(name): value for name, value in row.items()}, beside)
+    model.note_looks(reasons, range(len(positions)), scores)
+    return reasons
 
 
 def logits_of(model: Model, store: Store, positions: NDArray[np.intp], progress: Progress | None = None) -> NDArray[np.float32]:
     """(M, N, K) raw logits of the images at `positions` of the store, NaN where an image was not read."""
+    return looked(model, store, positions, progress)[0]
+
+
+def looked(
+    model: Model, store: Store, positions: NDArray[np.intp], progress: Progress | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """As :func:`logits_of`, and (N,) how unlike the training images, NaN where there is no gate or the image was not read."""
     logits = np.full((len(model.members), len(positions), len(model.task.names)), np.nan, np.float32)
+    scores = np.full(len(positions), np.nan)
     usable = np.flatnonzero(np.asarray(store.usable)[positions])
     for start in range(0, len(usable), _AT_ONCE):
         part = usable[start : start + _AT_ONCE]
-        logits[:, part] = model.predict_arrays(store.read(positions[part]))
+        logits[:, part], scores[part] = model.look(store.read(positions[part]))
         if progress is not None:
             progress(start + len(part), len(usable))
-    return logits
+    return logits, scores
 
 
 def answered_rows(rows: pd.DataFrame) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from medtl.cohorts.settings import SplitSettings
 from medtl.cohorts.tables import read_table
 from medtl.contracts import EXTERNAL, Task
 from medtl.errors import MedtlError, did_you_mean, listed
+from medtl.model.scope import FACTS
 from medtl.registry import parse_choice
 
 COLUMNS = ("image", "frame", "label", "patient_id", "lesion_id", "study_id", "domain")
@@ -48,9 +49,13 @@ class Manifest:
 
 
 def read_manifest(file: Path, task: Task, column: Mapping[str, str], spellings: Mapping[str, str]) -> Manifest:
-    """Read and check a manifest. Raises MedtlError for unknown columns or labels, missing images, repeated rows (listed)."""
+    """Read and check a manifest; what it says of the scope's facts (age, view …) is taken along.
+
+    Raises MedtlError for unknown columns or labels, missing images, repeated rows (listed).
+    """
     needed = ("image", "label") if task.kind == "single" else ("image",)  # findings may have columns of their own
-    return _read(_opened(file, column, needed), with_spellings(task, spellings))
+    opened = _opened(file, column, needed)
+    return _read(opened, with_spellings(task, spellings), opened.further(FACTS))
 
 
 def read_unjudged(file: Path, column: Mapping[str, str], spellings: Mapping[str, str], keep: Sequence[str]) -> Manifest:
@@ -71,8 +76,7 @@ def read_unjudged(file: Path, column: Mapping[str, str], spellings: Mapping[str,
     except ValidationError as refused:
         wrong = listed(error["input"] for error in refused.errors())
         raise MedtlError(f"'{opened.file.name}': no class name: {wrong} (no '|', no ','); say --map LABEL=CLASS for them") from None
-    taken = {opened.column(name) for name in COLUMNS}
-    kept = tuple(dict.fromkeys(name for name in (*USUAL, *keep) if name in opened.cells.columns and name not in taken))
+    kept = opened.further((*USUAL, *keep))
     split = SplitSettings(column="split") if "split" in opened.cells.columns else SplitSettings()
     return _read(opened, with_spellings(task, spellings), kept, split)
 
@@ -87,6 +91,11 @@ class _Opened:
     def column(self, name: str) -> str:
         """What a manifest's column is called there."""
         return self.columns.get(name, name)
+
+    def further(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Those of these columns that the manifest has beside the ones that medtl asks for."""
+        taken = {self.column(name) for name in COLUMNS}
+        return tuple(dict.fromkeys(name for name in names if name in self.cells.columns and name not in taken))
 
 
 def _opened(file: Path, column: Mapping[str, str], asked: Sequence[str] = ("image", "label")) -> _Opened:

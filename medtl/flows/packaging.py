@@ -42,23 +42,31 @@ def write_package(experiment: Experiment, folder: Path, members: Sequence[Fitted
         rule=rule.chosen_by,
         prior_shift=[fitted.prior_shift for fitted in members],
         metrics=metrics_file.read(folder / "metrics.json"),
-        training={"images": _counts(rows), "history": [fitted.history for fitted in members]},
+        training={"images": _counts(rows, _learned_from(experiment, rows)), "history": [fitted.history for fitted in members]},
         fitted_on=rule.split,
         fitted_n=rule.images,
-        training_images=_training_pixels(rows, store),
+        training_images=_training_pixels(rows, store, _learned_from(experiment, rows)),
         lineage={"experiment_sha256": hashlib.sha256(to_yaml(experiment).encode()).hexdigest()},
         adjusted=rule.adjusted,
         held_out_groups=rule.held_out_groups,
+        gate=members[0].gate,
+        conformal=rule.conformal,
+        guarantee=rule.guarantee,
     )
 
 
-def _counts(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Images per class (or with each finding) that the model learned from and was chosen by; test labels are not looked at. Over folds,
-    of all together."""
-    parts = {split: rows["split"] == split for split in (TRAIN, VALIDATION)}
-    if not parts[TRAIN].any():
-        parts = {"train and validation": rows["split"] == OVER_FOLDS, CALIBRATION: rows["split"] == CALIBRATION}
-        parts = {name: part for name, part in parts.items() if part.any()}
+def _learned_from(experiment: Experiment, rows: pd.DataFrame) -> dict[str, str]:
+    """Name → split of what a model was taught or chosen by. No fold has seen what is held out; all together have been chosen by it."""
+    if (rows["split"] == OVER_FOLDS).any():
+        return {"train and validation": OVER_FOLDS, CALIBRATION: CALIBRATION}
+    whole = experiment.split.fits is None
+    return {split: split for split in (TRAIN, VALIDATION, *([CALIBRATION] if whole else []))}
+
+
+def _counts(rows: pd.DataFrame, learned_from: dict[str, str]) -> dict[str, dict[str, int]]:
+    """Images per class (or with each finding) of each of these parts; test labels are not looked at. Over folds, of all together."""
+    parts = {name: rows["split"] == split for name, split in learned_from.items()}
+    parts = {name: part for name, part in parts.items() if part.any()}
     own = findings.columns_of(rows)
     if own:
         found = {name: (rows.loc[part, own] == "1").sum() for name, part in parts.items()}
@@ -66,8 +74,7 @@ def _counts(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
     return {name: rows.loc[part, "label"].value_counts().sort_index().to_dict() for name, part in parts.items()}
 
 
-def _training_pixels(rows: pd.DataFrame, store: Store) -> list[str]:
+def _training_pixels(rows: pd.DataFrame, store: Store, learned_from: dict[str, str]) -> list[str]:
     """Pixel hashes of everything that the model has learned from or was chosen by."""
-    of_ensemble = (rows["split"] == OVER_FOLDS).any()  # no fold has seen the images of calibration, all together have been chosen by them
-    learned = rows["split"].isin([OVER_FOLDS, CALIBRATION] if of_ensemble else [TRAIN, VALIDATION]).to_numpy()
+    learned = rows["split"].isin(learned_from.values()).to_numpy()
     return sorted(set(store.measurements["pixel_hash"][learned & store.usable]))

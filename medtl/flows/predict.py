@@ -32,7 +32,7 @@ def predict(model: Path | str, paths: Sequence[Path | str] | Path | str, out: Pa
     table["image"] = table["image"].map(harmless)
     write_atomically(out, lambda temporary: predictions.write(table, temporary))
     line.clear()
-    print("\n".join(filter(None, [*summary(table), loaded.package.unverified, f"table: {out}"])))
+    print("\n".join(filter(None, [*summary(table), loaded.package.unverified, *loaded.package.promised, f"table: {out}"])))
     return table
 
 

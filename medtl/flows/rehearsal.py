@@ -26,6 +26,7 @@ from medtl.report.figures.learning import rates
 from medtl.terminal import Line
 from medtl.training.balance import Balance, balance
 from medtl.training.fit import build_classifier
+from medtl.training.gate import looks
 from medtl.training.heads import probe
 from medtl.training.job import Job
 from medtl.training.log import Log
@@ -104,7 +105,8 @@ def cost(experiment: Experiment, rehearsed: Rehearsal, train: int, validation: i
     probe = (train * views + validation) * rehearsed.forward_seconds if transfer.probed else 0.0
     steps = max(1, train // min(transfer.batch, train))
     epoch = steps * rehearsed.step_seconds + judging if transfer.tuned else 0.0
-    total = folds * (probe + transfer.epochs * epoch + judging)
+    gate = looks(train, validation) * rehearsed.forward_seconds if experiment.decision.gate.refuse else 0.0
+    total = folds * (probe + transfer.epochs * epoch + judging + gate)
     # a checkpoint holds the weights and AdamW's two moments; two are kept, beside the best weights and the package
     copies = 2 * (4 if transfer.ema else 3) + 2 if epoch else 2
     size = experiment.image.size**2 * experiment.image.channels

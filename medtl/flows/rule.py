@@ -1,5 +1,8 @@
 """From logits to decisions: the calibration and rule that a package stores, and on which images they were fitted.
 
+With `decision.guarantee` a threshold is then put where held-out images that chose nothing say (:mod:`medtl.flows.guarantee`); with
+`decision.conformal`, sets of classes are fitted on the same.
+
 A single model's are fitted on its own validation images. An ensemble's must be fitted on what all members say together, of images that none
 of them has learned from: validation, where the members share it and differ by their seeds; over folds, held-out images (`split.held_out`).
 Where none were held out, each member's answers on its own validation images stand in for it: these are of one member, and less smoothed
@@ -9,24 +12,31 @@ than the mean of several, so the package says that it is unverified.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from medtl import predictions
 from medtl.contracts import CALIBRATION, VALIDATION, Threshold
+from medtl.decisions import conformal
 from medtl.decisions.calibration import Calibration
+from medtl.decisions.conformal import Conformal
 from medtl.decisions.per_class import PerClass
+from medtl.decisions.precedence import Reasons
 from medtl.decisions.prior import remove
 from medtl.decisions.threshold import adjustment
 from medtl.experiment.schema import Experiment
-from medtl.flows.judging import answered_rows, logits_of
+from medtl.flows.guarantee import chosen_by, guarantee, kept_for_guarantees
+from medtl.flows.judging import answered_rows, looked, reasons_of
 from medtl.imaging.store import Store
 from medtl.model.answers import answer_table, ensemble_logits
+from medtl.model.format import Guarantee
 from medtl.model.model import Model
+from medtl.module.inference import logits_of as network_logits
 from medtl.terminal import Line
 from medtl.training.fit import Fitted, calibrate, targets_of
 
@@ -44,12 +54,51 @@ class Rule:
     split: str = VALIDATION
     held_out_groups: int | None = None
     """Groups that no member of an ensemble has learned from; None where the rule was not fitted on such."""
+    conformal: Conformal | None = None
+    guarantee: Guarantee | None = None
+    """What the threshold keeps for patients to come."""
+
+
+def guaranteed(rule: Rule, held: pd.DataFrame, logits: NDArray[np.floating], shift: ArrayLike, experiment: Experiment) -> Rule:
+    """The rule with the thresholds that keep `decision.guarantee`, by the records and logits (M, N, K) of images that chose nothing."""
+    asked = experiment.decision.guarantee
+    if asked is None or rule.threshold is None:
+        return rule
+    p = rule.calibration.apply(ensemble_logits(logits, shift, experiment.task.kind))
+    threshold, promise = guarantee(p, held, rule.threshold, asked, experiment)
+    return replace(rule, threshold=threshold, guarantee=promise, chosen_by=chosen_by(promise, rule.chosen_by))
+
+
+def with_sets(
+    rule: Rule, held: pd.DataFrame, logits: NDArray[np.floating], reasons: Reasons, shift: ArrayLike, experiment: Experiment
+) -> Rule:
+    """The rule with the sets that `decision.conformal` asks for, by the records and logits (M, N, K) of images that chose nothing.
+
+    Sets are asked for only where no other of the `reasons` speaks against an answer; fitted on such images, they keep their promise there.
+    """
+    settings = experiment.decision.conformal
+    if settings is None:
+        return rule
+    asked = np.array([not reason for reason in reasons.first()], bool)
+    p, own = rule.calibration.apply(ensemble_logits(logits[:, asked], shift)), held[asked]
+    return replace(rule, conformal=conformal.fit(p, targets_of(own, experiment.task), own["group_id"], settings.alpha))
 
 
 def own_rule(fitted: Fitted, experiment: Experiment) -> Rule:
     """Of a single model."""
     calibrated = fitted.calibration.apply(remove(fitted.logits, fitted.prior_shift))
     return Rule(fitted.calibration, fitted.threshold, fitted.rule, adjustment(calibrated, experiment.decision.adjust), len(fitted.logits))
+
+
+def held_out_logits(fitted: Fitted, rows: pd.DataFrame, store: Store, experiment: Experiment) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+    """The labelled images of `split.held_out` among `rows`, and what a single network says of them (1, N, K); it learned from none."""
+    positions = held_out_positions(rows)
+    return rows.iloc[positions], network_logits(fitted.classifier, store, positions, torch.device(experiment.trainer.device))[None]
+
+
+def held_out_positions(rows: pd.DataFrame) -> NDArray[np.intp]:
+    """Where the labelled images of `split.held_out` stand in the records."""
+    return np.flatnonzero((rows["split"] == CALIBRATION) & (rows["label"] != ""))
 
 
 def rule_of_members(members: Sequence[Fitted], table: pd.DataFrame, experiment: Experiment) -> Rule:
@@ -61,46 +110,44 @@ def rule_of_members(members: Sequence[Fitted], table: pd.DataFrame, experiment: 
 
 
 def rule_of_ensemble(
-    members: Sequence[Fitted], rows: pd.DataFrame, store: Store, folder: Path, experiment: Experiment, line: Line
+    members: Sequence[Fitted], packages: Sequence[Path], rows: pd.DataFrame, store: Store, experiment: Experiment, line: Line
 ) -> tuple[Rule, pd.DataFrame]:
-    """Of an ensemble, on the held-out images of `rows`, which the packaged members in `folder/folds` answer as the ensemble's package
-    will; and the predictions table of these images."""
-    positions = np.flatnonzero((rows["split"] == CALIBRATION) & (rows["label"] != ""))
-    held, logits = rows.iloc[positions], _logits(members, store, positions, folder, experiment, line)
-    shift = np.array([fitted.prior_shift for fitted in members])
-    groups = held["group_id"].nunique()
-    rule = _fitted(experiment, logits, shift, targets_of(held, experiment.task), CALIBRATION, groups)
-    table = _answers(held, logits, shift, rule, experiment)
-    line.keep(f"the ensemble is calibrated on {len(held):,} held-out images of {groups:,} groups that none of its members has seen")
+    """Of an ensemble, on images that no member has learned from, which its packaged members answer as the ensemble's package will; and
+    the predictions table of these images.
+
+    Members that differ by their seeds share validation, which chose the epoch of each, as for a single model. Over folds held-out images
+    take its place; with `decision.guarantee` or `decision.conformal` half of their groups, so that the other half has chosen nothing.
+    """
+    of_seeds = experiment.split.fits is None
+    positions = np.flatnonzero(rows["split"].isin([VALIDATION, CALIBRATION] if of_seeds else [CALIBRATION]) & (rows["label"] != ""))
+    asked, shift = rows.iloc[positions], np.array([fitted.prior_shift for fitted in members])
+    logits, reasons = _asked(packages, asked, store, positions, experiment, line)
+    spared = (asked["split"] == CALIBRATION).to_numpy() if of_seeds else kept_for_guarantees(asked, experiment)
+    chose, groups = asked[~spared], asked[~spared]["group_id"].nunique()
+    split = VALIDATION if of_seeds else CALIBRATION
+    rule = _fitted(experiment, logits[:, ~spared], shift, targets_of(chose, experiment.task), split, groups)
+    rule = guaranteed(rule, asked[spared], logits[:, spared], shift, experiment)
+    rule = with_sets(rule, asked[spared], logits[:, spared], reasons.of(spared.tolist()), shift, experiment)
+    table = answer_table(
+        answered_rows(asked), logits, reasons, task=experiment.task, prior_shift=shift,
+        calibration=rule.calibration, threshold=rule.threshold, adjusted=rule.adjusted, conformal=rule.conformal,
+    )  # fmt: skip
+    line.keep(f"the ensemble is calibrated on {rule.images:,} images of {groups:,} groups that none of its members has learned from")
     return rule, table
 
 
-def rule_of_seeds(members: Sequence[Fitted], rows: pd.DataFrame, experiment: Experiment) -> tuple[Rule, pd.DataFrame]:
-    """Of members that learned from the same images with different seeds: fitted on what they answer together to validation, which chose
-    the epoch of each, as for a single model, and taught none; and the predictions table of these images."""
-    judged = rows[(rows["split"] == VALIDATION) & (rows["label"] != "")]
-    logits, shift = np.stack([fitted.logits for fitted in members]), np.array([fitted.prior_shift for fitted in members])
-    rule = _fitted(experiment, logits, shift, targets_of(judged, experiment.task), groups=judged["group_id"].nunique())
-    return rule, _answers(judged, logits, shift, rule, experiment)
-
-
-def _answers(
-    rows: pd.DataFrame, logits: NDArray[np.floating], shift: NDArray[np.float64], rule: Rule, experiment: Experiment
-) -> pd.DataFrame:
-    """The predictions table of an ensemble."""
-    return answer_table(
-        answered_rows(rows), logits, [""] * len(rows), task=experiment.task, prior_shift=shift,
-        calibration=rule.calibration, threshold=rule.threshold, adjusted=rule.adjusted,
-    )  # fmt: skip
-
-
-def _logits(
-    members: Sequence[Fitted], store: Store, positions: NDArray[np.intp], folder: Path, experiment: Experiment, line: Line
-) -> NDArray[np.float32]:
-    """(M, N, K), one packaged member at a time."""
-    packages = (folder / "folds" / str(fold) / "model" for fold in range(len(members)))
-    device = experiment.trainer.device
-    return np.concatenate([logits_of(Model.load(package, device), store, positions, line.progress("held-out")) for package in packages])
+def _asked(
+    packages: Sequence[Path], rows: pd.DataFrame, store: Store, positions: NDArray[np.intp], experiment: Experiment, line: Line
+) -> tuple[NDArray[np.float32], Reasons]:
+    """Logits (M, N, K), one packaged member at a time; and what the first, whose gate is the ensemble's, has against answering."""
+    logits, reasons = [], Reasons.none(len(rows))
+    for member, package in enumerate(packages):
+        model = Model.load(package, experiment.trainer.device)
+        found, scores = looked(model, store, positions, line.progress("members"))
+        logits.append(found)
+        if member == 0:
+            reasons = reasons_of(model, rows, store, positions, scores)
+    return np.concatenate(logits), reasons
 
 
 def _fitted(

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from medtl import measurements, predictions, records
 from medtl.cohorts.joining import read_cohorts
 from medtl.cohorts.splitting import fold_records, make_records, split_notes
-from medtl.contracts import TRAIN, VALIDATION
-from medtl.decisions.prior import remove
-from medtl.decisions.threshold import adjustment
+from medtl.contracts import CALIBRATION, TRAIN, VALIDATION
+from medtl.decisions.precedence import Reasons
 from medtl.errors import GateRefusal, MedtlError
 from medtl.estimates import ONE_TRAINING
 from medtl.evaluation.table import lines
@@ -31,7 +32,16 @@ from medtl.flows.leaks import refuse_leaking
 from medtl.flows.near_duplicates import tie_near_duplicates
 from medtl.flows.packaging import OVER_FOLDS, write_metrics, write_package
 from medtl.flows.quarantine import refuse_broken
-from medtl.flows.rule import own_rule, rule_of_ensemble, rule_of_members, rule_of_seeds
+from medtl.flows.rule import (
+    Rule,
+    guaranteed,
+    held_out_logits,
+    held_out_positions,
+    own_rule,
+    rule_of_ensemble,
+    rule_of_members,
+    with_sets,
+)
 from medtl.flows.run import Run, load_run
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.nursery import keep_freed_memory
@@ -45,6 +55,7 @@ from medtl.training.balance import balance
 from medtl.training.energy import metered
 from medtl.training.environment import describe
 from medtl.training.fit import Fitted, build_classifier, fit, parts_of
+from medtl.training.gate import fit_gate, reasons_of
 from medtl.training.job import Job, Watch, unwatched
 from medtl.training.log import Log, loggers
 
@@ -100,9 +111,11 @@ def train(
         if len(run.trainings()) == 1:
             line.keep(ONE_TRAINING)
         report.said(lambda: _reported(run, store, root, line), line, f"medtl report {folder}")
-        unverified = package_format.read(folder / "model").unverified
-        if unverified:
-            line.keep(f"{unverified} split.held_out keeps images for that")
+        package = package_format.read(folder / "model")
+        if package.unverified:
+            line.keep(f"{package.unverified} split.held_out keeps images for that")
+        for sentence in package.promised:
+            line.keep(sentence)
         line.keep(f"run: {folder}\nmodel: {folder / 'model'}\nnext: medtl evaluate {folder}   (opens the test images, and counts the look)")
     if expected is not None and metrics["splits"][VALIDATION] != expected["splits"][VALIDATION]:
         raise GateRefusal(f"{run.folder} does not repeat {expect}: the validation metrics differ (see both metrics.json)")
@@ -158,7 +171,7 @@ def read_images(experiment: Experiment, folder: Path, root: Path, line: Line, lo
     if file.exists():
         rows = records.read(file)
         store = open_store(rows[records.KEY], root, experiment.image, cache_dir(), line.progress("images"))
-        set_aside(store, experiment.scope)
+        set_aside(store, experiment.scope, rows)
         if not (store.measurements["sha256"].to_numpy() == rows["sha256"].to_numpy()).all():
             raise MedtlError(
                 f"--resume: the image files in {root} are not those of {file}; give the same --data as at the start, or start a new run"
@@ -167,7 +180,7 @@ def read_images(experiment: Experiment, folder: Path, root: Path, line: Line, lo
     source = read_cohorts(experiment, root)
     source.table = source.table.sort_values(records.KEY, ignore_index=True)
     store = open_store(source.table[records.KEY], root, experiment.image, cache_dir(), line.progress("images"))
-    set_aside(store, experiment.scope)
+    set_aside(store, experiment.scope, source.table)
     refuse_broken(source.table, store, experiment)
     table, tied = tie_near_duplicates(source.table, store, experiment, line)
     rows = make_records(table, store.measurements, experiment, root)
@@ -215,8 +228,7 @@ def _train_folds(whole: Training) -> None:
         _train_members(whole)
         return
     if folds is None:
-        fitted = _train_one(whole)
-        write_package(experiment, folder, [fitted], own_rule(fitted, experiment), rows, store)
+        _train_one(whole)
         return
     members, parts, learned = [], [], pd.Series(False, index=rows.index)
     for fold in range(folds):
@@ -229,7 +241,6 @@ def _train_folds(whole: Training) -> None:
 
         kept, log = whole.features and whole.features / str(fold), whole.log.beside(place / "log.jsonl")
         fitted = _train_one(replace(whole, rows=own, folder=place, log=log, features=kept, watch=watch_fold))
-        write_package(experiment, place, [fitted], own_rule(fitted, experiment), own, store)
         members.append(fitted)
         learned |= own["split"].isin([TRAIN, VALIDATION])
         parts.append(predictions.read(place / "predictions.csv").assign(fold=str(fold), member=str(fold)))
@@ -238,7 +249,8 @@ def _train_folds(whole: Training) -> None:
     if experiment.split.held_out is None:
         rule = rule_of_members(members, together, experiment)
     else:
-        rule, held = rule_of_ensemble(members, rows, store, folder, experiment, whole.line)
+        packages = [folder / "folds" / str(fold) / "model" for fold in range(folds)]
+        rule, held = rule_of_ensemble(members, packages, rows, store, experiment, whole.line)
         together = pd.concat([together, held], ignore_index=True)
     write_predictions(together, folder / "predictions.csv")
     write_package(experiment, folder, members, rule, rows.assign(split=rows["split"].mask(learned, OVER_FOLDS)), store)
@@ -258,14 +270,16 @@ def _train_members(whole: Training) -> None:
             whole.watch(before + epoch, score)
 
         members.append(_train_one(replace(whole, experiment=seeded, folder=place, log=log, watch=watch)))
-    rule, table = rule_of_seeds(members, whole.rows, experiment)
+    packages = [whole.folder / "members" / str(member) / "model" for member in range(count)]
+    rule, table = rule_of_ensemble(members, packages, whole.rows, whole.store, experiment, whole.line)
     write_predictions(table, whole.folder / "predictions.csv")
-    write_metrics(table, experiment, whole.rows, whole.folder, rule.threshold)
+    judged = table[table["split"] == VALIDATION]
+    write_metrics(judged, experiment, whole.rows, whole.folder, rule.threshold)
     write_package(experiment, whole.folder, members, rule, whole.rows, whole.store)
 
 
 def _train_one(own: Training) -> Fitted:
-    """Fit, and write the run's tables (validation only)."""
+    """Fit, and write the run's tables (validation and what was held out) and its package."""
     experiment, rows, folder, log = own.experiment, own.rows, own.folder, own.log
     if not (folder / "records.csv").exists():
         write_atomically(folder / "records.csv", lambda path: records.write(rows, path))
@@ -287,16 +301,28 @@ def _train_one(own: Training) -> Fitted:
     fitted = fit(job, own.root)
     log.event("fitted", **fitted.history)
     judged = rows[(rows["split"] == VALIDATION) & (rows["label"] != "")]
-    table = answer_table(
-        answered_rows(judged),
-        fitted.logits[None],
-        [""] * len(judged),
-        task=experiment.task,
-        prior_shift=fitted.prior_shift,
-        calibration=fitted.calibration,
-        threshold=fitted.threshold,
-        adjusted=adjustment(fitted.calibration.apply(remove(fitted.logits, fitted.prior_shift)), experiment.decision.adjust),
-    )
+    gate, reasons = fit_gate(job, fitted.classifier, judged["group_id"].to_numpy())
+    fitted = replace(fitted, gate=gate)
+    rule, held, held_reasons = own_rule(fitted, experiment), None, Reasons.none(0)
+    if experiment.split.fits is None and (rows["split"] == CALIBRATION).any():  # of folds, it is for all of them together
+        held = held_out_logits(fitted, rows, own.store, experiment)
+        held_reasons = reasons_of(job, fitted.classifier, gate, held_out_positions(rows))
+        rule = guaranteed(rule, *held, fitted.prior_shift, experiment)
+        rule = with_sets(rule, *held, held_reasons, fitted.prior_shift, experiment)
+    table = _answered(judged, fitted.logits[None], reasons, fitted, rule, experiment)
+    write_metrics(table, experiment, judged, folder, rule.threshold)
+    if held is not None:
+        table = pd.concat([table, _answered(*held, held_reasons, fitted, rule, experiment)], ignore_index=True)
     write_predictions(table, folder / "predictions.csv")
-    write_metrics(table, experiment, judged, folder, fitted.threshold)
+    write_package(experiment, folder, [fitted], rule, rows, own.store)
     return fitted
+
+
+def _answered(
+    rows: pd.DataFrame, logits: NDArray[np.float64], reasons: Reasons, fitted: Fitted, rule: Rule, experiment: Experiment
+) -> pd.DataFrame:
+    """Predictions of one network; `logits` (1, N, K)."""
+    return answer_table(
+        answered_rows(rows), logits, reasons, task=experiment.task, prior_shift=fitted.prior_shift,
+        calibration=rule.calibration, threshold=rule.threshold, adjusted=rule.adjusted, conformal=rule.conformal,
+    )  # fmt: skip

@@ -68,7 +68,7 @@ def registered_name(uid: object) -> str:
 
 
 def facts_of(dataset: Dataset) -> Facts:
-    """What the header says about the picture. Whatever is no proper value is left out."""
+    """What the header says about the picture, and the age. Whatever is no proper value is left out."""
     spacing, source = _spacing(dataset)
     return Facts(
         modality=_code(_value(dataset, "Modality")),
@@ -78,6 +78,7 @@ def facts_of(dataset: Dataset) -> Facts:
         spacing=spacing,
         spacing_from=source,
         device=device_of(_value(dataset, "Manufacturer"), _value(dataset, "ManufacturerModelName")),
+        age=age_of(dataset),
     )
 
 
@@ -87,18 +88,21 @@ def circumstances_of(dataset: Dataset) -> dict[str, str]:
     For records only, and there only where they are asked for. An age that is not stated is counted from birth and date; the birth date
     itself goes nowhere.
     """
-    taken = next((day for tag in _DATES if (day := _date(_value(dataset, tag)))), None)
-    born = _date(_value(dataset, "PatientBirthDate"))
-    age = years(str(_value(dataset, "PatientAge") or ""))
-    if not age and taken and born:
-        age = _counted(born, taken)
+    taken = _taken(dataset)
     sex = _code(_value(dataset, "PatientSex"))
     return {
-        "age": age,
+        "age": age_of(dataset),
         "sex": sex if sex in ("M", "F", "O") else "",
         "site": device_of(_value(dataset, "InstitutionName"), ""),
         "date": taken.isoformat() if taken else "",
     }
+
+
+def age_of(dataset: Dataset) -> str:
+    """In years, as stated, else counted from birth and acquisition; empty where not said."""
+    born, taken = _date(_value(dataset, "PatientBirthDate")), _taken(dataset)
+    stated = years(str(_value(dataset, "PatientAge") or ""))
+    return stated or (_counted(born, taken) if born and taken else "")
 
 
 def years(age: str) -> str:
@@ -111,6 +115,10 @@ def years(age: str) -> str:
     if not match:
         return ""
     return _short(float(match[1]) / {"D": 365.25, "W": 52.18, "M": 12, "Y": 1, "": 1}[match[2]])
+
+
+def _taken(dataset: Dataset) -> date | None:
+    return next((day for tag in _DATES if (day := _date(_value(dataset, tag)))), None)
 
 
 def _counted(born: date, taken: date) -> str:

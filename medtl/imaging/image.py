@@ -16,7 +16,7 @@ from medtl.imaging.settings import NAMED, Volume
 
 @dataclass(frozen=True)
 class Facts:
-    """What a header says about the picture; never about the person. Empty = not said."""
+    """What a header says about the picture; of the person nothing but the age. Empty = not said."""
 
     modality: str = ""
     body_part: str = ""
@@ -28,6 +28,8 @@ class Facts:
     """The header field: PixelSpacing, ImagerPixelSpacing (detector plane, so magnified) …"""
     device: str = ""
     """Maker and model of the machine."""
+    age: str = ""
+    """Of the person, in years: for what a model declares as its scope. Never written beside the picture's facts."""
 
 
 def device_of(maker: object, model: object) -> str:

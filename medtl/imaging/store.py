@@ -41,11 +41,15 @@ _SAME_PIXELS = ("largest_pixels", "timeout", "quarantine_share")
 class Store:
     """The images of one table, by position in it."""
 
-    def __init__(self, table: pd.DataFrame, shelf: Shelf, places: NDArray[np.int64], settings: ImageSettings, decoded: int):
+    def __init__(
+        self, table: pd.DataFrame, ages: Sequence[object], shelf: Shelf, places: NDArray[np.int64], settings: ImageSettings, decoded: int
+    ):
         self.measurements = table
         """One row per asked (image, frame), in the asked order; see :mod:`medtl.measurements`."""
         self.usable: NDArray[np.bool_] = (table["quarantine"] == "").to_numpy()
         """Which rows have pixels; the others say why in `quarantine` and `reason`."""
+        self.ages: NDArray[np.object_] = np.array([str(age) for age in ages], object)
+        """(N,) years as the headers say them, empty = not said: for the scope, and in no table."""
         self.key = _key(settings)
         """Names the preprocessing: equal keys and equal files are equal pixels."""
         self.decoded = decoded
@@ -133,11 +137,11 @@ def _open(images: pd.DataFrame, root: Path, settings: ImageSettings, cache: Path
             values = measurements.row({"quarantine": found.code, "reason": found.reason})
         rows.append({**values, "sha256": found.sha256, "bytes": found.bytes, "image": image, "frame": frame})
     prune(cache, shelf.files)
-    return Store(measurements.table(rows), shelf, places, settings, decoded=len(missing))
+    return Store(measurements.table(rows), [row[measurements.AGE] for row in rows], shelf, places, settings, decoded=len(missing))
 
 
 def _key(settings: ImageSettings) -> str:
-    decisive = {"version": VERSION, "measured": measurements.COLUMNS, **settings.model_dump(exclude=set(_SAME_PIXELS))}
+    decisive = {"version": VERSION, "measured": [*measurements.COLUMNS, measurements.AGE], **settings.model_dump(exclude=set(_SAME_PIXELS))}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 

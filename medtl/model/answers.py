@@ -8,6 +8,7 @@ mean of the members' sigmoids → its log-odds → calibration and threshold of 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,12 @@ from scipy.special import log_expit, log_softmax, logsumexp
 
 from medtl.contracts import Task, Threshold
 from medtl.decisions.calibration import Calibration
+from medtl.decisions.conformal import Conformal
 from medtl.decisions.per_class import PerClass, decide_each
+from medtl.decisions.precedence import Reasons
 from medtl.decisions.threshold import decide
 from medtl.findings import words
-from medtl.predictions import LEADING, NO_ANSWER, PLAIN, TRAILING, UNKNOWN, columns
+from medtl.predictions import LEADING, NO_ANSWER, PLAIN, TRAILING, UNKNOWN, UNSURE, columns
 
 Floats = NDArray[np.float64]
 
@@ -50,21 +53,24 @@ def reported_logits(logits: ArrayLike, prior_shift: ArrayLike, kind: str = "sing
 def answer_table(
     keys: pd.DataFrame,
     logits: ArrayLike,
-    reasons: Sequence[str],
+    reasons: Reasons | Sequence[str],
     *,
     task: Task,
     prior_shift: ArrayLike,
     calibration: Calibration | PerClass,
     threshold: Threshold | None,
     adjusted: Sequence[float] | None = None,
+    conformal: Conformal | None = None,
 ) -> pd.DataFrame:
     """A predictions table, one row per row of `keys`, in its order.
 
-    `keys` holds `image` and `frame` and any of the leading columns (truth, split …; absent = empty). `logits`: (M, N, K); rows whose
-    `reasons` entry is not empty were not read: they get no answer, and their logits are not looked at. `threshold`, `adjusted`: see
-    :func:`medtl.decisions.threshold.decide`; of several findings per image, a threshold for each.
+    `keys` holds `image` and `frame` and any of the leading columns (truth, split …; absent = empty). `logits`: (M, N, K); those of rows
+    with a reason to be unreadable are not looked at. `reasons`: alone, why images could not be read. `threshold`, `adjusted`: see
+    :func:`medtl.decisions.threshold.decide`; of several findings per image, a threshold for each. `conformal`: an image whose set is not
+    one class is unsure.
     """
-    read = np.asarray([not reason for reason in reasons], bool)
+    against = reasons if isinstance(reasons, Reasons) else Reasons.unread(reasons)
+    read = np.asarray([not reason for reason in against.unreadable], bool)
     answered = np.asarray(logits, np.float64)[:, read]
     together = task.kind == "multi"
     probabilities = calibration.apply(ensemble_logits(answered, prior_shift, task.kind))
@@ -74,9 +80,14 @@ def answer_table(
             table[f"{prefix}{name}"] = _spread(values[:, k], read)
     predicted = np.full(len(read), "", object)
     predicted[read] = _decided(probabilities, task, threshold, adjusted)
+    if conformal is not None:
+        unsure = np.full(len(read), "", object)
+        unsure[read] = [each and f"{each} [{UNSURE}]" for each in conformal.unsure(probabilities, task.names)]
+        against = replace(against, unsure=unsure.tolist())
+    first = np.asarray(against.first(), object)
     table[TRAILING[0]] = predicted
-    table[TRAILING[1]] = np.where(read, predicted, NO_ANSWER).astype(object)
-    table[TRAILING[2]] = list(reasons)
+    table[TRAILING[1]] = np.where(first == "", predicted, NO_ANSWER).astype(object)
+    table[TRAILING[2]] = first
     return table[columns(task.names, together)]
 
 

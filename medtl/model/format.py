@@ -1,7 +1,7 @@
 """`model.json`: everything a package says about itself, as one frozen, strictly read model. Torch-free.
 
 The fingerprint is the SHA-256 over the hashes of the weights files and every setting that decides an answer (classes, image
-settings, network, prior shift, calibration, threshold), so it names the model: equal fingerprints give equal answers, and a
+settings, network, prior shift, calibration, threshold, gate), so it names the model: equal fingerprints give equal answers, and a
 weights file or a threshold that was changed afterwards is noticed on loading.
 """
 
@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from medtl import card
+from medtl import card, guarantees
 from medtl.contracts import FORMAT, Task
 from medtl.decisions.settings import Flips
 from medtl.errors import MedtlError, Mistakes
@@ -24,7 +24,7 @@ from medtl.registry import Settings
 
 FILE = "model.json"
 _LARGEST = 16 * 2**20
-_DECIDES = {"task", "image", "network", "flips", "prior_shift", "calibration", "operating_point"}
+_DECIDES = {"task", "image", "network", "flips", "prior_shift", "calibration", "operating_point", "gate", "conformal"}
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -41,6 +41,30 @@ class WeightsFile(Settings):
     """Where the backbone's pretrained weights came from: source, hash, what fitted and what did not."""
 
 
+class Guarantee(Settings):
+    """What the threshold (of several findings per image: each one's) keeps for patients to come; see `medtl.decisions.guarantee`."""
+
+    measure: Literal["recall", "specificity"]
+    at_least: Share
+    confidence: Share
+    needed: Annotated[int, Field(ge=0)]
+    """Groups of which none is wrong that it takes."""
+    groups: tuple[Annotated[int, Field(ge=0)], ...]
+    """Groups that it was tested on, one image each: ill ones for a recall, well ones for a specificity. One number, or one per finding."""
+    wrong: tuple[Annotated[int, Field(ge=0)] | None, ...]
+    """How many of these are on the wrong side; None: out of reach, so the ordinary rule's threshold stands."""
+    unit: str = "image"
+    """What the groups are: patients, lesions …"""
+    domains: tuple[str, ...] = ()
+    """Where these images are from; anywhere else nothing is guaranteed."""
+
+    @model_validator(mode="after")
+    def _as_many(self) -> Guarantee:
+        if len(self.groups) != len(self.wrong):
+            raise ValueError("guarantee: as many `wrong` as `groups`")
+        return self
+
+
 class OperatingPoint(Settings):
     """Where a probability becomes a class."""
 
@@ -54,7 +78,8 @@ class OperatingPoint(Settings):
     split: str = "validation"
     """On which images calibration and threshold were fitted …"""
     n: Annotated[int, Field(ge=0)] = 0
-    """… and how many they were."""
+    """… and how many they were. With a guarantee, of the calibration alone."""
+    guarantee: Guarantee | None = None
 
 
 class Ensemble(Settings):
@@ -67,6 +92,28 @@ class Ensemble(Settings):
     """On images that none of them has learned from; else on each member's own validation images, one member each."""
     groups: Annotated[int, Field(ge=0)] = 0
     """Groups (patients) of these images; 0 where it is not verified."""
+
+
+class GateFile(Settings):
+    """Which images are not answered because of what they look like (see `gate`)."""
+
+    file: Annotated[str, Field(pattern=r"^gate\.safetensors$")] = "gate.safetensors"
+    sha256: Sha256
+    method: Literal["mahalanobis", "knn"]
+    refuse: Share
+    """The share of groups that was asked for."""
+    limit: Annotated[float, Field(ge=0)]
+    """From which score on an image is refused."""
+    expected: Share
+    """In the mean at most this share of groups like validation's has any image refused …"""
+    at_most: Share
+    """… and with 95 % confidence at most this share."""
+    groups: Annotated[int, Field(ge=1)]
+    """Of validation, by which the limit was put."""
+    aurocs: dict[str, dict[str, Share]]
+    """Method → kind of outlier made of validation images → AUROC."""
+    quality: dict[str, float]
+    """Rule of `medtl.decisions.quality` → its limit."""
 
 
 class PackageFile(Settings):
@@ -90,6 +137,10 @@ class PackageFile(Settings):
     """Per member, per class: what loss and sampler added to the logits; subtracted before anything else."""
     calibration: dict[str, Any]
     operating_point: OperatingPoint
+    gate: GateFile | None = None
+    """None: `decision.gate: none`, or a package older than it."""
+    conformal: dict[str, Any] | None = None
+    """`medtl.decisions.conformal.Conformal`; None: no sets."""
     ensemble: Ensemble | None = None
     """None: a single model, to which it does not apply, or several of an older medtl, which count as not verified."""
     training: dict[str, Any] = Field(default_factory=dict)
@@ -112,6 +163,9 @@ class PackageFile(Settings):
             raise ValueError("operating_point: a threshold belongs to a task of two classes, and only there")
         if self.operating_point.adjusted is not None and len(self.operating_point.adjusted) != len(self.task.classes):
             raise ValueError("operating_point: adjusted needs one number per class")
+        given = self.operating_point.guarantee
+        if given is not None and (threshold is None or len(given.groups) != (len(threshold) if isinstance(threshold, tuple) else 1)):
+            raise ValueError("operating_point: a guarantee belongs to a threshold, and to each finding's")
         return self
 
     @property
@@ -119,13 +173,27 @@ class PackageFile(Settings):
         """What has to be said of an ensemble whose calibration was never checked; empty where there is nothing to say."""
         return card.unverified(self.model_dump(mode="json", include={"weights", "operating_point", "ensemble"}))
 
+    @property
+    def promised(self) -> list[str]:
+        """What the threshold guarantees, or why it does not, in sentences; empty where nothing was asked for."""
+        return guarantees.said(self.model_dump(mode="json", include={"task", "operating_point"}))
+
+    @property
+    def not_promised(self) -> str:
+        """What has to be said on other images than those of the package's own cohorts; empty where nothing was guaranteed."""
+        return guarantees.void(self.model_dump(mode="json", include={"task", "operating_point"}))
+
     def computed_fingerprint(self) -> str:
         """What `fingerprint` must be."""
         decides = self.model_dump(mode="json", include=_DECIDES)
         if self.flips == "none":  # packages older than a field keep their fingerprint
             del decides["flips"]
-        if self.operating_point.adjusted is None:
-            del decides["operating_point"]["adjusted"]
+        for later in ("gate", "conformal"):
+            if decides[later] is None:
+                del decides[later]
+        for later in ("adjusted", "guarantee"):
+            if getattr(self.operating_point, later) is None:
+                del decides["operating_point"][later]
         if self.image.volume == NAMED:
             del decides["image"]["volume"]
         return fingerprint([member.sha256 for member in self.weights], decides)

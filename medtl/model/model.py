@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medtl.contracts import Task, Threshold
+from medtl.decisions.precedence import Reasons
 from medtl.errors import MedtlError
 from medtl.imaging.settings import ImageSettings
 from medtl.model import format as package_format
 from medtl.model.answers import answer_table
 from medtl.model.format import PackageFile, file_sha256
+from medtl.predictions import OUT_OF_SCOPE
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +39,9 @@ class Model:
 
     def __init__(self, package: PackageFile, members: Sequence[Classifier], folder: Path, device: torch.device):
         from medtl.decisions.calibration import Calibration
+        from medtl.decisions.conformal import Conformal
         from medtl.decisions.per_class import PerClass
+        from medtl.model.gate import load as load_gate
 
         self.package = package
         self.members = list(members)
@@ -44,6 +49,8 @@ class Model:
         self.device = device
         stored, together = package.calibration, package.task.kind == "multi"
         self.calibration: Calibration | PerClass = PerClass.from_json(stored) if together else Calibration.from_json(stored)
+        self.gate = load_gate(package.gate, folder) if package.gate is not None else None
+        self.conformal = Conformal.from_json(package.conformal) if package.conformal is not None else None
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "auto") -> Model:
@@ -85,7 +92,12 @@ class Model:
         return self.package.fingerprint
 
     def predict_arrays(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Preprocessed images uint8 (B, S, S, C), as the store gives them → raw logits of every member (M, B, K).
+        """Preprocessed images uint8 (B, S, S, C), as the store gives them → raw logits of every member (M, B, K)."""
+        return self.look(images)[0]
+
+    def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Preprocessed images uint8 (B, S, S, C) → raw logits (M, B, K), and (B,) how unlike the training images they are (NaN: no gate),
+        by the features of which the first member's logits are made.
 
         Full float32 on every device, so that neither the batch an image stands in nor the machine moves an answer by more than rounding.
         """
@@ -95,42 +107,58 @@ class Model:
         if images.ndim != 4 or images.shape[1:] != (size, size, channels) or images.dtype != np.uint8:
             raise MedtlError(f"images of shape {images.shape}, {images.dtype}; this model takes uint8 (B, {size}, {size}, {channels})")
         logits = np.empty((len(self.members), len(images), len(self.task.classes)), np.float32)
+        scores = np.full(len(images), np.nan)
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
             for start in range(0, len(images), BATCH):
                 batch = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH])).to(self.device)
                 for m, member in enumerate(self.members):
-                    logits[m, start : start + BATCH] = member(batch).float().cpu().numpy()
-        return logits
+                    found, features = member.with_features(batch)
+                    logits[m, start : start + BATCH] = found.float().cpu().numpy()
+                    if m == 0 and self.gate is not None:
+                        scores[start : start + BATCH] = self.gate.detector.scores(features.double().cpu().numpy())
+        return logits, scores
 
-    def refusal(self, measurement: Mapping[str, Any]) -> str:
-        """Why there is no answer for an image with this measurements row: not read, or of a kind that the model is not for; else empty."""
-        from medtl.model.scope import OUT_OF_SCOPE, other_kind
+    def note(self, reasons: Reasons, place: int, measurement: Mapping[str, Any], beside: Mapping[str, Any] | None = None) -> None:
+        """Write what speaks against answering an image, by this measurements row, into `reasons`; `beside`: facts of a table, which stand
+        in for what its header does not say."""
+        from medtl.model.scope import why
 
         if measurement["quarantine"]:
-            return f"{measurement['reason']} [{measurement['quarantine']}]"
-        reason = other_kind(measurement, self.scope)
-        return f"{reason} [{OUT_OF_SCOPE}]" if reason else ""
+            reasons.unreadable[place] = f"{measurement['reason']} [{measurement['quarantine']}]"
+            return
+        reason = why(measurement, beside or {}, self.scope)
+        reasons.out_of_scope[place] = f"{reason} [{OUT_OF_SCOPE}]" if reason else ""
+        if self.gate is not None:
+            reasons.quality[place] = self.gate.poor(measurement)
 
-    def answer(self, keys: pd.DataFrame, logits: NDArray[Any], reasons: Sequence[str] | None = None) -> pd.DataFrame:
-        """Raw logits (M, N, K) → predictions table, a row per row of `keys`; a non-empty reason means that the image was not read."""
-        given = list(reasons) if reasons is not None else [""] * len(keys)
+    def note_looks(self, reasons: Reasons, places: Sequence[int] | NDArray[np.intp], scores: NDArray[np.float64]) -> None:
+        """The same by how unlike the training images they are, as :meth:`look` gives it."""
+        if self.gate is not None:
+            for place, reason in zip(places, self.gate.unlike(scores), strict=True):
+                reasons.unlike[place] = reason
+
+    def answer(self, keys: pd.DataFrame, logits: NDArray[Any], reasons: Reasons | Sequence[str] | None = None) -> pd.DataFrame:
+        """Raw logits (M, N, K) → predictions table, a row per row of `keys`; `reasons`, alone, say why images could not be read."""
+        given = reasons if isinstance(reasons, Reasons) else Reasons.unread(reasons if reasons is not None else [""] * len(keys))
         finite = np.isfinite(logits).all(axis=(0, 2))
-        checked = [reason or ("" if fine else NOT_FINITE) for reason, fine in zip(given, finite, strict=True)]
+        unreadable = [reason or ("" if fine else NOT_FINITE) for reason, fine in zip(given.unreadable, finite, strict=True)]
         return answer_table(
             keys,
             logits,
-            checked,
+            replace(given, unreadable=unreadable),
             task=self.task,
             prior_shift=self.package.prior_shift,
             calibration=self.calibration,
             threshold=self.threshold,
             adjusted=self.package.operating_point.adjusted,
+            conformal=self.conformal,
         )
 
     def predict(self, paths: str | Path | Iterable[str | Path], progress: Progress | None = None) -> pd.DataFrame:
         """Files, folders (with everything below), zips and npz files → predictions table, a row per image.
 
-        What cannot be read has a row too, with `decision` "no answer" and its reason. `progress(done, total)` is called as images are done.
+        What cannot be read or is not answered has a row too, with `decision` "no answer" and its reason. `progress(done, total)` is called
+        as images are done.
         Raises MedtlError where a path does not exist or nothing is found.
         """
         from medtl.imaging.inputs import gathered
@@ -141,21 +169,24 @@ class Model:
         keys = pd.DataFrame({"image": [each.image for each in inputs], "frame": [each.frame for each in inputs]})
         return self.answer(keys, logits, reasons)
 
-    def _logits_of_files(self, inputs: Sequence[Input], progress: Progress | None) -> tuple[NDArray[np.float32], list[str]]:
-        """Decode in isolated processes, answer in batches as images come: logits (M, N, K), NaN where a reason (N) says why."""
+    def _logits_of_files(self, inputs: Sequence[Input], progress: Progress | None) -> tuple[NDArray[np.float32], Reasons]:
+        """Decode in isolated processes, look in batches as images come: logits (M, N, K), NaN for what was not read, and what speaks
+        against answers."""
         from medtl.imaging.decoding import decode_many
 
         logits = np.full((len(self.members), len(inputs), len(self.task.names)), np.nan, np.float32)
-        reasons = [each.reason for each in inputs]
+        reasons = Reasons.unread([each.reason for each in inputs])
         there = [position for position, each in enumerate(inputs) if each.file is not None]
         waiting: list[tuple[int, NDArray[np.uint8]]] = []
         items = [(inputs[position].path, inputs[position].frame) for position in there]
         for done, (number, pixels, measurement) in enumerate(decode_many(items, self.image), start=1):
-            reasons[there[number]] = self.refusal(measurement)
-            if pixels is not None and not reasons[there[number]]:
+            self.note(reasons, there[number], measurement)
+            if pixels is not None:
                 waiting.append((there[number], pixels))
             if waiting and (len(waiting) == BATCH or done == len(items)):
-                logits[:, [position for position, _ in waiting]] = self.predict_arrays(np.stack([each for _, each in waiting]))
+                places = [position for position, _ in waiting]
+                logits[:, places], scores = self.look(np.stack([each for _, each in waiting]))
+                self.note_looks(reasons, places, scores)
                 waiting.clear()
             if progress is not None:
                 progress(done, len(items))

@@ -1,6 +1,7 @@
 """The model package: a folder that holds everything a prediction needs, and nothing executable.
 
-`model.json` (see `format`), `weights-0.safetensors` … (one per member), `training-images.json` (see `seen`), `metrics.json`, `card.md`.
+`model.json` (see `format`), `weights-0.safetensors` … (one per member), `gate.safetensors` (see `gate`), `training-images.json`
+(see `seen`), `metrics.json`, `card.md`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from medtl.decisions.threshold import said
 from medtl.errors import MedtlError
 from medtl.files import UNFINISHED, write_json, write_text
 from medtl.model import format as package_format
-from medtl.model.format import Ensemble, OperatingPoint, PackageFile, WeightsFile, file_sha256, signed
+from medtl.model.format import Ensemble, Guarantee, OperatingPoint, PackageFile, WeightsFile, file_sha256, signed
 from medtl.model.model import Model
 from medtl.model.seen import write_seen
 
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
 
     from medtl.contracts import Threshold
     from medtl.decisions.calibration import Calibration
+    from medtl.decisions.conformal import Conformal
     from medtl.decisions.per_class import PerClass
     from medtl.experiment.schema import Experiment
+    from medtl.model.gate import Gate
     from medtl.module.classifier import Classifier
 
 __all__ = ["Model", "refresh_metrics", "save"]
@@ -55,6 +58,9 @@ def save(
     adjusted: Sequence[float] | None = None,
     held_out_groups: int | None = None,
     rule: str = "",
+    gate: Gate | None = None,
+    conformal: Conformal | None = None,
+    guarantee: Guarantee | None = None,
 ) -> PackageFile:
     """Write a package, whole or not at all: into a temporary folder beside it, which then takes its place.
 
@@ -62,6 +68,8 @@ def save(
     of the images learned from (kept truncated). `fitted_on`, `fitted_n`: the images that chose calibration and threshold.
     `adjusted`: what the decision takes off each class's log-probability (:func:`medtl.decisions.threshold.adjustment`).
     `rule`: by which the threshold was chosen, in words; default: as the experiment names it.
+    `gate`: of the first member, whose features it judges by.
+    `guarantee`: what the threshold promises.
     `held_out_groups`: so many groups that no member has learned from fitted the calibration of all together; None: an ensemble is
     unverified.
     Raises MedtlError where a weight is not finite or the folder cannot be written.
@@ -81,8 +89,15 @@ def save(
                 "prior_shift": _per_member(prior_shift, len(members)),
                 "calibration": calibration.to_json(),
                 "operating_point": OperatingPoint(
-                    rule=_rule(rule, experiment, threshold, adjusted), threshold=threshold, adjusted=adjusted, split=fitted_on, n=fitted_n
+                    rule=_rule(rule, experiment, threshold, adjusted),
+                    threshold=threshold,
+                    adjusted=adjusted,
+                    split=fitted_on,
+                    n=fitted_n,
+                    guarantee=guarantee,
                 ),
+                "gate": gate.save(place) if gate is not None else None,
+                "conformal": conformal.to_json() if conformal is not None else None,
                 "ensemble": _ensemble(experiment, held_out_groups) if len(members) > 1 else None,
                 "training": dict(training or {}),
                 "lineage": dict(lineage or {}),

@@ -41,10 +41,15 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """uint8 (B, H, W, C) or float (B, C, H, W) in [0, 1] → raw logits (B, K)."""
-        given = as_input(images)
         if self.training:
-            return self.classify(self.network.features(given))
-        return torch.stack([self.classify(self.network.features(given.flip(axes))) for axes in self.views]).mean(dim=0)
+            return self.classify(self.network.features(as_input(images)))
+        return self.with_features(images)[0]
+
+    def with_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """In evaluation mode: raw logits (B, K), and the features (B, D) of the images as they are, not mirrored, of the same pass."""
+        given = as_input(images)
+        features = [self.network.features(given.flip(axes)) for axes in self.views]
+        return torch.stack([self.classify(each) for each in features]).mean(dim=0), features[0]
 
     def classify(self, features: Tensor) -> Tensor:
         """Pooled features (B, D) → raw logits (B, K)."""

@@ -58,11 +58,7 @@ def _table(name: str, caption: str, parts: dict[str, pd.DataFrame], contents: Co
     for column in contents.kept:
         body += _kept(column, parts)
     note = "Each image is test in its own fold and is learned from in the others." if contents.over_folds else ""
-    note += (
-        " Images of calibration stand in no fold: the ensemble's calibration and threshold are fitted on them."
-        if CALIBRATION in parts
-        else ""
-    )
+    note += (" " if note else "") + _HELD_OUT[contents.over_folds] if CALIBRATION in parts else ""
     header = ["", *parts]
     return Table(name, caption, header, body, pd.DataFrame(body, columns=["characteristic", *parts]), note)
 
@@ -109,6 +105,13 @@ def _counted(part: pd.DataFrame, which: pd.Series[bool]) -> str:
     return f"{count:,} ({percent(count / len(part))})" if len(part) else "0"
 
 
+_HELD_OUT = {
+    True: "Images of calibration stand in no fold: the ensemble's calibration and threshold are fitted on them.",
+    False: "Images of calibration were held out: the network was neither trained on nor chosen by them.",
+}
+"""By whether the run is a cross-validation."""
+
+
 @dataclass(frozen=True)
 class Flow:
     """What became of the images: of `start`, the `lost` were not used, for a reason each; the rest went where `kept` says."""
@@ -117,7 +120,7 @@ class Flow:
     lost: list[tuple[str, int]]
     used: int
     kept: list[tuple[str, int, int]]
-    """Split (or fold), images, groups."""
+    """Split (or fold), images, groups; what is held out of training is one of them."""
     notes: list[str]
     """What was left out before anything was read, as the cohorts said."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from medtl import card
+from medtl import card, guarantees
 from medtl.contracts import EXTERNAL, TEST, VALIDATION
 from medtl.estimates import estimate, interval, number, percent
 from medtl.report.contents import Contents, groups_named
@@ -118,7 +118,18 @@ def how_sure(contents: Contents) -> list[str]:
         _size(entry, unit),
         *_unanswered(entry),
         f"Calibration error (ECE) {estimate(entry['ece'])}: so far, on average, is the stated probability from how often it is right.",
+        *_guarantee(contents),
     ]
+
+
+def _guarantee(contents: Contents) -> Iterator[str]:
+    """What the package's threshold promises; on outside data, that it does not."""
+    if contents.split == EXTERNAL:
+        yield from filter(None, [guarantees.void(contents.package)])
+        return
+    yield from guarantees.said(contents.package)
+    if contents.over_folds and contents.package["operating_point"].get("guarantee"):
+        yield "That is said of the ensemble; figures here are of the folds' own networks and thresholds, which guarantee nothing."
 
 
 def _size(entry: Mapping[str, Any], unit: str) -> str:

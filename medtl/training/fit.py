@@ -21,6 +21,7 @@ from medtl.decisions.calibration import Calibration
 from medtl.decisions.per_class import PerClass
 from medtl.experiment.schema import Experiment
 from medtl.model.answers import ensemble_logits
+from medtl.model.gate import Gate
 from medtl.module.classifier import Classifier
 from medtl.module.learning import refuse_impossible
 from medtl.training.heads import probe, probed_logits, retrain
@@ -40,6 +41,8 @@ class Fitted:
     logits: NDArray[np.float64]
     """(N, K) raw logits of the validation images, in the order of the records' validation rows."""
     history: dict[str, Any]
+    gate: Gate | None = None
+    """None: `decision.gate: none`."""
 
 
 def parts_of(records: pd.DataFrame, experiment: Experiment) -> dict[str, Part]:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
+from medtl.app import markup
 from medtl.app.desk import Desk
+from medtl.decisions import outlyingness
 from medtl.errors import MedtlError
+from medtl.model.gate import Gate
 from medtl.model.model import Model
+
+WIDTH = 96
+"""Features of the packages' network."""
 
 
 def test_the_page_and_predict_give_the_same_answer(package, files, tmp_path):
@@ -28,6 +36,29 @@ def test_a_ct_slice_is_shown_but_not_answered_for(package, files, tmp_path):
     assert answer.maps == {}
     assert all(np.isnan(each) for each in answer.probabilities.values())
     assert answer.reading.picture.size
+
+
+def test_an_image_unlike_the_training_images_has_no_class_no_probability_and_no_map(package, files, tmp_path):
+    folder = package(tmp_path / "model", gate=narrow_gate())
+    answer = Desk([folder]).answer("lungs", files["png"])
+    row = Model.load(folder).predict(files["png"]).iloc[0]
+    sentence = "it looks unlike the images that the model learned from [UNLIKE_TRAINING]"
+    assert (answer.decision, answer.reason) == (row["decision"], row["reason"]) == ("no answer", sentence)
+    assert np.isfinite(row["p_ill"])  # the table keeps it, for evaluation; the page does not show it
+    assert all(np.isnan(each) for each in answer.probabilities.values())
+    assert answer.maps == {}
+    shown = markup.answer(answer.package, answer.probabilities, answer.decision, answer.reason, [])
+    assert "No answer, because it looks unlike the images that the model learned from." in shown
+    assert "ill" not in re.sub(r"<[^>]+>", " ", shown).split()
+    about = markup.model(answer.package, None)
+    assert "No answer for" in about
+    assert "25.0 %" in about  # what three groups can promise
+
+
+def narrow_gate() -> Gate:
+    """Learned from three equal images: everything else is unlike them."""
+    detector = outlyingness.fit(np.zeros((3, WIDTH)), "mahalanobis")
+    return Gate(detector, outlyingness.limit([0.0, 0.0, 0.0], [1, 2, 3], 0.01), 0.01, {"mahalanobis": {"noise": 1.0}}, {})
 
 
 def test_two_classes_have_the_map_of_the_positive_one_and_several_each_theirs(package, files, tmp_path):

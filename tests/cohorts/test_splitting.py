@@ -290,6 +290,38 @@ def test_held_out_groups_stand_in_no_fold_and_stay_there(gone: set[int], seed: i
     assert split_notes(whole.reset_index(), TASK) == []
 
 
+@settings(max_examples=4, deadline=None)
+@given(st.sets(st.integers(0, 599), max_size=200), st.integers(0, 5))
+def test_a_single_run_keeps_groups_of_train_apart(gone: set[int], seed: int) -> None:
+    whole = records_of(MANY, held_out=0.3, seed=seed).set_index("image")
+    loose = records_of(MANY, seed=seed).set_index("image")
+    held = whole["split"] == "calibration"
+    assert held.mean() == pytest.approx(0.3, abs=0.14)  # 200 groups: a standard deviation of 0.032
+    assert (loose.loc[held, "split"] == "train").all()
+    assert (loose.loc[~held, "split"] == whole.loc[~held, "split"]).all()
+    assert not set(whole.loc[held, "group_id"]) & set(whole.loc[~held, "group_id"])
+    fewer = records_of(MANY.drop(index=list(gone)), held_out=0.3, seed=seed).set_index("image")
+    assert (whole.loc[fewer.index, "split"] == fewer["split"]).all()
+    part = records_of(MANY, held_out=0.3, seed=seed, fraction=0.3).set_index("image")
+    assert ((part["split"] == "calibration") == held).all(), "a learning curve's small trainings are judged by the same images"
+
+
+def test_held_out_of_a_given_split(tmp_path: Path) -> None:
+    given_split = ["train" if row // 3 % 2 else "test" for row in range(600)]
+    made = records_of(MANY.assign(given_split=given_split), column="split", validation=0.2, held_out=0.3)
+    sizes = made.groupby("split").size() / 600
+    assert sizes["test"] == 0.5
+    assert sizes["calibration"] == pytest.approx(0.15, abs=0.1)
+    assert sizes["validation"] > 0.03
+    (tmp_path / "run").mkdir()
+    records.write(made, tmp_path / "run" / "records.csv")
+    taken = records_of(MANY, root=tmp_path, **{"from": "run"}, held_out=0.1)
+    assert (taken["split"] == made["split"]).all(), "the run's own held-out part is taken over"
+    records.write(records_of(MANY), tmp_path / "run" / "records.csv")
+    later = records_of(MANY, root=tmp_path, **{"from": "run"}, held_out=0.3)
+    assert (later["split"] == records_of(MANY, held_out=0.3)["split"]).all(), "of a run without one, it comes out of train"
+
+
 def test_too_little_held_out_is_refused() -> None:
     made = table([f"p{row}" for row in range(200)])
     made["label"] = ["yes" if row % 8 == 0 else "no" for row in range(200)]
@@ -300,8 +332,12 @@ def test_too_little_held_out_is_refused() -> None:
     plan = Plan(SplitSettings(folds=2, held_out=0.2), Task(kind="multi", classes={"a": (), "b": ()}))
     with pytest.raises(Mistakes, match=r"\d groups without 'b'"):
         make_records(several.drop(columns="pixel_hash"), measurements, plan, Path())
-    with pytest.raises(ValueError, match="held_out is for the ensemble of `folds`"):
-        SplitSettings(held_out=0.2)
+    with pytest.raises(Mistakes, match="leave it out:"):
+        records_of(made, held_out=0.2)
+    with pytest.raises(ValueError, match=r"validation \+ test \+ held_out leave nothing to train on"):
+        SplitSettings(validation=0.3, test=0.3, held_out=0.4)
+    with pytest.raises(ValueError, match=r"validation \+ held_out leave nothing to train on"):
+        SplitSettings(column="split", validation=0.3, test=0.3, held_out=0.7)
     kept = records_of(MANY, folds=2, held_out=0.3)
     kept.loc[kept["split"] == "calibration", "label"] = "no"
     assert any("the class 'yes' is 0.0% of calibration but" in note for note in split_notes(kept, TASK))

@@ -20,8 +20,10 @@ from medtl import predictions, records
 from medtl.errors import GateRefusal, MedtlError
 from medtl.evaluation import metrics_file
 from medtl.flows.evaluate import evaluate
+from medtl.flows.report import report
 from medtl.flows.train import train
 from medtl.model.model import Model
+from medtl.model.seen import read_seen
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
@@ -84,7 +86,7 @@ def test_a_run_folder_is_complete(run: Path) -> None:
     assert set(judged["image"]) == set(rows["image"][rows["split"] == "validation"])
     assert set(metrics_file.read(run / "metrics.json")["splits"]) == {"validation"}
     events = [json.loads(line)["event"] for line in (run / "log.jsonl").read_text().splitlines()]
-    assert events == ["images", "begin", "probe", "epoch", "epoch", "epoch", "epoch", "fitted", "finished"]
+    assert events == ["images", "begin", "probe", "epoch", "epoch", "epoch", "epoch", "fitted", "gate", "finished"]
 
 
 def test_the_same_seed_gives_the_same_model_and_decodes_nothing_again(data: Path, run: Path, tmp_path: Path) -> None:
@@ -93,6 +95,28 @@ def test_the_same_seed_gives_the_same_model_and_decodes_nothing_again(data: Path
     assert _rule(again) == _rule(run)
     images = json.loads((again / "log.jsonl").read_text().splitlines()[0])
     assert images["decoded"] == 0
+
+
+def test_what_is_held_out_teaches_and_chooses_nothing(data: Path, tmp_path: Path) -> None:
+    """Its labels are dealt anew: the network and its rule stay what they are."""
+    table, given = pd.read_csv(data / "table.csv"), ["split.held_out=0.4", "transfer.strategy=linear-probe"]
+    run = train(data / "tiny.yaml", overrides=given, out=tmp_path / "run").folder
+    rows, judged = records.read(run / "records.csv"), predictions.read(run / "predictions.csv")
+    held = rows[rows["split"] == "calibration"]
+    assert len(held) > 20
+    assert set(judged["image"][judged["split"] == "calibration"]) == set(held["image"])
+    again = Model.load(run / "model").predict([data / name for name in held["image"]])
+    own = judged[judged["split"] == "calibration"]
+    np.testing.assert_allclose(np.sort(again["logit_square"]), np.sort(own["logit_square"]), atol=1e-4)
+    assert set(metrics_file.read(run / "metrics.json")["splits"]) == {"validation"}
+    assert len(read_seen(run / "model") or ()) == (rows["split"] != "test").sum(), "they are known to whoever judges the package later"
+    assert "were held out: the network was neither trained on nor chosen by them" in report(run, data).read_text()
+    swapped = table["file"].isin(held["image"])
+    table.loc[swapped, "shape"] = table.loc[swapped, "shape"].map({"disc": "square", "square": "disc"})
+    table.to_csv(data / "swapped.csv", index=False)
+    other = train(data / "tiny.yaml", overrides=[*given, "cohorts.0.table=swapped.csv"], out=tmp_path / "other", with_report=False).folder
+    assert _model_bytes(other) == _model_bytes(run)
+    assert _rule(other) == _rule(run)
 
 
 def test_another_seed_gives_another_model_and_is_noticed(data: Path, run: Path, tmp_path: Path) -> None:

@@ -1,0 +1,69 @@
+"""`decision.guarantee`: thresholds that keep something for patients to come, tested on held-out images that chose nothing else.
+
+A single network and its calibration have never met `split.held_out`, so all of it tests. An ensemble is calibrated on it: there half of the
+groups, drawn by a hash, is kept for the test.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from medtl.cohorts.chance import draw
+from medtl.contracts import Threshold
+from medtl.decisions.guarantee import Guaranteed, fewest_groups, fit
+from medtl.decisions.settings import GuaranteeSettings
+from medtl.experiment.schema import Experiment
+from medtl.flows.judging import unit_of
+from medtl.model.format import Guarantee
+from medtl.training.fit import targets_of
+
+
+def kept_for_guarantees(held: pd.DataFrame, experiment: Experiment) -> NDArray[np.bool_]:
+    """(N,) which held-out images of an ensemble calibrate nothing, so that they can guarantee something: those of half of the groups.
+
+    The hash is of the smallest sha256 among a group's files, as for folds: records hold nothing else that is the same on every machine.
+    """
+    if experiment.decision.guarantee is None and experiment.decision.conformal is None:
+        return np.zeros(len(held), dtype=bool)
+    unit = held.groupby("group_id")["sha256"].transform("min")
+    return np.array([draw(experiment.split.seed, f"guarantee:{each}") < 0.5 for each in unit])
+
+
+def guarantee(
+    p: NDArray[np.float64], held: pd.DataFrame, ordinary: Threshold, asked: GuaranteeSettings, experiment: Experiment
+) -> tuple[Threshold, Guarantee]:
+    """The threshold (or each finding's) that keeps what is asked, `ordinary` where that is out of reach; and what the package says of it.
+
+    `p` (N, K) calibrated probabilities of the images of `held`, which must have chosen neither calibration nor anything else.
+    """
+    truth = targets_of(held, experiment.task)
+    drawn = np.array([draw(experiment.split.seed, f"{row.sha256}:{row.frame}") for row in held.itertuples()])
+    groups = held["group_id"].to_numpy()
+
+    def fitted(column: int, present: NDArray[np.floating] | NDArray[np.bool_]) -> Guaranteed:
+        known = ~np.isnan(present)
+        positive = present[known] == 1
+        return fit(p[known, column], positive, groups[known], drawn[known], asked.measure, asked.at_least, asked.confidence)
+
+    if isinstance(ordinary, tuple):
+        each = [fitted(k, truth[:, k]) for k in range(p.shape[1])]
+        threshold: Threshold = tuple(own if one.threshold is None else one.threshold for own, one in zip(ordinary, each, strict=True))
+    else:
+        positive = experiment.task.positive_index or 0
+        each = [fitted(positive, (truth == positive).astype(np.float64))]
+        threshold = ordinary if each[0].threshold is None else each[0].threshold
+    return threshold, Guarantee(
+        measure=asked.measure, at_least=asked.at_least, confidence=asked.confidence, needed=fewest_groups(asked.at_least, asked.confidence),
+        groups=tuple(one.groups for one in each), wrong=tuple(one.wrong for one in each),
+        unit=unit_of(held), domains=tuple(sorted(held["domain"].unique())),
+    )  # fmt: skip
+
+
+def chosen_by(promise: Guarantee, ordinary: str) -> str:
+    """The rule of the thresholds in words, as a package names it."""
+    if all(wrong is None for wrong in promise.wrong):
+        return ordinary
+    kept = f"{promise.measure} >= {promise.at_least:g}, guaranteed with a confidence of {promise.confidence:g}"
+    return kept if None not in promise.wrong else f"{kept} where that is reachable, else {ordinary}"

@@ -1,0 +1,91 @@
+"""What a package's threshold guarantees, in sentences: the same on terminal, card, page and report. Pure functions of model.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from medtl.estimates import percent
+
+Package = Mapping[str, Any]
+
+
+def said(package: Package) -> list[str]:
+    """What is kept, for whom and how it was tested; what is out of reach, and what it takes. Empty where nothing was asked for."""
+    given = package["operating_point"].get("guarantee")
+    if given is None:
+        return []
+    reached = [name for name, _, wrong in _each(package, given) if wrong is not None]
+    return [
+        *([_kept(package, given)] if reached else ()),
+        *([_out_of_reach(package, given)] if len(reached) < len(given["groups"]) else ()),
+    ]
+
+
+def void(package: Package) -> str:
+    """What has to be said beside figures of other images than those of the package's own cohorts; empty where nothing was guaranteed."""
+    given = package["operating_point"].get("guarantee")
+    if given is None or all(wrong is None for wrong in given["wrong"]):
+        return ""
+    return (
+        f"The package's guarantee ({_what(given)}) is void here: it was given for {_units(given)} like those held out of its own cohorts"
+        f"{_domains(given)}. What holds here, these figures say."
+    )
+
+
+def _kept(package: Package, given: Package) -> str:
+    tested = [(name, groups, wrong) for name, groups, wrong in _each(package, given) if wrong is not None]
+    told = ", ".join(f"{name} {wrong:,} of {groups:,}".strip() for name, groups, wrong in tested)
+    one = "" if given["unit"] == "image" else f", one image of each {given['unit']}"
+    counted = "missed" if given["measure"] == "recall" else "false alarms"
+    apart = " Each finding keeps it by itself; that all do at once is less sure." if len(tested) > 1 else ""
+    return (
+        f"Guaranteed with {percent(given['confidence'], 0)} confidence: {_share(package, given)}. Tested on held-out {_units(given)} that "
+        f"chose nothing else{one}, {counted}: {told}.{apart} It holds for {_units(given)} like these{_domains(given)}; anywhere else it is "
+        "void."
+    )
+
+
+def _share(package: Package, given: Package) -> str:
+    recall = given["measure"] == "recall"
+    if _several(package):
+        side = f"{'with' if recall else 'without'} the finding"
+    else:
+        names = list(package["task"]["classes"])
+        positive = package["task"].get("positive") or names[1]
+        side = f"of {positive if recall else next(name for name in names if name != positive)}"
+    verb = "are found" if recall else "are not called positive"
+    alike = "" if given["unit"] == "image" else f", every {given['unit']} counting alike"
+    return f"at least {100 * given['at_least']:g} % of the images {side} {verb} ({given['measure']}{alike})"
+
+
+def _out_of_reach(package: Package, given: Package) -> str:
+    lacking = [(name, groups) for name, groups, wrong in _each(package, given) if wrong is None]
+    held = ", ".join(f"{name} {groups:,}" for name, groups in lacking) if _several(package) else f"{lacking[0][1]:,}"
+    if all(groups >= given["needed"] for _, groups in lacking):
+        why = "images of the other side have a probability of 1, above which no threshold lies"
+    else:
+        which = "positive" if given["measure"] == "recall" else "negative"
+        why = f"it takes {given['needed']:,} held-out {which} {_units(given)} of which none is wrong, and there are: {held}"
+    return f"The guarantee ({_what(given)}) is not reachable: {why}. The threshold there is the ordinary rule's, and promises nothing."
+
+
+def _what(given: Package) -> str:
+    return f"{given['measure']} of at least {given['at_least']:g} with {percent(given['confidence'], 0)} confidence"
+
+
+def _each(package: Package, given: Package) -> list[tuple[str, int, int | None]]:
+    names = list(package["task"]["classes"]) if _several(package) else [""]
+    return list(zip(names, given["groups"], given["wrong"], strict=True))
+
+
+def _several(package: Package) -> bool:
+    return package["task"].get("kind") == "multi"
+
+
+def _units(given: Package) -> str:
+    return "studies" if given["unit"] == "study" else f"{given['unit']}s"
+
+
+def _domains(given: Package) -> str:
+    return f" ({', '.join(given['domains'])})" if given["domains"] else ""
