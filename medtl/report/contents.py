@@ -69,6 +69,11 @@ class Contents:
         return sorted(self.records["domain"].unique())
 
     @property
+    def groups_plural(self) -> str:
+        """`patients`, `lesions`, `images`."""
+        return groups_named(2, self.metrics["unit"]).split()[1]
+
+    @property
     def over_folds(self) -> bool:
         """Whether the run is a cross-validation."""
         return bool((self.records["fold"] != "").any()) and bool((self.records["split"] == "").any())

@@ -16,6 +16,7 @@ from medtl.document.table import Table, write_tables
 from medtl.estimates import ONE_TRAINING
 from medtl.files import write_text
 from medtl.report import easy, frequencies, further, mistakes, population, reproduction, results, summary, training
+from medtl.report import subgroups as parts_of
 from medtl.report.contents import Contents
 from medtl.report.figures import agreement, benefit, learning, ranking
 from medtl.report.figures.style import Plot, svg
@@ -45,7 +46,7 @@ class SplitResults:
     tables: list[Table]
     drawings: list[Drawing]
     parts: list[Table]
-    """Further figures; of the split that the report leads with also domains, subgroups and what is easy."""
+    """Further figures; of the split that the report leads with also subgroups and what is easy."""
     confusion: Table
 
 
@@ -63,19 +64,16 @@ def write_report(contents: Contents, folder: Path) -> Path:
 def page(contents: Contents) -> tuple[str, list[Table]]:
     """The HTML, and every table that goes with it."""
     split = contents.split
-    domains, subgroups = results.by_domain(contents, split), results.by_subgroup(contents, split)
-    parts = []
-    if domains:
-        parts.append(results.parts_table(domains, contents, f"{split}_domains", "By domain (95 % interval)"))
-    if subgroups:
-        parts.append(results.parts_table(subgroups, contents, f"{split}_subgroups", "By subgroup (95 % interval)", results.SMALL))
+    subgroups = parts_of.by_subgroup(contents, split)
+    gaps = parts_of.gaps_table(subgroups, contents, split)
+    parts = [parts_of.parts_table(subgroups, contents, split), *([gaps] if gaps else [])] if subgroups else []
     flow = population.flow(contents)
     table_one, quarantine = population.table_one(contents), population.quarantine(contents)
     fits, curves = training.trainings_table(contents), training.curves_table(contents)
     splits = list(_results(contents, parts))
     found = frequencies.frequencies(contents.entry, contents.task)
     text = environment("medtl.report").get_template("report.html.j2").render(
-        contents=contents, summary=summary, domains=domains, subgroups=subgroups, frequencies=found, squares=frequencies.squares(found),
+        contents=contents, summary=summary, subgroups=subgroups, frequencies=found, squares=frequencies.squares(found),
         table_one=table_one, flow=flow, quarantine=quarantine, training=training, trainings=fits, curves=_curves(contents),
         splits=splits, worst=mistakes.worst(contents.predictions, contents.task, split), mistakes=mistakes,
         one_training=ONE_TRAINING if len(contents.package["weights"]) == 1 else "",
@@ -87,7 +85,7 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
 
 
 def _results(contents: Contents, parts: list[Table]) -> Iterator[SplitResults]:
-    """Every split, the weightiest first; domains and subgroups stand in that one."""
+    """Every split, the weightiest first; subgroups stand in that one."""
     for name in judged_splits(contents.metrics):
         entry = contents.metrics["splits"][name]
         leads, confusion = name == contents.split, results.confusion_table(entry, name)

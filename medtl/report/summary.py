@@ -11,7 +11,8 @@ from medtl.contracts import EXTERNAL, TEST, VALIDATION
 from medtl.estimates import estimate, interval, number, percent
 from medtl.report.contents import Contents, groups_named
 from medtl.report.mistakes import SURE, wrong
-from medtl.report.results import Part, of_findings, weakest
+from medtl.report.results import of_findings
+from medtl.report.subgroups import Part, worst_sentences
 
 
 @dataclass(frozen=True)
@@ -139,15 +140,15 @@ def _unanswered(entry: Mapping[str, Any]) -> Iterator[str]:
         yield f"{entry['answered']:,} of {entry['n']:,} images got an answer."
 
 
-def where_it_fails(contents: Contents, domains: list[Part], subgroups: list[Part]) -> list[str]:
-    """Weakest class, commonest confusion, sure mistakes, weakest domain and subgroup: what was measured, and what was not."""
+def where_it_fails(contents: Contents, subgroups: list[Part]) -> list[str]:
+    """Weakest class, commonest confusion, sure mistakes, worst subgroup: what was measured, and what was not."""
     return [
         *_no_better_than_chance(contents.entry),
         *_weak_class(contents),
         *_commonest_confusion(contents.entry),
         *_sure_mistakes(contents),
-        *(_weak_part(domains, contents, "domain") or _one_domain(contents)),
-        *_weak_part(subgroups, contents, "subgroup"),
+        *_one_domain(contents),
+        *worst_sentences(subgroups),
     ]
 
 
@@ -197,17 +198,6 @@ def _sure_mistakes(contents: Contents) -> Iterator[str]:
     sure = int((rows["p_predicted"] >= SURE).sum())
     if len(rows):
         yield f"{sure:,} of its {len(rows):,} mistakes were made with a probability of {SURE:g} or more."
-
-
-def _weak_part(parts: list[Part], contents: Contents, kind: str) -> list[str]:
-    found = weakest(parts, contents)
-    if found is None:
-        return []
-    part, name, figure = found
-    label = part.level if part.by == "domain" else f"{part.by} {part.level}"
-    overall = contents.entry[name.replace(" ", "_")]["value"]
-    chance = "; its interval holds the overall value" if figure["low"] <= overall <= figure["high"] else ""
-    return [f"Weakest {kind} of {len(parts)}: {label} ({name} {estimate(figure)}, {part.figures['n']:,} images{chance})."]
 
 
 def _one_domain(contents: Contents) -> list[str]:

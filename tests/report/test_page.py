@@ -15,7 +15,7 @@ from sklearn.metrics import log_loss
 from medtl.document.picture import Picture
 from medtl.estimates import estimate, number
 from medtl.report import page as page_file
-from medtl.report import results
+from medtl.report import subgroups
 from medtl.report.further import OF_CLASS, OVERALL
 from medtl.report.mistakes import worst
 from medtl.report.page import page, write_report
@@ -222,34 +222,44 @@ def test_made_images_are_called_synthetic(make_contents, make_table, synthetic, 
     assert "SYNTHETIC" not in page(make_contents())[0]
 
 
-def test_domains_and_subgroups_are_judged_on_their_own_images(make_contents):
-    contents = make_contents(kept=True)
-    tables = {each.name: each for each in page(contents)[1]}
-    domains = tables["test_domains"].raw.set_index("level")
-    table = contents.predictions[contents.predictions["split"] == "test"]
-    for name, rows in table.groupby("domain"):
+def test_domains_and_subgroups_are_judged_on_their_own_images(make_contents, make_table):
+    contents = make_contents(splits=("test",), predictions=make_table(n=120), kept=True)
+    raw = next(each for each in page(contents)[1] if each.name == "test_subgroups").raw
+    domains = raw.query("by == 'domain'").set_index("level")
+    for name, rows in contents.predictions.groupby("domain"):
         assert domains.loc[name, "n"] == len(rows)
         assert domains.loc[name, "accuracy"] == pytest.approx((rows["truth"] == rows["predicted"]).mean())
-    sexes = tables["test_subgroups"].raw.query("by == 'sex'").set_index("level")["n"].to_dict()
-    assert sexes == {"F": 30, "M": 30}
-    assert set(tables["test_subgroups"].raw.query("by == 'age'")["level"]) <= {"18 to 39", "40 to 59", "60 to 79", "80 and over"}
+    assert raw.query("by == 'sex'").set_index("level")["n"].to_dict() == {"F": 60, "M": 60}
+    assert set(raw.query("by == 'age'")["level"]) <= {"18 to 39", "40 to 59", "60 to 79", "80 and over"}
 
 
-def test_small_subgroups_are_not_judged_and_a_kept_column_may_have_any_name(make_contents):
+def test_few_are_shown_as_few_and_a_kept_column_may_have_any_name(make_contents):
     contents = make_contents(splits=("test",))
-    odd = contents.records.assign(p_ill=["yes"] * 41 + ["no"] * 19, view="PA")
-    found = results.by_subgroup(dataclasses.replace(contents, records=odd), "test")
-    assert [(part.by, part.level, part.figures["n"]) for part in found] == [("p_ill", "yes", 41)]
+    odd = contents.records.assign(p_ill=["yes"] * 54 + ["no"] * 6, view="PA", domain="elsewhere")
+    found = subgroups.by_subgroup(dataclasses.replace(contents, records=odd), "test")
+    assert [
+        (part.against.by, part.against.level, part.against.images, bool(part.figures)) for part in found if part.against.by == "p_ill"
+    ] == [
+        ("p_ill", "yes", 54, False),
+        ("p_ill", "no", 6, False),
+    ]
+    text = Elements(page(dataclasses.replace(contents, records=odd))[0]).text
+    assert re.search(r"p_ill: no 6 3 too few \(\d of well, \d of ill\)", text)
+    assert "subgroups are too few to be compared." in text
 
 
-def test_the_weakest_part_is_named_with_what_chance_allows(make_contents):
-    contents = make_contents(splits=("test",))
-    table = contents.predictions.copy()
+def test_the_worst_subgroup_is_named_with_what_chance_allows(make_contents, make_table):
+    table = make_table(n=120)
     south = table["domain"] == "south"
     table.loc[south, "predicted"] = np.where(table.loc[south, "truth"] == "ill", "well", "ill")
-    contents = make_contents(splits=("test",), predictions=table)
-    text = Elements(page(contents)[0]).text
-    assert "Weakest domain of 2: south (balanced accuracy 0.000 (" in text
+    html, tables = page(make_contents(splits=("test",), predictions=table))
+    assert "Worst subgroup of 2 compared: domain south (balanced accuracy 0.000, elsewhere 0." in Elements(html).text
+    assert "more than chance in sensitivity, specificity, balanced accuracy." in Elements(html).text
+    raw = next(each for each in tables if each.name == "test_subgroup_differences").raw.set_index(["level", "figure"])
+    rest = table[~south]
+    found = (rest["predicted"] == "ill")[rest["truth"] == "ill"].mean()
+    assert raw.loc[("south", "sensitivity"), "difference"] == pytest.approx(-found)
+    assert raw.loc[("south", "sensitivity"), "holm"] < 0.001
 
 
 def test_a_model_that_only_guesses_is_called_so(make_contents):
