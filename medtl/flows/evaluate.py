@@ -8,6 +8,7 @@ from typing import get_args
 
 from medtl.errors import MedtlError, did_you_mean
 from medtl.estimates import ONE_TRAINING
+from medtl.evaluation import answering
 from medtl.evaluation.table import lines, unit_lines
 from medtl.evaluation.units import By, Combine
 from medtl.flows import report
@@ -59,6 +60,8 @@ def evaluate(
         )
     line.clear()
     print(lines(done.metrics, done.task, done.unit))
+    for said in answering.lines(done.metrics):
+        print(said)
     if "by_unit" in done.metrics:
         print("\n" + unit_lines(done.metrics["by_unit"], done.task))
     if done.trainings == 1:

@@ -14,7 +14,7 @@ import pandas as pd
 from medtl.contracts import TEST
 from medtl.errors import MedtlError, Mistakes, listed
 from medtl.evaluation import metrics_file
-from medtl.evaluation.summary import summarize
+from medtl.evaluation.answering import judge_split
 from medtl.evaluation.units import By, Combine
 from medtl.files import locked
 from medtl.flows.by_unit import judge_units, unit_ids
@@ -55,7 +55,7 @@ def evaluate_run(run: Run, out: Path | None, data: Path | None, line: Line, by: 
         tables.append(judge(model, judged, store, own, line.progress("test")))
     table = pd.concat(tables, ignore_index=True)
     threshold = models[0].threshold if len(models) == 1 else None
-    metrics = summarize(table.assign(member=""), task, threshold=threshold)  # each image is judged once: a member's row is the answer
+    metrics = judge_split(table.assign(member=""), task, threshold=threshold)  # each image is judged once: a member's row is the answer
     if by is not None:
         metrics["by_unit"] = judge_units(parts, tables, by, combine)
     folder, unit = out or run.folder, unit_of(rows)

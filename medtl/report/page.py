@@ -15,10 +15,10 @@ from medtl.document.page import environment
 from medtl.document.table import Table, write_tables
 from medtl.estimates import ONE_TRAINING
 from medtl.files import write_text
-from medtl.report import easy, frequencies, further, mistakes, population, reproduction, results, summary, training
+from medtl.report import answered, easy, frequencies, further, mistakes, population, reproduction, results, summary, tiles, training
 from medtl.report import subgroups as parts_of
 from medtl.report.contents import Contents
-from medtl.report.figures import agreement, benefit, learning, ranking
+from medtl.report.figures import agreement, benefit, learning, ranking, selective
 from medtl.report.figures.style import Plot, svg
 from medtl.report.judged import judged_splits
 
@@ -71,9 +71,10 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
     table_one, quarantine = population.table_one(contents), population.quarantine(contents)
     fits, curves = training.trainings_table(contents), training.curves_table(contents)
     splits = list(_results(contents, parts))
-    found = frequencies.frequencies(contents.entry, contents.task)
+    found = frequencies.frequencies(answered.all_comers(contents), contents.task)
     text = environment("medtl.report").get_template("report.html.j2").render(
-        contents=contents, summary=summary, subgroups=subgroups, frequencies=found, squares=frequencies.squares(found),
+        contents=contents, summary=summary, tiles=tiles.tiles(contents), subgroups=subgroups, frequencies=found,
+        squares=frequencies.squares(found),
         table_one=table_one, flow=flow, quarantine=quarantine, training=training, trainings=fits, curves=_curves(contents),
         splits=splits, worst=mistakes.worst(contents.predictions, contents.task, split), mistakes=mistakes,
         one_training=ONE_TRAINING if len(contents.package["weights"]) == 1 else "",
@@ -93,7 +94,7 @@ def _results(contents: Contents, parts: list[Table]) -> Iterator[SplitResults]:
         if results.of_findings(entry):
             shown.insert(2, confusion)
         simple = easy.easy(contents) if leads else None
-        below = [*(parts if leads else ()), *([simple] if simple else ()), *further.further(entry, name)]
+        below = [*answered.tables(contents, name), *(parts if leads else ()), *([simple] if simple else ()), *further.further(entry, name)]
         yield SplitResults(name, entry, name == VALIDATION, shown, _drawings(contents, name), below, confusion)
 
 
@@ -105,8 +106,11 @@ def _drawings(contents: Contents, split: str) -> list[Drawing]:
     }
     if contents.task.kind == "single":  # of several findings a table says it, a row for each
         kinds["Confusion matrix"] = agreement.confusion
+    entry = contents.metrics["splits"][split]
+    threshold = entry.get("threshold")
+    if sum(entry["unread"].values()) < entry["n"]:
+        kinds["Risk and coverage"] = functools.partial(selective.risk_coverage, threshold=threshold)
     if contents.task.positive_index is not None:
-        threshold = contents.metrics["splits"][split].get("threshold")
         kinds["Decision curve"] = functools.partial(benefit.decision_curve, threshold=threshold)
     return [
         _drawing(draw(contents.predictions, contents.task, split), f"{split}-{label.lower().replace(' ', '-')}", f"{label}, {split}")

@@ -96,7 +96,8 @@ def test_an_outside_evaluation_has_a_report(make_run, write_image: Callable[[Pat
     text = text_of(tmp_path / "out" / "report.html")
     assert "External validation: outside images" in text
     assert "broken.png NOT_AN_IMAGE" in text
-    assert "1 images could not be read; they count as missed." in text
+    assert "of the images got an answer; the others: 1 " in text
+    assert "No answer is no hit. Of " in text
     assert "By domain (95 % interval)" in text
     assert "1 of 13 images cannot be used" in text[text.index("Audit of the images") :]
 

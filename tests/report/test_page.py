@@ -419,3 +419,25 @@ def test_what_is_easy_stands_beside_the_model(make_contents, names):
     assert prevalence[4] == number(log_loss(truth, np.tile(shares.sort_index(), (len(truth), 1))))
     assert size[:2] == ["the size of the file in bytes alone", "0.810 (0.700 to 0.900)"]
     assert not [each for each in page(contents)[1] if each.name == "validation_easy"]
+
+
+def test_all_who_came_and_those_answered_stand_side_by_side(make_contents, make_table):
+    table = make_table(n=120)
+    held = table.index % 6 == 0
+    table.loc[held, "decision"], table.loc[held, "reason"] = "no answer", "not sure enough [UNSURE]"
+    contents = make_contents(splits=("test",), predictions=table)
+    html, tables = page(contents)
+    text = Elements(html).text
+    ill = table["truth"] == "ill"
+    hit, missed, silent = (
+        int((ill & each).sum()) for each in (~held & (table["predicted"] == "ill"), ~held & (table["predicted"] == "well"), held)
+    )
+    assert f"Of {ill.sum()} ill: {hit} found, {missed} missed, {silent} unanswered." in text
+    assert "83.3 % of the images got an answer; the others: 20 UNSURE." in text
+    figures = next(each for each in tables if each.name == "test_answered_figures").raw.set_index("figure")
+    assert figures.loc["sensitivity of ill", "all_comers"] == pytest.approx(hit / ill.sum())
+    assert figures.loc["sensitivity of ill", "answered_only"] == pytest.approx(hit / (hit + missed))
+    box = re.search(r'(?s)<div class="tiles">.*?</div>\s*<h3>', html)[0]
+    assert f"Sensitivity {number(hit / ill.sum())}" in Elements(box).text
+    assert f"of those answered (83.3 %): {number(hit / (hit + missed))} (" in Elements(box).text
+    assert "unanswered" not in Elements(page(make_contents(splits=("test",)))[0]).text
