@@ -39,6 +39,8 @@ class Contents:
     """What makes all of this again."""
     looks: str = ""
     """What the installation's ledger says about the judged images, as a sentence."""
+    acceptance: Mapping[str, Any] | None = None
+    """Of acceptance.json; None where no lines were judged."""
     pictures: Mapping[Key, Picture] = field(default_factory=dict)
     alone: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What is measured of the images besides the picture → the AUROC that it has alone, as an estimate."""

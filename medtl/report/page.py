@@ -15,7 +15,20 @@ from medtl.document.page import environment
 from medtl.document.table import Table, write_tables
 from medtl.estimates import ONE_TRAINING
 from medtl.files import write_text
-from medtl.report import answered, easy, frequencies, further, mistakes, population, reproduction, results, summary, tiles, training
+from medtl.report import (
+    acceptance,
+    answered,
+    easy,
+    frequencies,
+    further,
+    mistakes,
+    population,
+    reproduction,
+    results,
+    summary,
+    tiles,
+    training,
+)
 from medtl.report import subgroups as parts_of
 from medtl.report.contents import Contents
 from medtl.report.figures import agreement, benefit, learning, ranking, selective
@@ -77,6 +90,7 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
         squares=frequencies.squares(found),
         table_one=table_one, flow=flow, quarantine=quarantine, training=training, trainings=fits, curves=_curves(contents),
         splits=splits, worst=mistakes.worst(contents.predictions, contents.task, split), mistakes=mistakes,
+        accepted=Markup(acceptance.section(contents.acceptance, contents.hashes.get("predictions.csv", ""))),
         one_training=ONE_TRAINING if len(contents.package["weights"]) == 1 else "",
         identity=reproduction.identity(contents), libraries=reproduction.libraries(contents),
     )  # fmt: skip

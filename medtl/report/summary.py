@@ -158,4 +158,4 @@ def looks(contents: Contents) -> str:
         held = (contents.records["split"] == TEST).any() or contents.over_folds
         return "The test images were not opened." if held else "The run kept no test images."
     times = "once" if count == 1 else f"{count:,} times"
-    return f"For this model the {contents.split} images were opened {times}. {contents.looks}".strip()
+    return f"{contents.looks} For this model the {contents.split} images were opened {times}.".strip()

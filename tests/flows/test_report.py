@@ -41,7 +41,7 @@ def test_before_and_after_the_test_images_were_opened(make_run):
     assert "The test images were not opened." in text_of(path)
     evaluate(run)
     text = text_of(path)
-    assert "the test images were opened once. This installation counts 1 look at these images, by 1 model." in text
+    assert "images, by 1 model, as this installation counts. For this model the test images were opened once." in text
     metrics = json.loads((run / "metrics.json").read_text())
     assert f"{metrics['splits']['test']['auroc']['value']:.3f}" in text
     assert "normal , called ill with" in text

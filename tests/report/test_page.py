@@ -14,8 +14,8 @@ from sklearn.metrics import log_loss
 
 from medtl.document.picture import Picture
 from medtl.estimates import estimate, number
+from medtl.report import acceptance, subgroups
 from medtl.report import page as page_file
-from medtl.report import subgroups
 from medtl.report.further import OF_CLASS, OVERALL
 from medtl.report.mistakes import worst
 from medtl.report.page import page, write_report
@@ -173,8 +173,8 @@ def test_a_run_whose_test_images_were_not_opened_says_so(make_contents, make_tab
 def test_looks_are_counted_in_words(make_contents):
     contents = make_contents()
     assert "the test images were opened once." in page(contents)[0]
-    often = dataclasses.replace(contents, metrics={**contents.metrics, "looks": 3}, looks="This installation counts 5 looks.")
-    assert "the test images were opened 3 times. This installation counts 5 looks." in page(often)[0]
+    often = dataclasses.replace(contents, metrics={**contents.metrics, "looks": 3}, looks="Look 5 at these images.")
+    assert "Look 5 at these images. For this model the test images were opened 3 times." in page(often)[0]
 
 
 def test_out_of_fold_figures_are_called_so(make_contents, make_table):
@@ -441,3 +441,41 @@ def test_all_who_came_and_those_answered_stand_side_by_side(make_contents, make_
     assert f"Sensitivity {number(hit / ill.sum())}" in Elements(box).text
     assert f"of those answered (83.3 %): {number(hit / (hit + missed))} (" in Elements(box).text
     assert "unanswered" not in Elements(page(make_contents(splits=("test",)))[0]).text
+
+
+LINES = {
+    "format": 1, "name": "chest-release", "split": "test", "note": "stated 2026-01-01, before these images were first opened (2026-02-01)",
+    "answers": "a" * 64,
+    "lines": [
+        {"criterion": "sensitivity at least 0.9", "state": "met", "text": "0.950 [0.910, 0.980]"},
+        {"criterion": "auroc at least 0.9 in every site", "state": "too few cases", "text": "north: 0.930 [0.880, 0.970]"},
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("states", "word"), [(("met", "met"), "accepted"), (("met", "not met"), "not accepted"), (("too few cases", "met"), "too few cases")]
+)
+def test_the_first_page_says_whether_it_may_be_used(make_contents, states, word):
+    lines = [{**line, "state": state} for line, state in zip(LINES["lines"], states, strict=True)]
+    contents = dataclasses.replace(make_contents(), acceptance={**LINES, "lines": lines}, hashes={"predictions.csv": "a" * 64})
+    box = Elements(re.search(r'(?s)<section class="minute".*?</section>', page(contents)[0])[0]).text
+    assert f"May it be used {word} {states.count('met')} of 2 lines of chest-release are met on test." in box
+    assert f"{states[0]} : sensitivity at least 0.9: 0.950 [0.910, 0.980]" in box
+    assert "Stated 2026-01-01, before these images were first opened (2026-02-01)." in box
+    other = dataclasses.replace(contents, hashes={"predictions.csv": "b" * 64})
+    assert "judge again These lines were judged on other answers" in Elements(page(other)[0]).text
+    assert "Not judged: no lines that it has to keep were stated" in Elements(page(make_contents())[0]).text
+
+
+def test_an_acceptance_is_put_onto_a_report_that_is_there(make_contents, tmp_path):
+    contents = dataclasses.replace(make_contents(splits=("test",)), hashes={"predictions.csv": "a" * 64})
+    path = write_report(contents, tmp_path)
+    hostile = {**LINES, "name": "<!-- /acceptance --><script>"}
+    for lines in (hostile, LINES):
+        assert acceptance.put_into(path, lines, "a" * 64)
+    assert path.read_text() == page(dataclasses.replace(contents, acceptance=LINES))[0]
+    assert "<script>" not in page(dataclasses.replace(contents, acceptance=hostile))[0]
+    assert not acceptance.put_into(tmp_path / "nowhere.html", LINES, "")
+    (tmp_path / "old.html").write_text("<html>")
+    assert not acceptance.put_into(tmp_path / "old.html", LINES, "")
