@@ -39,6 +39,8 @@ class Contents:
     """What makes all of this again."""
     looks: str = ""
     """What the installation's ledger says about the judged images, as a sentence."""
+    baselines: Mapping[str, Any] = field(default_factory=dict)
+    """Of baselines.json: split -> what stands beside the model's figures."""
     acceptance: Mapping[str, Any] | None = None
     """Of acceptance.json; None where no lines were judged."""
     pictures: Mapping[Key, Picture] = field(default_factory=dict)
