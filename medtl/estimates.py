@@ -51,6 +51,15 @@ def estimate(figure: Mapping[str, Any] | None) -> str:
     return number(figure["value"]) + (f" ({beside})" if beside else "") + note
 
 
+def signed(value: float) -> str:
+    """A difference, with its sign; what rounds to 0 is 0.
+
+    >>> signed(0.0712), signed(-0.0004), signed(-0.012)
+    ('+0.071', '0.000', '-0.012')
+    """
+    return f"{value:+.3f}" if abs(value) >= 0.0005 else "0.000"
+
+
 def percent(share: float, decimals: int = 1) -> str:
     """A share in [0, 1] as a percentage, rounded to neither 0 nor 100 where it is neither.
 

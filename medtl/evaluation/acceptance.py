@@ -17,10 +17,10 @@ from pydantic import Field, model_validator
 from medtl.contracts import Task
 from medtl.errors import MedtlError, did_you_mean
 from medtl.estimates import number
+from medtl.evaluation.answering import summarize_all_comers
 from medtl.evaluation.figures import Estimate, estimate, without
 from medtl.evaluation.intervals import wilson
 from medtl.evaluation.needed import cases_for_auroc, cases_for_share, share_cases
-from medtl.evaluation.summary import summarize
 from medtl.registry import Settings
 
 MET, NOT_MET, TOO_FEW = "met", "not met", "too few cases"
@@ -84,8 +84,10 @@ class Outcome:
 
 
 def judge(acceptance: Acceptance, rows: pd.DataFrame, task: Task) -> list[Outcome]:
-    """`rows`: judged predictions of one split, with the columns that `worst` names. Raises MedtlError for one that is absent."""
-    entry = summarize(rows, task)
+    """`rows`: judged predictions of one split, with the columns that `worst` names; MedtlError where one is absent.
+
+    No answer is no hit: what is held back cannot help to meet a line."""
+    entry = summarize_all_comers(rows, task)
     return [_outcome(criterion, rows, entry, task) for criterion in acceptance.criteria]
 
 
@@ -127,7 +129,7 @@ def _part(criterion: Criterion, level: str, rows: pd.DataFrame, task: Task) -> O
     groups = rows["group_id"].nunique()
     if groups < FEWEST:
         return Outcome(criterion, TOO_FEW, without("few groups"), f"{level}: {groups} groups, fewer than {FEWEST}")
-    found = _found(criterion, summarize(rows, task), task)
+    found = _found(criterion, summarize_all_comers(rows, task), task)
     state, text = _state(criterion, found)
     return Outcome(criterion, state, found, f"{level}: {text}")
 

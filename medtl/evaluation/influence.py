@@ -41,11 +41,11 @@ def figures(cases: Cases) -> dict[str, Linear]:
     right = (cases.predicted == cases.truth).astype(np.float64)
     everything = np.ones(len(right), dtype=bool)
     present = [index for index in range(len(cases.classes)) if (cases.truth == index).any()]
-    recalls = {index: _share(cases, right, cases.truth == index) for index in present}
+    recalls = {index: share_of(cases, right, cases.truth == index) for index in present}
     found: dict[str, Linear | None] = {"auroc": _auroc(cases)}
     found["balanced accuracy"] = mean_of([recalls[index] for index in present])
     found["macro-F1"] = mean_of([_f1(cases, index) for index in present])
-    found["accuracy"] = _share(cases, right, everything)
+    found["accuracy"] = share_of(cases, right, everything)
     if cases.positive is not None:
         found |= {"sensitivity": recalls.get(cases.positive), "specificity": recalls.get(1 - cases.positive)}
     else:
@@ -54,7 +54,7 @@ def figures(cases: Cases) -> dict[str, Linear]:
     return {name: figure for name, figure in found.items() if figure is not None}
 
 
-def _share(cases: Cases, hits: Floats, among: Mask) -> Linear:
+def share_of(cases: Cases, hits: Floats, among: Mask) -> Linear:
     """The share of `hits` (N,) among the images `among` (N,)."""
     value = float(hits[among].mean())
     return Linear(value, _over_groups(cases, np.where(among, hits - value, 0) / among.sum()), np.unique(cases.groups[among]).size)
@@ -70,19 +70,21 @@ def _f1(cases: Cases, index: int) -> Linear:
 
 def _auroc(cases: Cases) -> Linear | None:
     """The positive class's for two classes, else the mean over the classes that are there."""
-    read = cases.read
-    truth, p = cases.truth[read], cases.probabilities[read]
+    truth = cases.truth[cases.read]
     judged = [cases.positive] if cases.positive is not None else list(range(len(cases.classes)))
-    areas = []
-    for index in judged:
-        side = truth == index
-        if side.any() and not side.all():
-            area, placed = placements(side, p[:, index])
-            whole = np.zeros(len(read))
-            whole[read] = np.where(side, (placed - area) / side.sum(), (placed - area) / (~side).sum())
-            fewer = min(np.unique(cases.groups[read][part]).size for part in (side, ~side))
-            areas.append(Linear(area, _over_groups(cases, whole), fewer))
+    areas = [area_of(cases, index) for index in judged if (truth == index).any() and (truth != index).any()]
     return mean_of(areas) if areas else None
+
+
+def area_of(cases: Cases, index: int) -> Linear:
+    """AUROC of one class against the rest, of the images read; both sides must have some."""
+    read = cases.read
+    side, score, groups = cases.truth[read] == index, cases.probabilities[read, index], cases.groups[read]
+    area, placed = placements(side, score)
+    whole = np.zeros(len(read))
+    whole[read] = np.where(side, (placed - area) / side.sum(), (placed - area) / (~side).sum())
+    fewer = min(np.unique(groups[part]).size for part in (side, ~side))
+    return Linear(area, _over_groups(cases, whole), fewer)
 
 
 def _brier(cases: Cases) -> Linear | None:
@@ -91,7 +93,7 @@ def _brier(cases: Cases) -> Linear | None:
         return None
     terms = np.zeros(len(read))
     terms[read] = brier_terms(cases.truth[read], cases.probabilities[read], cases.positive)
-    return _share(cases, terms, read)
+    return share_of(cases, terms, read)
 
 
 def mean_of(parts: Sequence[Linear]) -> Linear:

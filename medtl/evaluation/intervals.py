@@ -118,11 +118,16 @@ def percentiles(resampled: NDArray[np.float64], groups: int) -> Interval:
     The bootstrap's spread is too small by √((n-1)/n), and it knows no t distribution; taking percentiles further out by as
     much mends both to first order (Hesterberg, The American Statistician 2015, section 5.3: the expanded percentile interval).
     """
-    from scipy.stats import norm, t
-
-    tail = float(norm.cdf(-math.sqrt(groups / (groups - 1)) * t.ppf(0.975, groups - 1)))
+    tail = tail_of(groups)
     low, high = np.nanquantile(resampled, [tail, 1 - tail])
     return Interval(float(low), float(high))
+
+
+def tail_of(groups: int) -> float:
+    """How much of the bootstrap's values an expanded percentile interval leaves out at either end; see :func:`percentiles`."""
+    from scipy.stats import norm, t
+
+    return float(norm.cdf(-math.sqrt(groups / (groups - 1)) * t.ppf(0.975, groups - 1)))
 
 
 def studentized(value: float, error: float, resampled_t: NDArray[np.float64]) -> Interval:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,14 +12,16 @@ import pandas as pd
 from medtl import records
 from medtl.contracts import EXTERNAL, FORMAT, TEST
 from medtl.errors import GateRefusal
+from medtl.evaluation import acceptance_file
 from medtl.evaluation.acceptance import MET, Acceptance, Outcome, all_met, judge, plan
 from medtl.experiment.load import load_settings
 from medtl.files import write_json
 from medtl.flows.looks import first_look, state_dir
 from medtl.flows.sides import Side, side_of, task_of
+from medtl.report.acceptance import put_into
 from medtl.terminal import Line
 
-FILE = "acceptance.json"
+REPORT = "report.html"
 
 
 def accept(file: Path, judged: Path | None = None, split: str | None = None, like: Path | None = None) -> list[Outcome]:
@@ -28,7 +29,8 @@ def accept(file: Path, judged: Path | None = None, split: str | None = None, lik
 
     The first time that this installation sees the file's content is remembered, so that lines written after the test images were opened
     are called so. split: by default `test`, and `external` of outside data. like: see :func:`medtl.flows.compare.compare`. Writes
-    `acceptance.json` into the folder. Raises GateRefusal (exit code 3) where a line is not met, or not decided by so few cases.
+    `acceptance.json` into the folder, and what became of the lines onto the report that is there. Raises GateRefusal (exit code 3) where a
+    line is not met, or not decided by so few cases.
     """
     acceptance, line = load_settings(file, Acceptance), Line()
     stated, name = _stated(file)
@@ -46,11 +48,17 @@ def accept(file: Path, judged: Path | None = None, split: str | None = None, lik
     for outcome in outcomes:
         line.keep(str(outcome))
     line.keep(note)
-    _write(acceptance, name, stated, chosen, note, outcomes, judged)
+    told = {"name": acceptance.name, "sha256": name, "stated": stated, "split": chosen, "note": note}
+    answers = hashlib.sha256((judged / "predictions.csv").read_bytes()).hexdigest()
+    content = acceptance_file.write(judged, outcomes, **told, answers=answers)
+    if put_into(judged / REPORT, content, answers):
+        line.keep(f"report: {judged / REPORT}")
     if not all_met(outcomes):
         open_ = [outcome for outcome in outcomes if outcome.state != MET]
-        raise GateRefusal(f"{acceptance.name}: {len(open_)} of {len(outcomes)} lines are not met or not decided ({judged / FILE})")
-    line.keep(f"{acceptance.name}: all {len(outcomes)} lines are met ({judged / FILE})")
+        raise GateRefusal(
+            f"{acceptance.name}: {len(open_)} of {len(outcomes)} lines are not met or not decided ({judged / acceptance_file.FILE})"
+        )
+    line.keep(f"{acceptance.name}: all {len(outcomes)} lines are met ({judged / acceptance_file.FILE})")
     return outcomes
 
 
@@ -81,18 +89,3 @@ def _when(stated: str, looked: str | None) -> str:
     if stated < looked:
         return f"stated {stated}, before these images were first opened ({looked})"
     return f"stated {stated}, AFTER these images were first opened ({looked}): the lines may have been chosen to be met"
-
-
-def _write(acceptance: Acceptance, name: str, stated: str, split: str, note: str, outcomes: Sequence[Outcome], folder: Path) -> None:
-    lines = [
-        {
-            "criterion": str(each.criterion),
-            **each.criterion.model_dump(exclude_none=True),
-            "state": each.state,
-            "found": each.found,
-            "text": each.text,
-        }
-        for each in outcomes
-    ]
-    content = {"format": FORMAT, "name": acceptance.name, "sha256": name, "stated": stated, "split": split, "note": note, "lines": lines}
-    write_json(folder / FILE, content)

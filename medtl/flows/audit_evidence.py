@@ -17,7 +17,7 @@ from medtl.imaging.settings import ImageSettings
 from medtl.imaging.store import Store
 from medtl.terminal import Line
 
-_WITHOUT = "no image is called unlike the others"
+WITHOUT = "no image is called unlike the others"
 
 
 def features(
@@ -36,7 +36,7 @@ def features(
     weights at hand there are no features; only where `weights` asks for them, MedtlError says what is wrong with them.
     """
     if weights is None and backbone.weights == "none":
-        return None, f"No features, for no pretrained weights are named (--weights FILE gives some): {_WITHOUT}."
+        return None, f"No features, for no pretrained weights are named (--weights FILE gives some): {WITHOUT}."
     import torch
 
     from medtl.backbones.network import build_network
@@ -54,7 +54,7 @@ def features(
     except MedtlError as refused:
         if weights is not None:
             raise
-        return None, f"No features, for {str(refused).splitlines()[0].rstrip('.:')}: {_WITHOUT}."
+        return None, f"No features, for {str(refused).splitlines()[0].rstrip('.:')}: {WITHOUT}."
     network = network.to(device=decided.device, memory_format=torch.channels_last)
     usable = np.flatnonzero(store.usable)
     found = np.full((len(store), network.dim), np.nan, np.float32)

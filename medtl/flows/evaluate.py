@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
+from medtl.contracts import TEST
 from medtl.errors import MedtlError, did_you_mean
 from medtl.estimates import ONE_TRAINING
+from medtl.evaluation import answering, baseline
 from medtl.evaluation.table import lines, unit_lines
 from medtl.evaluation.units import By, Combine
+from medtl.files import locked
 from medtl.flows import report
 from medtl.flows.judging import Evaluation
-from medtl.flows.run import load_run, model_folder
+from medtl.flows.run import Run, data_root_of, load_run, model_folder
 from medtl.model import format as package_format
 from medtl.terminal import Line
 
@@ -48,7 +51,7 @@ def evaluate(
 
         run, place = load_run(target), Path(data) if data else None
         done = evaluate_run(run, Path(out) if out else None, place, line, by, combine)
-        report.said(lambda: report.report_evaluation(run, done, place), line, f"medtl report {run.folder}")
+        report.said(lambda: _reported(run, done, place, line), line, f"medtl report {run.folder}")
     else:
         from medtl.flows.external import evaluate_outside
 
@@ -59,6 +62,8 @@ def evaluate(
         )
     line.clear()
     print(lines(done.metrics, done.task, done.unit))
+    for said in answering.lines(done.metrics):
+        print(said)
     if "by_unit" in done.metrics:
         print("\n" + unit_lines(done.metrics["by_unit"], done.task))
     if done.trainings == 1:
@@ -71,6 +76,15 @@ def evaluate(
             print(said)
     print(f"tables: {done.folder}")
     return done
+
+
+def _reported(run: Run, done: Evaluation, data: Path | None, line: Line) -> Path:
+    """The baseline beside the model, and the report that holds it."""
+    from medtl.flows.baselines import nearest_images
+
+    with locked(done.folder):
+        baseline.write(done.folder, TEST, {"neighbours": nearest_images(run, TEST, data_root_of(run, data), line)})
+    return report.report_evaluation(run, done, data)
 
 
 def _refuse_unknown_units(manifest: Path | str | None, by: str | None, combine: str) -> None:

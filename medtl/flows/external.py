@@ -14,7 +14,7 @@ from medtl.cohorts.splitting import external_records
 from medtl.contracts import EXTERNAL
 from medtl.errors import GateRefusal, MedtlError, listed
 from medtl.evaluation import metrics_file
-from medtl.evaluation.summary import summarize
+from medtl.evaluation.answering import judge_split
 from medtl.files import locked, write_atomically
 from medtl.flows import report
 from medtl.flows.judging import Evaluation, judge, refuse_occupied, unit_of, write_predictions
@@ -48,7 +48,7 @@ def evaluate_outside(
     judged = rows.iloc[positions].assign(split=EXTERNAL)
     looks = count_look(judged["sha256"], model.fingerprint, model.package.name)
     predictions = judge(model, judged, store, positions, line.progress("external"))
-    metrics = summarize(predictions, model.task, threshold=model.threshold)
+    metrics = judge_split(predictions, model.task, threshold=model.threshold)
     unit = unit_of(judged)
     with locked(folder):
         write_atomically(folder / "records.csv", lambda path: records.write(rows, path))

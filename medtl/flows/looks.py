@@ -45,9 +45,9 @@ class Looks:
         return f"This is look {self.count} at these {self.images:,} {split} images, by {models}."
 
     def all_sentence(self) -> str:
-        """`This installation counts 5 looks at these images, by 3 models.`"""
-        looks = f"{self.count} look" + ("s" if self.count != 1 else "")
-        return f"This installation counts {looks} at these images, by {self.models} model" + ("s." if self.models != 1 else ".")
+        """`Look 7 at these 489 images, by 5 models, as this installation counts.`"""
+        models = f"{self.models} model" + ("s" if self.models != 1 else "")
+        return f"Look {self.count} at these {self.images:,} images, by {models}, as this installation counts."
 
 
 def count_look(image_hashes: Iterable[str], fingerprint: str, experiment: str) -> Looks:

@@ -14,13 +14,13 @@ import pandas as pd
 from medtl.contracts import TEST
 from medtl.errors import MedtlError, Mistakes, listed
 from medtl.evaluation import metrics_file
-from medtl.evaluation.summary import summarize
+from medtl.evaluation.answering import judge_split
 from medtl.evaluation.units import By, Combine
 from medtl.files import locked
 from medtl.flows.by_unit import judge_units, unit_ids
 from medtl.flows.judging import Evaluation, changed_files, judge, refuse_occupied, unit_of, write_predictions
 from medtl.flows.looks import count_look
-from medtl.flows.run import Run
+from medtl.flows.run import Run, data_root_of
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store, open_store
 from medtl.model.package import refresh_metrics
@@ -41,7 +41,7 @@ def evaluate_run(run: Run, out: Path | None, data: Path | None, line: Line, by: 
     if by is not None:
         for part in parts:
             unit_ids(part.records(), by, str(part.folder))  # what cannot be judged costs no look
-    store = _store(run, rows, _data_root(run, data), line)
+    store = _store(run, rows, data_root_of(run, data), line)
     models = [part.model() for part in parts]
     fingerprint = run.model().fingerprint if len(parts) > 1 else models[0].fingerprint
     looks = count_look(rows["sha256"], fingerprint, run.experiment.name)
@@ -55,7 +55,7 @@ def evaluate_run(run: Run, out: Path | None, data: Path | None, line: Line, by: 
         tables.append(judge(model, judged, store, own, line.progress("test")))
     table = pd.concat(tables, ignore_index=True)
     threshold = models[0].threshold if len(models) == 1 else None
-    metrics = summarize(table.assign(member=""), task, threshold=threshold)  # each image is judged once: a member's row is the answer
+    metrics = judge_split(table.assign(member=""), task, threshold=threshold)  # each image is judged once: a member's row is the answer
     if by is not None:
         metrics["by_unit"] = judge_units(parts, tables, by, combine)
     folder, unit = out or run.folder, unit_of(rows)
@@ -78,15 +78,6 @@ def _test_rows(run: Run, parts: list[Run]) -> pd.DataFrame:
             f"{run.folder}: {len(repeated)} images are tested in two folds: {listed(repeated['image'])}; its records.csv were changed"
         )
     return rows.sort_values(KEY, ignore_index=True)
-
-
-def _data_root(run: Run, data: Path | None) -> Path:
-    if data is None:
-        above = run.folder if (run.folder / "environment.json").is_file() else run.folder.resolve().parent.parent
-        data = Path(str(Run(above, run.experiment).environment().get("data_root", "")))
-    if not data.is_dir():
-        raise MedtlError(f"{run.folder}: its images were in {data}, which is not there; say where they are now with --data DIR")
-    return data
 
 
 def _store(run: Run, rows: pd.DataFrame, root: Path, line: Line) -> Store:

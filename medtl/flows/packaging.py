@@ -11,8 +11,8 @@ import pandas as pd
 from medtl import findings
 from medtl.contracts import CALIBRATION, TRAIN, VALIDATION, Threshold
 from medtl.evaluation import metrics_file
+from medtl.evaluation.answering import judge_split
 from medtl.evaluation.cases import each_member
-from medtl.evaluation.summary import summarize
 from medtl.experiment.save import to_yaml
 from medtl.experiment.schema import Experiment
 from medtl.flows.judging import unit_of
@@ -27,7 +27,7 @@ OVER_FOLDS = "over folds"
 
 def write_metrics(table: pd.DataFrame, experiment: Experiment, rows: pd.DataFrame, folder: Path, threshold: Threshold | None) -> None:
     """Of validation."""
-    entry = summarize(each_member(table), experiment.task, threshold=threshold)
+    entry = judge_split(each_member(table), experiment.task, threshold=threshold)
     metrics_file.write(folder / "metrics.json", {VALIDATION: entry}, unit_of(rows), looks=0)
 
 

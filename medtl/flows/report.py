@@ -18,6 +18,7 @@ from medtl.audit.easy import alone
 from medtl.audit.kept import Audit
 from medtl.contracts import TEST
 from medtl.errors import MedtlError
+from medtl.evaluation import acceptance_file, baseline
 from medtl.files import locked
 from medtl.flows.looks import read_looks
 from medtl.flows.report_pictures import pictures_of, with_pictures
@@ -65,6 +66,8 @@ def report_outside(package: Path, done: Evaluation, rows: pd.DataFrame, measured
         commands=[command],
         looks=looks,
         hashes=_hashes(done.folder),
+        acceptance=acceptance_file.read(done.folder),
+        baselines={done.split: {"neighbours": {"reason": "a model package does not hold the images that it learned from"}}},
     )
     with locked(done.folder):
         found = audit.summed_up(opened.name, rows, done.task.names, [], check_all(rows, measured, done.task, None, contents.predictions))
@@ -144,6 +147,8 @@ def _of_run(run: Run, folder: Path) -> Contents:
         environment=Run(above, run.experiment).environment(),
         logs=dict(_logs(run)),
         hashes=_hashes(folder),
+        acceptance=acceptance_file.read(folder),
+        baselines=baseline.read(folder),
         commands=_commands(run),
         looks=_looks(rows, judged, package["fingerprint"]) if metrics["looks"] else "",
     )

@@ -95,6 +95,16 @@ def load_run(folder: str | Path) -> Run:
     raise MedtlError(f"{folder}: holds no {EXPERIMENT}, so it is no run{hint}")
 
 
+def data_root_of(run: Run, data: Path | None) -> Path:
+    """`data`, else where the run's images were when it was trained. Raises MedtlError where that folder is not there."""
+    if data is None:
+        above = run.folder if (run.folder / "environment.json").is_file() else run.folder.resolve().parent.parent
+        data = Path(str(Run(above, run.experiment).environment().get("data_root", "")))
+    if not data.is_dir():
+        raise MedtlError(f"{run.folder}: its images were in {data}, which is not there; say where they are now with --data DIR")
+    return data
+
+
 def model_folder(path: str | Path) -> Path:
     """The package that is meant by a package folder or by a run folder. Raises MedtlError where neither is there."""
     path = Path(path)

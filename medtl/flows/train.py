@@ -19,6 +19,7 @@ from medtl.contracts import CALIBRATION, TRAIN, VALIDATION
 from medtl.decisions.precedence import Reasons
 from medtl.errors import GateRefusal, MedtlError
 from medtl.estimates import ONE_TRAINING
+from medtl.evaluation import baseline
 from medtl.evaluation.table import lines
 from medtl.experiment.load import data_root, load_experiment
 from medtl.experiment.overrides import weights_override
@@ -27,6 +28,7 @@ from medtl.experiment.schema import Experiment
 from medtl.files import locked, write_atomically, write_json
 from medtl.flows import report, run_folder
 from medtl.flows.audit import audit_run
+from medtl.flows.baselines import nearest_images
 from medtl.flows.judging import answered_rows, write_predictions
 from medtl.flows.leaks import refuse_leaking
 from medtl.flows.near_duplicates import tie_near_duplicates
@@ -123,9 +125,10 @@ def train(
 
 
 def _reported(run: Run, store: Store, root: Path, line: Line) -> Path:
-    """The audit of the images, and the report that holds it."""
+    """The audit of the images, the baseline beside the model, and the report that holds both."""
     with locked(run.folder):
         audit_run(run, store, root, line)
+        baseline.write(run.folder, VALIDATION, {"neighbours": nearest_images(run, VALIDATION, root, line, store)})
     return report.report(run.folder, root)
 
 

@@ -39,6 +39,10 @@ class Contents:
     """What makes all of this again."""
     looks: str = ""
     """What the installation's ledger says about the judged images, as a sentence."""
+    baselines: Mapping[str, Any] = field(default_factory=dict)
+    """Of baselines.json: split -> what stands beside the model's figures."""
+    acceptance: Mapping[str, Any] | None = None
+    """Of acceptance.json; None where no lines were judged."""
     pictures: Mapping[Key, Picture] = field(default_factory=dict)
     alone: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What is measured of the images besides the picture → the AUROC that it has alone, as an estimate."""
@@ -67,6 +71,11 @@ class Contents:
     def domains(self) -> list[str]:
         """Where the images come from, in order."""
         return sorted(self.records["domain"].unique())
+
+    @property
+    def groups_plural(self) -> str:
+        """`patients`, `lesions`, `images`."""
+        return groups_named(2, self.metrics["unit"]).split()[1]
 
     @property
     def over_folds(self) -> bool:

@@ -30,7 +30,14 @@ def easy(contents: Contents) -> Table | None:
         *_constant(entry),
         *([f"{words} alone", estimate(found), "", "", ""] for words, found in contents.alone.items()),
     ]
-    return plain(f"{contents.split}_easy", "What is easy here (95 % interval)", HEADER, rows, _NOTE)
+    near, about = contents.baselines.get(contents.split, {}).get("neighbours", {}), ""
+    if "auroc" in near:
+        told = f"the {near['nearest']} nearest of {near['of']:,} training images{' of its fold' if near['folds'] > 1 else ''}"
+        rows.append([told, estimate(near["auroc"]), estimate(near["accuracy"]) if "accuracy" in near else "", "", ""])
+        about = f" Nearest: by the frozen features of {near['features']}, before any training."
+    elif near:
+        about = f" Nearest training images are left out: {near['reason'].rstrip('.')}."
+    return plain(f"{contents.split}_easy", "What is easy here (95 % interval)", HEADER, rows, _NOTE + about)
 
 
 def _constant(entry: Mapping[str, Any]) -> list[list[str]]:

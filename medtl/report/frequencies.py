@@ -54,7 +54,7 @@ def out_of(counts: Sequence[int]) -> tuple[int, list[int]]:
 
 
 def frequencies(entry: Mapping[str, Any], task: Task) -> Frequencies:
-    """Of one split's confusion matrix; unread images are a part of their own, for they got no answer."""
+    """Of one split's confusion matrix; images without an answer are a part of their own."""
     if task.kind == "multi":
         return _of_findings(entry)
     return _of_two(entry, task, task.positive_index) if task.positive_index is not None else _of_many(entry, task)
@@ -65,14 +65,14 @@ def _of_two(entry: Mapping[str, Any], task: Task, yes: int) -> Frequencies:
     ill, well = task.names[yes], task.names[no]
     counts = [table[yes][yes], table[yes][no], unread[ill], table[no][yes], table[no][no], unread[well]]
     base, (found, missed, ill_unread, alarms, cleared, well_unread) = out_of(counts)
-    lost = f", {ill_unread} cannot be read" if ill_unread else ""
-    lost_well = f", {well_unread} cannot be read" if well_unread else ""
+    lost = f", {ill_unread} get no answer" if ill_unread else ""
+    lost_well = f", {well_unread} get no answer" if well_unread else ""
     parts = [
         Part(f"{ill}, found", found, "found"),
         Part(f"{ill}, missed", missed, "missed"),
         Part(f"{well}, false alarm", alarms, "alarm"),
         Part(f"{well}, called so", cleared, "cleared"),
-        Part("could not be read", ill_unread + well_unread, "unread"),
+        Part("no answer", ill_unread + well_unread, "unread"),
     ]
     plural = "s" if alarms != 1 else ""
     sentences = [
@@ -87,10 +87,10 @@ def _of_findings(entry: Mapping[str, Any]) -> Frequencies:
     """Images of which everything is called right, or something wrong; and what happens to the finding that is missed most often."""
     unread, right = sum(entry["unread"].values()), round(entry["accuracy"]["value"] * entry["n"])
     base, (well, badly, lost) = out_of([right, entry["n"] - unread - right, unread])
-    parts = [Part("all findings right", well, "right"), Part("something wrong", badly, "wrong"), Part("not read", lost, "unread")]
+    parts = [Part("all findings right", well, "right"), Part("something wrong", badly, "wrong"), Part("no answer", lost, "unread")]
     said = f"of {well:,} all findings are called right, of {badly:,} at least one is not"
     hits = {name: table[1][1] for name, table in entry["confusion"].items()}
-    sentences = [f"{said[0].upper()}{said[1:]}" + (f"; {lost:,} cannot be read." if lost else ".")]
+    sentences = [f"{said[0].upper()}{said[1:]}" + (f"; {lost:,} get no answer." if lost else ".")]
     return Frequencies(base, [part for part in parts if part.count], [*sentences, *_found_least_and_most(entry, hits, "findings")])
 
 
@@ -99,8 +99,8 @@ def _of_many(entry: Mapping[str, Any], task: Task) -> Frequencies:
     right = sum(row[index] for index, row in enumerate(table))
     wrong = sum(map(sum, table)) - right
     base, (well, badly, lost) = out_of([right, wrong, unread])
-    parts = [Part("called what they are", well, "right"), Part("called something else", badly, "wrong"), Part("not read", lost, "unread")]
-    sentences = [f"{well:,} are called what they are, and {badly:,} something else" + (f"; {lost:,} cannot be read." if lost else ".")]
+    parts = [Part("called what they are", well, "right"), Part("called something else", badly, "wrong"), Part("no answer", lost, "unread")]
+    sentences = [f"{well:,} are called what they are, and {badly:,} something else" + (f"; {lost:,} get no answer." if lost else ".")]
     hits = {name: entry["confusion"][index][index] for index, name in enumerate(entry["per_class"])}
     return Frequencies(base, [part for part in parts if part.count], [*sentences, *_found_least_and_most(entry, hits, "classes")])
 

@@ -28,6 +28,8 @@ OVERALL = {
     "brier_resolution": "Brier: resolution",
     "brier_uncertainty": "Brier: uncertainty",
     "ece_corrected": "ECE less its noise",
+    "aurc": "AURC (risk over coverage)",
+    "e_aurc": "E-AURC (above the best order)",
 }
 OF_CLASS = {
     "specificity": "specificity",
@@ -49,6 +51,7 @@ NOTES = (
 
 def further(entry: Mapping[str, Any], split: str) -> list[Table]:
     """Overall and per class; nothing of an entry that an earlier version wrote without them."""
+    entry = {**entry, **entry.get("risk_coverage", {})}
     there = {key: label for key, label in OVERALL.items() if key in entry}
     if not there:
         return []

@@ -15,9 +15,23 @@ from medtl.document.page import environment
 from medtl.document.table import Table, write_tables
 from medtl.estimates import ONE_TRAINING
 from medtl.files import write_text
-from medtl.report import easy, frequencies, further, mistakes, population, reproduction, results, summary, training
+from medtl.report import (
+    acceptance,
+    answered,
+    easy,
+    frequencies,
+    further,
+    mistakes,
+    population,
+    reproduction,
+    results,
+    summary,
+    tiles,
+    training,
+)
+from medtl.report import subgroups as parts_of
 from medtl.report.contents import Contents
-from medtl.report.figures import agreement, benefit, learning, ranking
+from medtl.report.figures import agreement, benefit, learning, ranking, selective
 from medtl.report.figures.style import Plot, svg
 from medtl.report.judged import judged_splits
 
@@ -45,7 +59,7 @@ class SplitResults:
     tables: list[Table]
     drawings: list[Drawing]
     parts: list[Table]
-    """Further figures; of the split that the report leads with also domains, subgroups and what is easy."""
+    """Further figures; of the split that the report leads with also subgroups and what is easy."""
     confusion: Table
 
 
@@ -63,21 +77,20 @@ def write_report(contents: Contents, folder: Path) -> Path:
 def page(contents: Contents) -> tuple[str, list[Table]]:
     """The HTML, and every table that goes with it."""
     split = contents.split
-    domains, subgroups = results.by_domain(contents, split), results.by_subgroup(contents, split)
-    parts = []
-    if domains:
-        parts.append(results.parts_table(domains, contents, f"{split}_domains", "By domain (95 % interval)"))
-    if subgroups:
-        parts.append(results.parts_table(subgroups, contents, f"{split}_subgroups", "By subgroup (95 % interval)", results.SMALL))
+    subgroups = parts_of.by_subgroup(contents, split)
+    gaps = parts_of.gaps_table(subgroups, contents, split)
+    parts = [parts_of.parts_table(subgroups, contents, split), *([gaps] if gaps else [])] if subgroups else []
     flow = population.flow(contents)
     table_one, quarantine = population.table_one(contents), population.quarantine(contents)
     fits, curves = training.trainings_table(contents), training.curves_table(contents)
     splits = list(_results(contents, parts))
-    found = frequencies.frequencies(contents.entry, contents.task)
+    found = frequencies.frequencies(answered.all_comers(contents), contents.task)
     text = environment("medtl.report").get_template("report.html.j2").render(
-        contents=contents, summary=summary, domains=domains, subgroups=subgroups, frequencies=found, squares=frequencies.squares(found),
+        contents=contents, summary=summary, tiles=tiles.tiles(contents), subgroups=subgroups, frequencies=found,
+        squares=frequencies.squares(found),
         table_one=table_one, flow=flow, quarantine=quarantine, training=training, trainings=fits, curves=_curves(contents),
         splits=splits, worst=mistakes.worst(contents.predictions, contents.task, split), mistakes=mistakes,
+        accepted=Markup(acceptance.section(contents.acceptance, contents.hashes.get("predictions.csv", ""))),
         one_training=ONE_TRAINING if len(contents.package["weights"]) == 1 else "",
         identity=reproduction.identity(contents), libraries=reproduction.libraries(contents),
     )  # fmt: skip
@@ -87,7 +100,7 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
 
 
 def _results(contents: Contents, parts: list[Table]) -> Iterator[SplitResults]:
-    """Every split, the weightiest first; domains and subgroups stand in that one."""
+    """Every split, the weightiest first; subgroups stand in that one."""
     for name in judged_splits(contents.metrics):
         entry = contents.metrics["splits"][name]
         leads, confusion = name == contents.split, results.confusion_table(entry, name)
@@ -95,7 +108,7 @@ def _results(contents: Contents, parts: list[Table]) -> Iterator[SplitResults]:
         if results.of_findings(entry):
             shown.insert(2, confusion)
         simple = easy.easy(contents) if leads else None
-        below = [*(parts if leads else ()), *([simple] if simple else ()), *further.further(entry, name)]
+        below = [*answered.tables(contents, name), *(parts if leads else ()), *([simple] if simple else ()), *further.further(entry, name)]
         yield SplitResults(name, entry, name == VALIDATION, shown, _drawings(contents, name), below, confusion)
 
 
@@ -107,8 +120,11 @@ def _drawings(contents: Contents, split: str) -> list[Drawing]:
     }
     if contents.task.kind == "single":  # of several findings a table says it, a row for each
         kinds["Confusion matrix"] = agreement.confusion
+    entry = contents.metrics["splits"][split]
+    threshold = entry.get("threshold")
+    if sum(entry["unread"].values()) < entry["n"]:
+        kinds["Risk and coverage"] = functools.partial(selective.risk_coverage, threshold=threshold)
     if contents.task.positive_index is not None:
-        threshold = contents.metrics["splits"][split].get("threshold")
         kinds["Decision curve"] = functools.partial(benefit.decision_curve, threshold=threshold)
     return [
         _drawing(draw(contents.predictions, contents.task, split), f"{split}-{label.lower().replace(' ', '-')}", f"{label}, {split}")

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from medtl import card, guarantees
 from medtl.contracts import EXTERNAL, TEST, VALIDATION
-from medtl.estimates import estimate, interval, number, percent
+from medtl.estimates import estimate, number, percent
+from medtl.evaluation.answering import sentences
+from medtl.report import answered
 from medtl.report.contents import Contents, groups_named
 from medtl.report.mistakes import SURE, wrong
-from medtl.report.results import Part, of_findings, weakest
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One figure, large."""
-
-    label: str
-    value: str
-    interval: str
-    low: float | None
-    middle: float | None
-    high: float | None
-    meaning: str
+from medtl.report.results import of_findings
+from medtl.report.subgroups import Part, worst_sentences
+from medtl.report.tiles import weakest_class
 
 
 def question(contents: Contents) -> str:
@@ -65,58 +55,12 @@ def _origin(contents: Contents) -> str:
     return "Test images: the model neither learned from them nor was chosen by them."
 
 
-def tiles(contents: Contents) -> list[Tile]:
-    """The four figures that matter most for this task."""
-    entry, task = contents.entry, contents.task
-    if task.kind == "multi":
-        label, figures = weakest_class(entry)
-        return [
-            _tile("Mean F1", entry["macro_f1"], "mean over the findings, rare ones counting as much as common ones"),
-            _tile("Mean AUROC", entry["auroc"], "how well images with a finding are ranked above those without, mean over the findings"),
-            _tile("All findings right", entry["accuracy"], "share of the images of which everything that is known is called right"),
-            _tile(f"Weakest finding: F1 of {label}", figures["f1"], f"sensitivity {estimate(figures['recall'])}"),
-        ]
-    if task.positive_index is None:
-        label, figures = weakest_class(entry)
-        return [
-            _tile("Macro-F1", entry["macro_f1"], "mean over the classes, rare ones counting as much as common ones"),
-            _tile("Macro AUROC", entry["auroc"], "how well each class is ranked above the rest, mean over the classes"),
-            _tile("Accuracy", entry["accuracy"], "share of the images that are called what they are"),
-            _tile(f"Weakest class: F1 of {label}", figures["f1"], f"sensitivity {estimate(figures['recall'])}"),
-        ]
-    yes, no = (task.names[index] for index in (task.positive_index, 1 - task.positive_index))
-    ill, well = entry["per_class"][yes], entry["per_class"][no]
-    prevalence = ill["prevalence"]["value"]
-    return [
-        _tile("Sensitivity", ill["recall"], f"share of {yes} that is found"),
-        _tile("Specificity", well["recall"], f"share of {no} that is called so"),
-        _tile("PPV", ill["precision"], f"share right among those called {yes}, at a prevalence of {percent(prevalence)}"),
-        _tile("AUROC", entry["auroc"], f"chance that an image of {yes} gets the higher probability of two"),
-    ]
-
-
-def _tile(label: str, figure: Mapping[str, Any], meaning: str) -> Tile:
-    value = figure.get("value")
-    if value is None:
-        return Tile(label, "n/a", figure.get("reason", ""), None, None, None, meaning)
-    beside = interval(figure) or figure.get("reason", "")
-    note = f"{beside}; {figure['note']}" if figure.get("note") else beside
-    return Tile(label, number(value), note, figure.get("low"), value, figure.get("high"), meaning)
-
-
-def weakest_class(entry: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """The class with the lowest F1 among those that have images."""
-    known = {label: each for label, each in entry["per_class"].items() if each["f1"]["value"] is not None}
-    label = min(known, key=lambda name: (known[name]["f1"]["value"], name))
-    return label, known[label]
-
-
 def how_sure(contents: Contents) -> list[str]:
     """Numbers of images and groups, the unit, reading, calibration."""
     entry, unit = contents.entry, contents.metrics["unit"]
     return [
         _size(entry, unit),
-        *_unanswered(entry),
+        *_unanswered(contents),
         f"Calibration error (ECE) {estimate(entry['ece'])}: so far, on average, is the stated probability from how often it is right.",
         *_guarantee(contents),
     ]
@@ -142,23 +86,25 @@ def _size(entry: Mapping[str, Any], unit: str) -> str:
     return f"{entry['n']:,} images of {groups_named(entry['groups'], unit)} ({shares}). The 95 % intervals are by {unit}, not by image."
 
 
-def _unanswered(entry: Mapping[str, Any]) -> Iterator[str]:
-    unread = sum(entry["unread"].values())
-    if unread:
-        yield f"{unread:,} images could not be read; they count as missed."
-    if entry["answered"] < entry["n"] - unread:
-        yield f"{entry['answered']:,} of {entry['n']:,} images got an answer."
+def _unanswered(contents: Contents) -> Iterator[str]:
+    answers = answered.of(contents, contents.split)
+    if "all_comers" in answers:
+        why = answers["reasons_in_all"]
+        given = f"{percent(answers['coverage']['value'])} of the images got an answer"
+        yield f"{given}; the others: {', '.join(f'{count:,} {code}' for code, count in why.items())}."
+        if contents.task.kind == "single":
+            yield f"No answer is no hit. {' '.join(sentences(answers))}"
 
 
-def where_it_fails(contents: Contents, domains: list[Part], subgroups: list[Part]) -> list[str]:
-    """Weakest class, commonest confusion, sure mistakes, weakest domain and subgroup: what was measured, and what was not."""
+def where_it_fails(contents: Contents, subgroups: list[Part]) -> list[str]:
+    """Weakest class, commonest confusion, sure mistakes, worst subgroup: what was measured, and what was not."""
     return [
         *_no_better_than_chance(contents.entry),
         *_weak_class(contents),
         *_commonest_confusion(contents.entry),
         *_sure_mistakes(contents),
-        *(_weak_part(domains, contents, "domain") or _one_domain(contents)),
-        *_weak_part(subgroups, contents, "subgroup"),
+        *_one_domain(contents),
+        *worst_sentences(subgroups),
     ]
 
 
@@ -210,17 +156,6 @@ def _sure_mistakes(contents: Contents) -> Iterator[str]:
         yield f"{sure:,} of its {len(rows):,} mistakes were made with a probability of {SURE:g} or more."
 
 
-def _weak_part(parts: list[Part], contents: Contents, kind: str) -> list[str]:
-    found = weakest(parts, contents)
-    if found is None:
-        return []
-    part, name, figure = found
-    label = part.level if part.by == "domain" else f"{part.by} {part.level}"
-    overall = contents.entry[name.replace(" ", "_")]["value"]
-    chance = "; its interval holds the overall value" if figure["low"] <= overall <= figure["high"] else ""
-    return [f"Weakest {kind} of {len(parts)}: {label} ({name} {estimate(figure)}, {part.figures['n']:,} images{chance})."]
-
-
 def _one_domain(contents: Contents) -> list[str]:
     if contents.split == EXTERNAL or len(contents.domains) != 1:
         return []
@@ -234,4 +169,4 @@ def looks(contents: Contents) -> str:
         held = (contents.records["split"] == TEST).any() or contents.over_folds
         return "The test images were not opened." if held else "The run kept no test images."
     times = "once" if count == 1 else f"{count:,} times"
-    return f"For this model the {contents.split} images were opened {times}. {contents.looks}".strip()
+    return f"{contents.looks} For this model the {contents.split} images were opened {times}.".strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from medtl.errors import GateRefusal, MedtlError
 from medtl.flows.accept import accept
 from medtl.flows.evaluate import evaluate
+from medtl.flows.report import report
 
 MakeRun = Callable[..., Path]
 EASY = "name: easy\ncriteria:\n  - {figure: sensitivity, at_least: 0}\n  - {figure: unanswered, at_most: 0.9}\n"
@@ -41,17 +43,24 @@ def test_lines_before_the_look_and_lines_after_it(
     ledger = "medtl.flows.looks.datetime"
     monkeypatch.setattr(ledger, _Later)
     evaluate(run)
+    assert "Not judged: no lines" in report(run).read_text()
     outcomes = accept(easy, run)
     assert [outcome.state for outcome in outcomes] == ["met", "met"]
     written = json.loads((run / "acceptance.json").read_text())
     assert written["stated"] == stated
     assert "before these images were first opened" in written["note"]
+    assert written["answers"] == hashlib.sha256((run / "predictions.csv").read_bytes()).hexdigest()
+    page = (run / "report.html").read_text()
+    assert "2 of 2 lines of easy are met on test." in page
+    report(run)
+    assert (run / "report.html").read_text() == page
     monkeypatch.setattr("medtl.flows.accept.datetime", _Latest)
     with pytest.raises(GateRefusal, match="1 of 2 lines are not met or not decided"):
         accept(hard, run)
     written = json.loads((run / "acceptance.json").read_text())
     assert "AFTER these images were first opened" in written["note"]
     assert written["lines"][1]["state"] == "met"
+    assert "1 of 2 lines of hard are met on test." in (run / "report.html").read_text()
 
 
 def test_validation_is_no_proof_and_says_so(make_run: MakeRun, tmp_path: Path) -> None:

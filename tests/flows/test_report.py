@@ -41,7 +41,7 @@ def test_before_and_after_the_test_images_were_opened(make_run):
     assert "The test images were not opened." in text_of(path)
     evaluate(run)
     text = text_of(path)
-    assert "the test images were opened once. This installation counts 1 look at these images, by 1 model." in text
+    assert "images, by 1 model, as this installation counts. For this model the test images were opened once." in text
     metrics = json.loads((run / "metrics.json").read_text())
     assert f"{metrics['splits']['test']['auroc']['value']:.3f}" in text
     assert "normal , called ill with" in text
@@ -96,7 +96,8 @@ def test_an_outside_evaluation_has_a_report(make_run, write_image: Callable[[Pat
     text = text_of(tmp_path / "out" / "report.html")
     assert "External validation: outside images" in text
     assert "broken.png NOT_AN_IMAGE" in text
-    assert "1 images could not be read; they count as missed." in text
+    assert "of the images got an answer; the others: 1 " in text
+    assert "No answer is no hit. Of " in text
     assert "By domain (95 % interval)" in text
     assert "1 of 13 images cannot be used" in text[text.index("Audit of the images") :]
 

@@ -12,7 +12,7 @@ from scipy.stats import multivariate_normal
 from sklearn.covariance import LedoitWolf
 
 from medtl.ranking.hscore import h_score
-from medtl.ranking.knn import TEMPERATURE, neighbours_votes
+from medtl.ranking.knn import TEMPERATURE, neighbours_votes, votes_of_training
 from medtl.ranking.leep import leep
 from medtl.ranking.logme import logme
 
@@ -86,6 +86,22 @@ def test_h_score_of_more_features_than_images() -> None:
     assert h_score(features, targets, shrinkage=0.0) == pytest.approx(1.0), "without shrinkage noise alone reaches the largest value"
     assert h_score(features, targets) < 0.6
     assert h_score(np.ones((20, 5)), targets) == 0.0
+
+
+def test_votes_of_training_are_those_of_a_plain_loop() -> None:
+    random = np.random.default_rng(0)
+    known, asked = random.normal(size=(30, 5)) + 3, random.normal(size=(8, 5)) + 3
+    marks = random.integers(0, 2, (30, 2)).astype(float)
+    marks[::4, 1] = np.nan
+    found = votes_of_training(known, marks, asked, neighbours=6)
+    for row, own in zip(found, asked, strict=True):
+        one, others = own - known.mean(axis=0), known - known.mean(axis=0)
+        cosine = others @ one / np.linalg.norm(others, axis=1) / np.linalg.norm(one)
+        nearest = np.argsort(-cosine)[:6]
+        weights = np.exp(cosine[nearest] / 0.07)
+        for k in range(2):
+            there = np.isfinite(marks[nearest, k])
+            assert row[k] == pytest.approx((weights * np.nan_to_num(marks[nearest, k]))[there].sum() / weights[there].sum(), rel=1e-4)
 
 
 @pytest.mark.parametrize("score", ["logme", "h", "leep", "knn"])

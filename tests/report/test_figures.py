@@ -199,3 +199,21 @@ def test_the_decision_curve_is_net_benefit_with_the_threshold_in_use(make_table)
     assert "<svg" in costly._repr_svg_()
     with pytest.raises(MedtlError, match="two classes"):
         plots.decision_curve(make_table(THREE.names), THREE)
+
+
+def test_risk_over_coverage_is_drawn_with_the_point_in_use(make_table):
+    table = make_table(n=200)
+    held = table["p_ill"].between(0.4, 0.6)
+    table.loc[held, "decision"] = "no answer"
+    plot = plots.risk_coverage(table, TASK, threshold=0.5)
+    curve = curves_of(plot)[0]
+    wrong = (table["predicted"] != table["truth"]).to_numpy()
+    order = np.argsort(-np.abs(table["p_ill"] - 0.5))
+    for coverage in (0.25, 0.5, 1.0):
+        most = round(coverage * 200)
+        assert np.interp(coverage, *curve.T) == pytest.approx(wrong[order][:most].mean(), abs=1e-9)
+    dot = next(line for line in plot.axes[0].lines if line.get_marker() == "o").get_xydata()
+    assert dot[0] == pytest.approx([(~held).mean(), wrong[~held].mean()])
+    unread = table.assign(p_ill=np.nan, p_well=np.nan, predicted="")
+    with pytest.raises(MedtlError, match="no image was read"):
+        plots.risk_coverage(unread, TASK)

@@ -49,7 +49,7 @@ def test_a_rare_miss_asks_for_a_larger_base_and_is_not_rounded_away():
 
 def test_what_could_not_be_read_is_told_on_its_own():
     found = frequencies(entry([[50, 0], [0, 40]], unread=(0, 10)), TASK)
-    assert found.sentences[0] == "50 are ill: the model finds 40 and misses 0, 10 cannot be read."
+    assert found.sentences[0] == "50 are ill: the model finds 40 and misses 0, 10 get no answer."
     assert [part.count for part in found.parts if part.kind == "unread"] == [10]
 
 

@@ -14,8 +14,8 @@ from sklearn.metrics import log_loss
 
 from medtl.document.picture import Picture
 from medtl.estimates import estimate, number
+from medtl.report import acceptance, subgroups
 from medtl.report import page as page_file
-from medtl.report import results
 from medtl.report.further import OF_CLASS, OVERALL
 from medtl.report.mistakes import worst
 from medtl.report.page import page, write_report
@@ -173,8 +173,8 @@ def test_a_run_whose_test_images_were_not_opened_says_so(make_contents, make_tab
 def test_looks_are_counted_in_words(make_contents):
     contents = make_contents()
     assert "the test images were opened once." in page(contents)[0]
-    often = dataclasses.replace(contents, metrics={**contents.metrics, "looks": 3}, looks="This installation counts 5 looks.")
-    assert "the test images were opened 3 times. This installation counts 5 looks." in page(often)[0]
+    often = dataclasses.replace(contents, metrics={**contents.metrics, "looks": 3}, looks="Look 5 at these images.")
+    assert "Look 5 at these images. For this model the test images were opened 3 times." in page(often)[0]
 
 
 def test_out_of_fold_figures_are_called_so(make_contents, make_table):
@@ -222,34 +222,44 @@ def test_made_images_are_called_synthetic(make_contents, make_table, synthetic, 
     assert "SYNTHETIC" not in page(make_contents())[0]
 
 
-def test_domains_and_subgroups_are_judged_on_their_own_images(make_contents):
-    contents = make_contents(kept=True)
-    tables = {each.name: each for each in page(contents)[1]}
-    domains = tables["test_domains"].raw.set_index("level")
-    table = contents.predictions[contents.predictions["split"] == "test"]
-    for name, rows in table.groupby("domain"):
+def test_domains_and_subgroups_are_judged_on_their_own_images(make_contents, make_table):
+    contents = make_contents(splits=("test",), predictions=make_table(n=120), kept=True)
+    raw = next(each for each in page(contents)[1] if each.name == "test_subgroups").raw
+    domains = raw.query("by == 'domain'").set_index("level")
+    for name, rows in contents.predictions.groupby("domain"):
         assert domains.loc[name, "n"] == len(rows)
         assert domains.loc[name, "accuracy"] == pytest.approx((rows["truth"] == rows["predicted"]).mean())
-    sexes = tables["test_subgroups"].raw.query("by == 'sex'").set_index("level")["n"].to_dict()
-    assert sexes == {"F": 30, "M": 30}
-    assert set(tables["test_subgroups"].raw.query("by == 'age'")["level"]) <= {"18 to 39", "40 to 59", "60 to 79", "80 and over"}
+    assert raw.query("by == 'sex'").set_index("level")["n"].to_dict() == {"F": 60, "M": 60}
+    assert set(raw.query("by == 'age'")["level"]) <= {"18 to 39", "40 to 59", "60 to 79", "80 and over"}
 
 
-def test_small_subgroups_are_not_judged_and_a_kept_column_may_have_any_name(make_contents):
+def test_few_are_shown_as_few_and_a_kept_column_may_have_any_name(make_contents):
     contents = make_contents(splits=("test",))
-    odd = contents.records.assign(p_ill=["yes"] * 41 + ["no"] * 19, view="PA")
-    found = results.by_subgroup(dataclasses.replace(contents, records=odd), "test")
-    assert [(part.by, part.level, part.figures["n"]) for part in found] == [("p_ill", "yes", 41)]
+    odd = contents.records.assign(p_ill=["yes"] * 54 + ["no"] * 6, view="PA", domain="elsewhere")
+    found = subgroups.by_subgroup(dataclasses.replace(contents, records=odd), "test")
+    assert [
+        (part.against.by, part.against.level, part.against.images, bool(part.figures)) for part in found if part.against.by == "p_ill"
+    ] == [
+        ("p_ill", "yes", 54, False),
+        ("p_ill", "no", 6, False),
+    ]
+    text = Elements(page(dataclasses.replace(contents, records=odd))[0]).text
+    assert re.search(r"p_ill: no 6 3 too few \(\d of well, \d of ill\)", text)
+    assert "subgroups are too few to be compared." in text
 
 
-def test_the_weakest_part_is_named_with_what_chance_allows(make_contents):
-    contents = make_contents(splits=("test",))
-    table = contents.predictions.copy()
+def test_the_worst_subgroup_is_named_with_what_chance_allows(make_contents, make_table):
+    table = make_table(n=120)
     south = table["domain"] == "south"
     table.loc[south, "predicted"] = np.where(table.loc[south, "truth"] == "ill", "well", "ill")
-    contents = make_contents(splits=("test",), predictions=table)
-    text = Elements(page(contents)[0]).text
-    assert "Weakest domain of 2: south (balanced accuracy 0.000 (" in text
+    html, tables = page(make_contents(splits=("test",), predictions=table))
+    assert "Worst subgroup of 2 compared: domain south (balanced accuracy 0.000, elsewhere 0." in Elements(html).text
+    assert "more than chance in sensitivity, specificity, balanced accuracy." in Elements(html).text
+    raw = next(each for each in tables if each.name == "test_subgroup_differences").raw.set_index(["level", "figure"])
+    rest = table[~south]
+    found = (rest["predicted"] == "ill")[rest["truth"] == "ill"].mean()
+    assert raw.loc[("south", "sensitivity"), "difference"] == pytest.approx(-found)
+    assert raw.loc[("south", "sensitivity"), "holm"] < 0.001
 
 
 def test_a_model_that_only_guesses_is_called_so(make_contents):
@@ -409,3 +419,63 @@ def test_what_is_easy_stands_beside_the_model(make_contents, names):
     assert prevalence[4] == number(log_loss(truth, np.tile(shares.sort_index(), (len(truth), 1))))
     assert size[:2] == ["the size of the file in bytes alone", "0.810 (0.700 to 0.900)"]
     assert not [each for each in page(contents)[1] if each.name == "validation_easy"]
+
+
+def test_all_who_came_and_those_answered_stand_side_by_side(make_contents, make_table):
+    table = make_table(n=120)
+    held = table.index % 6 == 0
+    table.loc[held, "decision"], table.loc[held, "reason"] = "no answer", "not sure enough [UNSURE]"
+    contents = make_contents(splits=("test",), predictions=table)
+    html, tables = page(contents)
+    text = Elements(html).text
+    ill = table["truth"] == "ill"
+    hit, missed, silent = (
+        int((ill & each).sum()) for each in (~held & (table["predicted"] == "ill"), ~held & (table["predicted"] == "well"), held)
+    )
+    assert f"Of {ill.sum()} ill: {hit} found, {missed} missed, {silent} unanswered." in text
+    assert "83.3 % of the images got an answer; the others: 20 UNSURE." in text
+    figures = next(each for each in tables if each.name == "test_answered_figures").raw.set_index("figure")
+    assert figures.loc["sensitivity of ill", "all_comers"] == pytest.approx(hit / ill.sum())
+    assert figures.loc["sensitivity of ill", "answered_only"] == pytest.approx(hit / (hit + missed))
+    box = re.search(r'(?s)<div class="tiles">.*?</div>\s*<h3>', html)[0]
+    assert f"Sensitivity {number(hit / ill.sum())}" in Elements(box).text
+    assert f"of those answered (83.3 %): {number(hit / (hit + missed))} (" in Elements(box).text
+    assert "unanswered" not in Elements(page(make_contents(splits=("test",)))[0]).text
+
+
+LINES = {
+    "format": 1, "name": "chest-release", "split": "test", "note": "stated 2026-01-01, before these images were first opened (2026-02-01)",
+    "answers": "a" * 64,
+    "lines": [
+        {"criterion": "sensitivity at least 0.9", "state": "met", "text": "0.950 [0.910, 0.980]"},
+        {"criterion": "auroc at least 0.9 in every site", "state": "too few cases", "text": "north: 0.930 [0.880, 0.970]"},
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("states", "word"), [(("met", "met"), "accepted"), (("met", "not met"), "not accepted"), (("too few cases", "met"), "too few cases")]
+)
+def test_the_first_page_says_whether_it_may_be_used(make_contents, states, word):
+    lines = [{**line, "state": state} for line, state in zip(LINES["lines"], states, strict=True)]
+    contents = dataclasses.replace(make_contents(), acceptance={**LINES, "lines": lines}, hashes={"predictions.csv": "a" * 64})
+    box = Elements(re.search(r'(?s)<section class="minute".*?</section>', page(contents)[0])[0]).text
+    assert f"May it be used {word} {states.count('met')} of 2 lines of chest-release are met on test." in box
+    assert f"{states[0]} : sensitivity at least 0.9: 0.950 [0.910, 0.980]" in box
+    assert "Stated 2026-01-01, before these images were first opened (2026-02-01)." in box
+    other = dataclasses.replace(contents, hashes={"predictions.csv": "b" * 64})
+    assert "judge again These lines were judged on other answers" in Elements(page(other)[0]).text
+    assert "Not judged: no lines that it has to keep were stated" in Elements(page(make_contents())[0]).text
+
+
+def test_an_acceptance_is_put_onto_a_report_that_is_there(make_contents, tmp_path):
+    contents = dataclasses.replace(make_contents(splits=("test",)), hashes={"predictions.csv": "a" * 64})
+    path = write_report(contents, tmp_path)
+    hostile = {**LINES, "name": "<!-- /acceptance --><script>"}
+    for lines in (hostile, LINES):
+        assert acceptance.put_into(path, lines, "a" * 64)
+    assert path.read_text() == page(dataclasses.replace(contents, acceptance=LINES))[0]
+    assert "<script>" not in page(dataclasses.replace(contents, acceptance=hostile))[0]
+    assert not acceptance.put_into(tmp_path / "nowhere.html", LINES, "")
+    (tmp_path / "old.html").write_text("<html>")
+    assert not acceptance.put_into(tmp_path / "old.html", LINES, "")

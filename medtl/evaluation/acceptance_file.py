@@ -1,0 +1,51 @@
+"""acceptance.json: what became of the lines that a model has to keep, in the folder of the run or evaluation that was judged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medtl.contracts import FORMAT
+from medtl.errors import MedtlError
+from medtl.evaluation.acceptance import Outcome
+from medtl.files import write_json
+
+FILE = "acceptance.json"
+
+
+def write(folder: Path, outcomes: Sequence[Outcome], **told: str) -> dict[str, Any]:
+    """Write the outcomes with what is `told` of them: `name`, `sha256` and `stated` of the file of lines, `split`, `note`, and `answers`,
+    the SHA-256 of the predictions judged. Returns the content."""
+    lines = [
+        {
+            "criterion": str(each.criterion),
+            **each.criterion.model_dump(exclude_none=True),
+            "state": each.state,
+            "found": each.found,
+            "text": each.text,
+        }
+        for each in outcomes
+    ]
+    content = {"format": FORMAT, **told, "lines": lines}
+    write_json(folder / FILE, content)
+    return content
+
+
+def read(folder: Path) -> Mapping[str, Any] | None:
+    """What was written; None where nothing was judged. Raises MedtlError where the file is damaged or of a newer format."""
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        lines = [line["criterion"] + line["state"] + line["text"] for line in content["lines"]]
+        known = bool(lines) and all(isinstance(content[key], str) and content[key] for key in ("name", "split", "note"))
+        version = content["format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise MedtlError(f"{path}: is cut or damaged; judge the lines again with `medtl accept`") from None
+    if not known or version != FORMAT:
+        raise MedtlError(f"{path}: is of format {version}, or says too little; judge the lines again with `medtl accept`")
+    found: dict[str, Any] = content
+    return found
