@@ -15,7 +15,7 @@ from medtl.document.page import environment
 from medtl.document.table import Table, write_tables
 from medtl.estimates import ONE_TRAINING
 from medtl.files import write_text
-from medtl.report import easy, frequencies, further, mistakes, population, reproduction, results, summary, training
+from medtl.report import easy, frequencies, further, mistakes, population, reproduction, results, stress, summary, training
 from medtl.report.contents import Contents
 from medtl.report.figures import agreement, benefit, learning, ranking
 from medtl.report.figures.style import Plot, svg
@@ -73,15 +73,16 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
     table_one, quarantine = population.table_one(contents), population.quarantine(contents)
     fits, curves = training.trainings_table(contents), training.curves_table(contents)
     splits = list(_results(contents, parts))
+    under_stress = stress.section(contents)
     found = frequencies.frequencies(contents.entry, contents.task)
     text = environment("medtl.report").get_template("report.html.j2").render(
-        contents=contents, summary=summary, domains=domains, subgroups=subgroups, frequencies=found, squares=frequencies.squares(found),
+        contents=contents, summary=summary, domains=domains, subgroups=subgroups, frequencies=found, squares=frequencies.squares(found), stress=under_stress,
         table_one=table_one, flow=flow, quarantine=quarantine, training=training, trainings=fits, curves=_curves(contents),
         splits=splits, worst=mistakes.worst(contents.predictions, contents.task, split), mistakes=mistakes,
         one_training=ONE_TRAINING if len(contents.package["weights"]) == 1 else "",
         identity=reproduction.identity(contents), libraries=reproduction.libraries(contents),
     )  # fmt: skip
-    optional = [table for table in (quarantine, fits, curves) if table is not None]
+    optional = [table for table in (quarantine, fits, curves, *(under_stress.tables if under_stress else ())) if table is not None]
     own = list({table.name: table for each in splits for table in (*each.tables, *each.parts, each.confusion)}.values())
     return text, [*table_one, population.flow_table(flow), *optional, *own, mistakes.mistakes_table(contents)]
 
