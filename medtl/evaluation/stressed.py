@@ -70,7 +70,9 @@ class Said:
 
 def stressed(rows: pd.DataFrame, task: Task) -> StressTest | None:
     """`rows`: a predictions table of one split. None where it holds no stress view, or no class has cases on both sides."""
-    own = each_member(rows[rows["truth"] != ""]).sort_values(KEY, ignore_index=True)
+    known = rows[rows["truth"] != ""]
+    whole = known[known["member"] == ""]
+    own = (whole if len(whole) else each_member(known)).sort_values(KEY, ignore_index=True)
     there = [view for view in VIEWS if (own["view"] == view.name).any()]
     plain_rows = own[own["view"] == PLAIN].reset_index(drop=True)
     found: list[Stressed] = []

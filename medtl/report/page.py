@@ -76,11 +76,11 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
     under_stress = stress.section(contents)
     found = frequencies.frequencies(contents.entry, contents.task)
     text = environment("medtl.report").get_template("report.html.j2").render(
-        contents=contents, summary=summary, domains=domains, subgroups=subgroups, frequencies=found, squares=frequencies.squares(found), stress=under_stress,
+        contents=contents, summary=summary, domains=domains, subgroups=subgroups, frequencies=found, squares=frequencies.squares(found),
         table_one=table_one, flow=flow, quarantine=quarantine, training=training, trainings=fits, curves=_curves(contents),
         splits=splits, worst=mistakes.worst(contents.predictions, contents.task, split), mistakes=mistakes,
         one_training=ONE_TRAINING if len(contents.package["weights"]) == 1 else "",
-        identity=reproduction.identity(contents), libraries=reproduction.libraries(contents),
+        stress=under_stress, identity=reproduction.identity(contents), libraries=reproduction.libraries(contents),
     )  # fmt: skip
     optional = [table for table in (quarantine, fits, curves, *(under_stress.tables if under_stress else ())) if table is not None]
     own = list({table.name: table for each in splits for table in (*each.tables, *each.parts, each.confusion)}.values())

@@ -24,8 +24,8 @@ from medtl.stress.views import BY_NAME
 
 HEADER = ("view", "what was done", "AUROC (95 %)", "less than plain (95 %)", "answers that change")
 NOTE = (
-    "The same images by the same thresholds. AUROC by Obuchowski's interval, differences paired by group, not corrected for their number; the "
-    "sentences above are (Holm). A view that the network never saw in training may cost something for that alone; docs/stress.md."
+    "The same images by the same thresholds. AUROC by Obuchowski's interval, differences paired by group, not corrected for their "
+    "number; the sentences above are (Holm). A view unlike all training images may cost something for that alone; docs/stress.md."
 )
 
 

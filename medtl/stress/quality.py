@@ -22,7 +22,7 @@ def blur(picture: Bytes) -> Bytes:
 
 def exposed(picture: Bytes, factor: float) -> Bytes:
     """Every grey level times `factor`; what is beyond white is white."""
-    return np.clip(np.rint(picture * factor), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(picture * factor), 0, 255), np.uint8)
 
 
 def jpeg(picture: Bytes) -> Bytes:
