@@ -42,18 +42,13 @@ def markers_removed(picture: Bytes) -> Bytes:
     picture without structures thinner than a twelfth of its side (top-hat and black-hat), no longer than a sixth of the side, and does not
     reach into the middle half of each side. Fine anatomy and hairs there go too: that view may cost something without any marker.
     """
-    side = min(picture.shape[:2])
-    marks = _standing_out(picture, max(3, side // 12 | 1))
-    _, labels, boxes, _ = cv2.connectedComponentsWithStats(marks.astype(np.uint8), connectivity=8)
-    rows, columns = middle(picture.shape, 1 / 4)
-    central = np.unique(labels[rows, columns])
-    small = boxes[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1) <= side / 6
-    small[0] = False  # what is no mark
-    small[central] = False
-    if not small.any():
+    painted = np.zeros(picture.shape[:2], np.uint8)
+    for kind in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT):  # apart: the dark gap beside a letter would join it to what is beyond
+        painted |= _small_outside_the_middle(_standing_out(picture, kind))
+    if not painted.any():
         return picture
-    painted = cv2.dilate(small[labels].astype(np.uint8), np.ones((3, 3), np.uint8))
-    return np.asarray(cv2.inpaint(picture, painted, 3, cv2.INPAINT_TELEA), np.uint8).reshape(picture.shape)
+    clean = cv2.inpaint(picture, cv2.dilate(painted, np.ones((3, 3), np.uint8)), 3, cv2.INPAINT_TELEA)
+    return np.asarray(clean, np.uint8).reshape(picture.shape)
 
 
 def middle(shape: tuple[int, ...], frame: float) -> tuple[slice, slice]:
@@ -72,11 +67,17 @@ def _blanked(picture: Bytes, frame: float) -> Bytes:
     return blanked
 
 
-def _standing_out(picture: Bytes, thinnest: int) -> NDArray[np.bool_]:
-    """(H, W) where any channel is much brighter, or darker, than without structures thinner than so many pixels."""
-    square = np.ones((thinnest, thinnest), np.uint8)
-    brighter, darker = (
-        cv2.morphologyEx(picture, kind, square, borderType=cv2.BORDER_REPLICATE).reshape(picture.shape)
-        for kind in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT)
-    )
-    return np.asarray((np.maximum(brighter, darker) > STANDS_OUT).any(axis=2))
+def _standing_out(picture: Bytes, kind: int) -> Bytes:
+    """(H, W) 1 where any channel is much brighter (top-hat), or darker (black-hat), than without structures thinner than a twelfth."""
+    thinnest = max(3, min(picture.shape[:2]) // 12 | 1)
+    differs = cv2.morphologyEx(picture, kind, np.ones((thinnest, thinnest), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray((differs.reshape(picture.shape) > STANDS_OUT).any(axis=2), np.uint8)
+
+
+def _small_outside_the_middle(marks: Bytes) -> Bytes:
+    """(H, W) the connected spots that are no longer than a sixth of the side and do not reach into the middle half of each side."""
+    _, labels, boxes, _ = cv2.connectedComponentsWithStats(marks, connectivity=8)
+    small = boxes[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1) <= min(marks.shape) / 6
+    small[0] = False  # what is no mark
+    small[np.unique(labels[middle(marks.shape, 1 / 4)])] = False
+    return np.asarray(small[labels], np.uint8)
