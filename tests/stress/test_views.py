@@ -97,3 +97,16 @@ def test_colour_stays_colour_in_a_jpeg():
     picture = np.zeros((1, 32, 32, 3), np.uint8)
     picture[..., 0] = 200
     assert np.abs(BY_NAME["jpeg"].show(picture).astype(int) - picture).max() <= 10
+
+
+def test_a_mark_close_to_the_body_goes_although_the_dark_gap_leads_to_the_middle():
+    clean = np.full((1, 96, 96, 1), 20, np.uint8)
+    clean[:, :, 28:] = 190
+    clean[:, 26:30, 28:] = 100
+    marked = clean.copy()
+    marked[:, 20:34, 13:21] = 250
+    gap = cv2.morphologyEx(marked[0, ..., 0], cv2.MORPH_BLACKHAT, np.ones((9, 9), np.uint8))
+    assert (gap[26:30, 21:40] > 40).all(), "else this tests nothing"
+    shown = BY_NAME["markers-removed"].show(marked)
+    assert shown[0, 20:34, 13:21].mean() < 120
+    assert np.array_equal(shown[0, 26:30, 40:], clean[0, 26:30, 40:])
