@@ -180,12 +180,14 @@ def evaluate(
     allow_seen: Annotated[bool, typer.Option("--allow-seen", help="Judge on images that the model has learned from all the same.")] = False,
     by: Annotated[str | None, typer.Option(metavar="UNIT", help="Of a run: one answer per patient, lesion or study, too.")] = None,
     combine: Annotated[str, typer.Option(metavar="HOW", help="How --by makes it of its images' log-odds: mean or max.")] = "mean",
+    stress: Annotated[bool, typer.Option("--stress", help="The same images cut, blurred, unmarked … too; probe the features.")] = False,
+    split: Annotated[str, typer.Option(metavar="SPLIT", help="With --stress: validation, which costs no look.")] = "test",
 ) -> None:
     """Judge a run on its test images, or a model elsewhere."""
     from medtl.flows.evaluate import evaluate
 
     given, renamed = _pairs("--column", column), _pairs("--map", map_)
-    evaluate(target, manifest, given, renamed, out, data=data, allow_seen=allow_seen, by=by, combine=combine)
+    evaluate(target, manifest, given, renamed, out, data=data, allow_seen=allow_seen, by=by, combine=combine, stress=stress, split=split)
 
 
 @app.command()

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
-from medtl.contracts import TEST
+from medtl import predictions
+from medtl.contracts import TEST, VALIDATION
 from medtl.errors import MedtlError, did_you_mean
 from medtl.estimates import ONE_TRAINING
 from medtl.evaluation import answering, baseline
@@ -31,6 +32,8 @@ def evaluate(
     allow_seen: bool = False,
     by: By | None = None,
     combine: Combine = "mean",
+    stress: bool = False,
+    split: str = TEST,
 ) -> Evaluation:
     """Judge `target`.
 
@@ -40,17 +43,24 @@ def evaluate(
     column: what a column is called in the manifest: `{"label": "dx"}`. map: what a label means here: `{"PNA": "pneumonia"}`.
     out: where the tables go; default: into the run, or `evaluations/<model>-<time>/`. data: where a run's images are now, if they were
     moved. allow_seen: judge on images that the model learned from all the same. by, combine: of a run, judge one answer per patient, lesion
-    or study as well: the mean of its images' log-odds, or the max (`by_unit` in the metrics).
+    or study as well: the mean of its images' log-odds, or the max (`by_unit` in the metrics). stress: judge the same images under every
+    stress view too, and probe the features. split: with `stress`, `validation` takes the run's validation images, at no look.
     """
     line = Line()
     _refuse_unknown_units(manifest, by, combine)
+    _refuse_unknown_splits(manifest, split, stress, out, by)
     if manifest is None:
         if column or map:
             raise MedtlError("--column and --map say how a manifest is read, and no manifest is given; a run knows its own labels")
         from medtl.flows.own_test import evaluate_run
 
         run, place = load_run(target), Path(data) if data else None
-        done = evaluate_run(run, Path(out) if out else None, place, line, by, combine)
+        if split == VALIDATION:
+            from medtl.flows.own_validation import stress_validation
+
+            done = stress_validation(run, place, line)
+        else:
+            done = evaluate_run(run, Path(out) if out else None, place, line, by, combine, stress)
         report.said(lambda: _reported(run, done, place, line), line, f"medtl report {run.folder}")
     else:
         from medtl.flows.external import evaluate_outside
@@ -58,7 +68,7 @@ def evaluate(
         if data is not None:
             raise MedtlError("--data says where a run's own images are; the images of a manifest are relative to the manifest")
         done = evaluate_outside(
-            model_folder(target), Path(manifest), dict(column or {}), dict(map or {}), Path(out) if out else None, allow_seen, line
+            model_folder(target), Path(manifest), dict(column or {}), dict(map or {}), Path(out) if out else None, allow_seen, line, stress
         )
     line.clear()
     print(lines(done.metrics, done.task, done.unit))
@@ -68,6 +78,10 @@ def evaluate(
         print("\n" + unit_lines(done.metrics["by_unit"], done.task))
     if done.trainings == 1:
         print(ONE_TRAINING)
+    if stress:
+        from medtl.flows.stress import lines as under_stress
+
+        print("\n" + under_stress(done.folder, predictions.read(done.folder / "predictions.csv"), done.split, done.task))
     if done.looks is not None:
         print(done.looks.sentence(done.split))
     package = package_format.read(model_folder(target))
@@ -83,7 +97,7 @@ def _reported(run: Run, done: Evaluation, data: Path | None, line: Line) -> Path
     from medtl.flows.baselines import nearest_images
 
     with locked(done.folder):
-        baseline.write(done.folder, TEST, {"neighbours": nearest_images(run, TEST, data_root_of(run, data), line)})
+        baseline.write(done.folder, done.split, {"neighbours": nearest_images(run, done.split, data_root_of(run, data), line)})
     return report.report_evaluation(run, done, data)
 
 
@@ -96,3 +110,17 @@ def _refuse_unknown_units(manifest: Path | str | None, by: str | None, combine: 
         raise MedtlError(
             "--by needs a run: threshold and calibration by unit are fitted on its own validation images, which a manifest lacks"
         )
+
+
+def _refuse_unknown_splits(manifest: Path | str | None, split: str, stress: bool, out: Path | str | None, by: str | None) -> None:
+    """Raises MedtlError for a split that is none of a run's, or that needs no evaluation."""
+    if split not in (TEST, VALIDATION):
+        raise MedtlError(f"--split '{split}': is unknown{did_you_mean(split, (TEST, VALIDATION))}; there are: {TEST}, {VALIDATION}")
+    if split == TEST:
+        return
+    if manifest is not None:
+        raise MedtlError("--split names a part of a run; all labelled images of a manifest are judged")
+    if not stress:
+        raise MedtlError("--split validation goes with --stress: what the validation images show otherwise, the run has said by itself")
+    if out is not None or by is not None:
+        raise MedtlError("--split validation writes into the run itself and judges image by image; leave out --out and --by")

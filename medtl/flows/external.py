@@ -20,6 +20,7 @@ from medtl.flows import report
 from medtl.flows.judging import Evaluation, judge, refuse_occupied, unit_of, write_predictions
 from medtl.flows.looks import count_look
 from medtl.flows.manifest import read_manifest
+from medtl.flows.stress import examine, keep
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store, open_store
 from medtl.model.model import Model
@@ -29,9 +30,19 @@ from medtl.terminal import Line
 
 
 def evaluate_outside(
-    package: Path, manifest: Path, column: Mapping[str, str], spellings: Mapping[str, str], out: Path | None, allow_seen: bool, line: Line
+    package: Path,
+    manifest: Path,
+    column: Mapping[str, str],
+    spellings: Mapping[str, str],
+    out: Path | None,
+    allow_seen: bool,
+    line: Line,
+    stress: bool = False,
 ) -> Evaluation:
-    """Judge the model on every labelled image of the manifest; what cannot be read is counted as not answered."""
+    """Judge the model on every labelled image of the manifest; what cannot be read is counted as not answered.
+
+    stress: under every stress view too (:mod:`medtl.flows.stress`).
+    """
     model = Model.load(package)
     folder = out or Path("evaluations") / f"{model.package.name}-{datetime.now():%Y%m%d-%H%M%S}"
     refuse_occupied(folder)
@@ -50,9 +61,11 @@ def evaluate_outside(
     predictions = judge(model, judged, store, positions, line.progress("external"))
     metrics = judge_split(predictions, model.task, threshold=model.threshold)
     unit = unit_of(judged)
+    examined = examine([model], judged, store, positions, None, given.root, line) if stress else None
     with locked(folder):
         write_atomically(folder / "records.csv", lambda path: records.write(rows, path))
-        write_predictions(predictions, folder / "predictions.csv")
+        write_predictions(pd.concat([predictions, *(examined.views if examined else ())]), folder / "predictions.csv")
+        keep(examined, folder, EXTERNAL)
         metrics_file.write(folder / "metrics.json", {EXTERNAL: metrics}, unit, looks.by_this_model)
     done = Evaluation(folder, EXTERNAL, predictions, metrics, model.task, unit, looks, len(model.members))
     again = "medtl evaluate MODEL MANIFEST.csv"

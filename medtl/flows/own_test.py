@@ -21,6 +21,7 @@ from medtl.flows.by_unit import judge_units, unit_ids
 from medtl.flows.judging import Evaluation, changed_files, judge, refuse_occupied, unit_of, write_predictions
 from medtl.flows.looks import count_look
 from medtl.flows.run import Run, data_root_of
+from medtl.flows.stress import examine, keep
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store, open_store
 from medtl.model.package import refresh_metrics
@@ -28,20 +29,22 @@ from medtl.records import KEY
 from medtl.terminal import Line
 
 
-def evaluate_run(run: Run, out: Path | None, data: Path | None, line: Line, by: By | None = None, combine: Combine = "mean") -> Evaluation:
+def evaluate_run(
+    run: Run, out: Path | None, data: Path | None, line: Line, by: By | None = None, combine: Combine = "mean", stress: bool = False
+) -> Evaluation:
     """Judge the run's model (or each fold's model on that fold) on the test images; write into the run, or into `out`.
 
-    `by`, `combine`: see :mod:`medtl.flows.by_unit`.
+    `by`, `combine`: see :mod:`medtl.flows.by_unit`. `stress`: under every stress view too (:mod:`medtl.flows.stress`).
     """
     if out is not None:
         refuse_occupied(out)
     parts = run.folds() or [run]
-    rows = _test_rows(run, parts)
+    rows = labelled_rows(run, parts)
     task = run.experiment.task
     if by is not None:
         for part in parts:
             unit_ids(part.records(), by, str(part.folder))  # what cannot be judged costs no look
-    store = _store(run, rows, data_root_of(run, data), line)
+    store = store_of(run, rows, data_root_of(run, data), line)
     models = [part.model() for part in parts]
     fingerprint = run.model().fingerprint if len(parts) > 1 else models[0].fingerprint
     looks = count_look(rows["sha256"], fingerprint, run.experiment.name)
@@ -59,33 +62,37 @@ def evaluate_run(run: Run, out: Path | None, data: Path | None, line: Line, by: 
     if by is not None:
         metrics["by_unit"] = judge_units(parts, tables, by, combine)
     folder, unit = out or run.folder, unit_of(rows)
+    examined = examine(models, rows, store, np.arange(len(rows)), run.experiment, data_root_of(run, data), line) if stress else None
     with locked(folder):
-        _write(run, folder, table, metrics, unit, looks.by_this_model)
+        _write(
+            run, folder, pd.concat([table, *(examined.views if examined else ())], ignore_index=True), metrics, unit, looks.by_this_model
+        )
+        keep(examined, folder, TEST)
     return Evaluation(folder, TEST, table, metrics, task, unit, looks, max(len(parts), len(models[0].members)))
 
 
-def _test_rows(run: Run, parts: list[Run]) -> pd.DataFrame:
-    """Labelled test rows of all parts, sorted by key, with the `part` that judges each."""
+def labelled_rows(run: Run, parts: list[Run], split: str = TEST) -> pd.DataFrame:
+    """Labelled rows of all parts in a split, sorted by key, with the `part` that judges each; folds may share images of validation."""
     found = [part.records().assign(part=i) for i, part in enumerate(parts)]
-    rows = pd.concat([table[(table["split"] == TEST) & (table["label"] != "")] for table in found], ignore_index=True)
+    rows = pd.concat([table[(table["split"] == split) & (table["label"] != "")] for table in found], ignore_index=True)
     if rows.empty:
         raise MedtlError(
-            f"{run.folder}: kept no labelled test images (split.test in its experiment.yaml); judge it on outside data with a manifest"
+            f"{run.folder}: kept no labelled {split} images (split in its experiment.yaml); judge it on outside data with a manifest"
         )
     repeated = rows[rows.duplicated(KEY)]
-    if len(repeated):
+    if len(repeated) and split == TEST:
         raise MedtlError(
             f"{run.folder}: {len(repeated)} images are tested in two folds: {listed(repeated['image'])}; its records.csv were changed"
         )
     return rows.sort_values(KEY, ignore_index=True)
 
 
-def _store(run: Run, rows: pd.DataFrame, root: Path, line: Line) -> Store:
-    """The test images, whose bytes must be those that the records name."""
+def store_of(run: Run, rows: pd.DataFrame, root: Path, line: Line) -> Store:
+    """The images of `rows`, whose bytes must be those that the records name."""
     store = open_store(rows[KEY], root, run.experiment.image, cache_dir(), line.progress("images"))
     changed = changed_files(rows, store.measurements)
     if changed:
-        heading = f"{len(changed)} of {len(rows)} test images in {root} are missing or not the files of {run.folder}/records.csv:"
+        heading = f"{len(changed)} of {len(rows)} images in {root} are missing or not the files of {run.folder}/records.csv:"
         hint = "bring the original files back, or train again" + ("" if len(changed) < len(rows) else "; is this the right --data folder?")
         raise Mistakes(heading, [*changed[:20], *([f"… and {len(changed) - 20} more"] if len(changed) > 20 else []), hint])
     return store

@@ -23,6 +23,7 @@ from medtl.files import locked
 from medtl.flows.looks import read_looks
 from medtl.flows.report_pictures import pictures_of, with_pictures
 from medtl.flows.run import EXPERIMENT, Run, load_run
+from medtl.flows.stress_pictures import with_stress
 from medtl.imaging.settings import ImageSettings
 from medtl.model import format as package_format
 from medtl.records import KEY
@@ -72,6 +73,7 @@ def report_outside(package: Path, done: Evaluation, rows: pd.DataFrame, measured
     with locked(done.folder):
         found = audit.summed_up(opened.name, rows, done.task.names, [], check_all(rows, measured, done.task, None, contents.predictions))
         contents = _with_alone(_with_audit(contents, found, opened.image, root))
+        contents = with_stress(contents, done.folder, opened.image, root)
         return write_report(with_pictures(contents, opened.image, root), done.folder)
 
 
@@ -95,6 +97,7 @@ def _write(run: Run, folder: Path, data: Path | None) -> Path:
     with locked(folder):
         found = audit.read(above) or _audited(run, contents)
         contents = _with_audit(contents, found, run.experiment.image, root) if found else contents
+        contents = with_stress(contents, folder, run.experiment.image, root)
         return write_report(with_pictures(_with_alone(contents), run.experiment.image, root), folder)
 
 
@@ -166,7 +169,7 @@ def _logs(run: Run) -> Iterator[tuple[str, Log]]:
 
 def _looks(rows: pd.DataFrame, judged: pd.DataFrame, fingerprint: str) -> str:
     """What this installation's ledger says about the test images; empty where it knows nothing (another installation's run)."""
-    tested = judged.loc[judged["split"] == TEST, KEY].merge(rows[[*KEY, "sha256"]], on=KEY)
+    tested = judged.loc[(judged["split"] == TEST) & (judged["view"] == predictions.PLAIN), KEY].merge(rows[[*KEY, "sha256"]], on=KEY)
     found = read_looks(tested["sha256"], fingerprint)
     return found.all_sentence() if found else ""
 

@@ -17,6 +17,7 @@ from medtl.document.table import write_csv, write_tables
 from medtl.files import write_json
 from medtl.flows.run import Run, load_run
 from medtl.flows.run_folder import finished
+from medtl.predictions import PLAIN
 from medtl.report.figures.learning import read_log
 from medtl.study.judged import refuse_other_images
 from medtl.study.page import write_page
@@ -39,8 +40,8 @@ def read(study: StudySettings, table: pd.DataFrame, folder: Path, task: Task) ->
     """The study's reading of its trials. Raises MedtlError where trials were judged on different images."""
     done = table[table["state"] == DONE]
     runs = {name: load_run(folder / "trials" / name) for name in done["trial"]}
-    judged = {name: run.predictions() for name, run in runs.items()}
-    judged = {name: own for name, own in judged.items() if (own["split"] == TEST).any()}
+    tables = {name: run.predictions() for name, run in runs.items()}
+    judged = {name: own[own["view"] == PLAIN] for name, own in tables.items() if (own["split"] == TEST).any()}
     for _, same in done[done["trial"].isin(judged)].groupby("fold", dropna=False):
         refuse_other_images({name: judged[name] for name in same["trial"]})
     points = [point for name, run in runs.items() for point in _curve(name, run)]

@@ -25,6 +25,7 @@ from medtl.report import (
     population,
     reproduction,
     results,
+    stress,
     summary,
     tiles,
     training,
@@ -84,6 +85,7 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
     table_one, quarantine = population.table_one(contents), population.quarantine(contents)
     fits, curves = training.trainings_table(contents), training.curves_table(contents)
     splits = list(_results(contents, parts))
+    under_stress = stress.section(contents)
     found = frequencies.frequencies(answered.all_comers(contents), contents.task)
     text = environment("medtl.report").get_template("report.html.j2").render(
         contents=contents, summary=summary, tiles=tiles.tiles(contents), subgroups=subgroups, frequencies=found,
@@ -92,9 +94,9 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
         splits=splits, worst=mistakes.worst(contents.predictions, contents.task, split), mistakes=mistakes,
         accepted=Markup(acceptance.section(contents.acceptance, contents.hashes.get("predictions.csv", ""))),
         one_training=ONE_TRAINING if len(contents.package["weights"]) == 1 else "",
-        identity=reproduction.identity(contents), libraries=reproduction.libraries(contents),
+        stress=under_stress, identity=reproduction.identity(contents), libraries=reproduction.libraries(contents),
     )  # fmt: skip
-    optional = [table for table in (quarantine, fits, curves) if table is not None]
+    optional = [table for table in (quarantine, fits, curves, *(under_stress.tables if under_stress else ())) if table is not None]
     own = list({table.name: table for each in splits for table in (*each.tables, *each.parts, each.confusion)}.values())
     return text, [*table_one, population.flow_table(flow), *optional, *own, mistakes.mistakes_table(contents)]
 
