@@ -20,6 +20,7 @@ from medtl.flows.run import EXPERIMENT, load_run, model_folder
 from medtl.model import format as package_format
 from medtl.paper.kit import write_kit
 from medtl.report.contents import Contents
+from medtl.report.judged import judged_splits
 from medtl.terminal import Line
 
 FOLDER = "paper"
@@ -35,6 +36,7 @@ def paper(folder: Path | str, out: Path | str | None = None, like: Path | str | 
     folder = Path(folder)
     place = Path(out) if out else folder / FOLDER
     contents, found = _outside(folder, like) if _is_outside(folder) else _run(folder, like)
+    judged_splits(contents.metrics)
     refuse_occupied(place)
     line = Line()
     with locked(place):
