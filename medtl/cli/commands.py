@@ -242,6 +242,21 @@ def report(
 
 @app.command()
 @answers
+def paper(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run, or results of `evaluate` on outside data.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the kit goes; else RUN/paper.")] = None,
+    like: Annotated[Path | None, typer.Option(metavar="RUN_OR_MODEL", help="Of outside results: the model that was judged.")] = None,
+) -> None:
+    """Write the parts of a manuscript: methods, tables, figures, checklists.
+
+    With citations, CLAIM 2024 and TRIPOD+AI filled in as far as the run knows, LaTeX, Word, SVG, TIFF."""
+    from medtl.flows.paper import paper
+
+    paper(run, out, like)
+
+
+@app.command()
+@answers
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model package, or a run's folder.")],
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Images, folders or zip files.")],

@@ -53,7 +53,8 @@ class Detector:
         """(N, D) features → (N,) how unlike the training images, ≥ 0; NaN where features are not finite."""
         given = self._coordinates(features)
         if self.method == "knn":
-            return np.concatenate([self._to_neighbour(given[start : start + _AT_ONCE]) for start in range(0, len(given), _AT_ONCE)] or [[]])
+            parts = [self._to_neighbour(given[start : start + _AT_ONCE]) for start in range(0, len(given), _AT_ONCE)]
+            return np.concatenate([np.empty(0), *parts])
         off = given - self.reference[0].astype(np.float64)
         squares = np.einsum("ni,ij,nj->n", off, self.reference[1:].astype(np.float64), off)
         return np.asarray(np.sqrt(np.maximum(squares, 0)), np.float64)

@@ -31,7 +31,7 @@ class Interval(NamedTuple):
 
 
 def wilson(share: float, n: float) -> Interval:
-    """Wilson's score interval for a share of `n` independent cases (n may be an effective, fractional number)."""
+    """Wilson's score interval (JASA 1927) for a share of `n` independent cases (n may be an effective, fractional number)."""
     centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
     low, high = max(0.0, centre - half), min(1.0, centre + half)

@@ -66,7 +66,7 @@ def report_outside(package: Path, done: Evaluation, rows: pd.DataFrame, measured
         measurements=measured,
         commands=[command],
         looks=looks,
-        hashes=_hashes(done.folder),
+        hashes=file_hashes(done.folder),
         acceptance=acceptance_file.read(done.folder),
         baselines={done.split: {"neighbours": {"reason": "a model package does not hold the images that it learned from"}}},
     )
@@ -91,7 +91,7 @@ def said(write: Callable[[], Path], line: Line, again: str) -> None:
 def _write(run: Run, folder: Path, data: Path | None) -> Path:
     from medtl.report.page import write_report
 
-    contents = _of_run(run, folder)
+    contents = contents_of(run, folder)
     root = data or Path(str(contents.environment.get("data_root", "")))
     above = run.folder if (run.folder / EXPERIMENT).is_file() else run.folder.resolve().parent.parent
     with locked(folder):
@@ -127,7 +127,7 @@ def _with_alone(contents: Contents) -> Contents:
     return dataclasses.replace(contents, alone=alone(contents.records, contents.measurements, contents.split))
 
 
-def _of_run(run: Run, folder: Path) -> Contents:
+def contents_of(run: Run, folder: Path) -> Contents:
     """Everything that the run's folder holds; tables and figures are those of `folder`."""
     from medtl.evaluation import metrics_file
     from medtl.report.contents import Contents
@@ -149,7 +149,7 @@ def _of_run(run: Run, folder: Path) -> Contents:
         experiment_yaml=_without_folders((above / EXPERIMENT).read_text(encoding="utf-8")),
         environment=Run(above, run.experiment).environment(),
         logs=dict(_logs(run)),
-        hashes=_hashes(folder),
+        hashes=file_hashes(folder),
         acceptance=acceptance_file.read(folder),
         baselines=baseline.read(folder),
         commands=_commands(run),
@@ -174,7 +174,8 @@ def _looks(rows: pd.DataFrame, judged: pd.DataFrame, fingerprint: str) -> str:
     return found.all_sentence() if found else ""
 
 
-def _hashes(folder: Path) -> dict[str, str]:
+def file_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of the tables in `folder`, by name."""
     files = [folder / name for name in ("records.csv", "predictions.csv", "metrics.json")]
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()}
 

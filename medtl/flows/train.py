@@ -17,7 +17,7 @@ from medtl.cohorts.joining import read_cohorts
 from medtl.cohorts.splitting import fold_records, make_records, split_notes
 from medtl.contracts import CALIBRATION, TRAIN, VALIDATION
 from medtl.decisions.precedence import Reasons
-from medtl.errors import GateRefusal, MedtlError
+from medtl.errors import MedtlError
 from medtl.estimates import ONE_TRAINING
 from medtl.evaluation import baseline
 from medtl.evaluation.table import lines
@@ -26,7 +26,7 @@ from medtl.experiment.overrides import weights_override
 from medtl.experiment.save import save_experiment
 from medtl.experiment.schema import Experiment
 from medtl.files import locked, write_atomically, write_json
-from medtl.flows import report, run_folder
+from medtl.flows import replay, report, run_folder
 from medtl.flows.audit import audit_run
 from medtl.flows.baselines import nearest_images
 from medtl.flows.judging import answered_rows, write_predictions
@@ -78,7 +78,8 @@ def train(
 
     data: the data root, default the config's folder. weights: takes the place of `backbone.weights`. out: the run folder itself,
     default `runs/<name>/<time>`; it must be new or empty unless `resume`, which continues an unfinished run (the newest of
-    this name where `out` is not given). expect: a finished run that this one must repeat, else GateRefusal (exit code 3).
+    this name where `out` is not given). expect: a finished run that this one must repeat, else GateRefusal (exit code 3) with the first
+    difference; records are compared before anything is trained.
     with_report: whether figures are said, audit and report follow; without, for one of many short trainings. features: where what frozen
     layers make of images is kept; default: the cache. watch: see `medtl.training.job.Watch`; over folds, epochs are counted on from one
     to the next.
@@ -88,7 +89,7 @@ def train(
         overrides = [*overrides, weights_override(weights)]
     experiment = load_experiment(Path(config), overrides)
     root = data_root(Path(config), Path(data) if data else None)
-    expected = load_run(Path(expect)).metrics() if expect is not None else None
+    expected = _finished(Path(expect)) if expect is not None else None
     folder = run_folder.choose(experiment, Path(out) if out else None, resume)
     with metered(experiment.tracking.energy) as meter, locked(folder):
         line, log = Line(), Log(folder / "log.jsonl", meter)
@@ -97,6 +98,8 @@ def train(
             torch.set_num_threads(experiment.trainer.threads or 1)
             keep_freed_memory()
             rows, store = read_images(experiment, folder, root, line, log)
+            if expected is not None:
+                replay.refuse_other_records(rows, expected)
             _train_folds(Training(experiment, rows, store, root, folder, log, line, features, watch))
             log.event("finished", wall_seconds=round(time.monotonic() - started, 1), cpu_seconds=round(time.process_time() - cpu, 1))
         except KeyboardInterrupt:
@@ -119,8 +122,15 @@ def train(
         for sentence in package.promised:
             line.keep(sentence)
         line.keep(f"run: {folder}\nmodel: {folder / 'model'}\nnext: medtl evaluate {folder}   (opens the test images, and counts the look)")
-    if expected is not None and metrics["splits"][VALIDATION] != expected["splits"][VALIDATION]:
-        raise GateRefusal(f"{run.folder} does not repeat {expect}: the validation metrics differ (see both metrics.json)")
+    if expected is not None:
+        replay.verify(run, expected, line)
+    return run
+
+
+def _finished(folder: Path) -> Run:
+    """The run in `folder`; raises MedtlError where it has no figures to be repeated."""
+    run = load_run(folder)
+    run.metrics()
     return run
 
 

@@ -115,6 +115,14 @@ def _results(contents: Contents, parts: list[Table]) -> Iterator[SplitResults]:
 
 
 def _drawings(contents: Contents, split: str) -> list[Drawing]:
+    return [
+        _drawing(plot, f"{split}-{label.lower().replace(' ', '-')}", f"{label}, {split}")
+        for label, plot in plots_of(contents, split).items()
+    ]
+
+
+def plots_of(contents: Contents, split: str) -> dict[str, Plot]:
+    """The figures of one judged split, by their names."""
     kinds: dict[str, Callable[..., Plot]] = {
         "ROC": ranking.roc,
         "Precision and recall": ranking.pr,
@@ -128,10 +136,7 @@ def _drawings(contents: Contents, split: str) -> list[Drawing]:
         kinds["Risk and coverage"] = functools.partial(selective.risk_coverage, threshold=threshold)
     if contents.task.positive_index is not None:
         kinds["Decision curve"] = functools.partial(benefit.decision_curve, threshold=threshold)
-    return [
-        _drawing(draw(contents.predictions, contents.task, split), f"{split}-{label.lower().replace(' ', '-')}", f"{label}, {split}")
-        for label, draw in kinds.items()
-    ]
+    return {label: draw(contents.predictions, contents.task, split) for label, draw in kinds.items()}
 
 
 def _curves(contents: Contents) -> Drawing | None:

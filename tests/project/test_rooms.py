@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TABLES = ["errors", "files", "terminal", "contracts", "registry", "records", "measurements", "predictions", "card"]
-TORCH_FREE = [*TABLES, "evaluation", "decisions", "phantom", "experiment", "ranking"]
+TORCH_FREE = [*TABLES, "evaluation", "decisions", "phantom", "experiment", "ranking", "paper"]
 HEAVY = ["torch", "torchvision", "timm", "monai", "lightning", "gradio", "sklearn.linear_model"]
 
 IMPORT_ALL = """

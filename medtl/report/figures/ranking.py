@@ -99,6 +99,6 @@ def _finish(plot: style.Plot, axes: Axes, entries: list[tuple[Line2D, str]], tit
         colour = style.VERMILLION if len(sides) == 1 else style.GREY
         handles.append(Line2D([], [], marker="o", linestyle="", color=colour, markersize=4.5))
         labels.append("where the threshold stands")
-    columns = 1 if max(map(len, labels)) > 32 else 2
+    columns = 1 if sum(sorted(map(len, labels))[-2:]) > 50 else 2  # two columns of the longest would run over the edge
     plot.set_figheight(SIDE + 0.15 + 0.17 * (1 - (-len(labels) // columns)))
     plot.legend(handles, labels, title=title, title_fontsize=7.5, loc="outside lower center", ncols=columns, columnspacing=1.2)
