@@ -14,7 +14,7 @@ Which is better depends on network and images, so the one is taken that tells va
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,7 +53,7 @@ class Detector:
         """(N, D) features → (N,) how unlike the training images, ≥ 0; NaN where features are not finite."""
         given = self._coordinates(features)
         if self.method == "knn":
-            return np.concatenate([self._to_neighbour(given[start : start + _AT_ONCE]) for start in range(0, len(given), _AT_ONCE)] or [[]])
+            return np.concatenate([self._to_neighbour(given[:0]), *(self._to_neighbour(part) for part in _parts(given))])
         off = given - self.reference[0].astype(np.float64)
         squares = np.einsum("ni,ij,nj->n", off, self.reference[1:].astype(np.float64), off)
         return np.asarray(np.sqrt(np.maximum(squares, 0)), np.float64)
@@ -83,6 +83,10 @@ def fit(features: ArrayLike, method: Method) -> Detector:
     shrunk = ledoit_wolf((own - mean) / spread)[0] + 1e-6 * np.eye(len(mean))
     inverse = np.linalg.inv(shrunk) / np.outer(spread, spread)
     return Detector(method, *stored, np.vstack([mean, inverse]).astype(np.float32))
+
+
+def _parts(given: Floats) -> Iterator[Floats]:
+    yield from (given[start : start + _AT_ONCE] for start in range(0, len(given), _AT_ONCE))
 
 
 def _scaled(features: ArrayLike, method: Method) -> Floats:
