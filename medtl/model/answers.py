@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_expit, log_softmax, logsumexp
 
 from medtl.contracts import Task, Threshold
-from medtl.decisions.calibration import Calibration
-from medtl.decisions.per_class import PerClass, decide_each
+from medtl.decisions.methods import Calibrated
+from medtl.decisions.per_class import decide_each
 from medtl.decisions.threshold import decide
 from medtl.findings import words
 from medtl.predictions import LEADING, NO_ANSWER, PLAIN, TRAILING, UNKNOWN, columns
@@ -54,7 +54,7 @@ def answer_table(
     *,
     task: Task,
     prior_shift: ArrayLike,
-    calibration: Calibration | PerClass,
+    calibration: Calibrated,
     threshold: Threshold | None,
     adjusted: Sequence[float] | None = None,
 ) -> pd.DataFrame:

@@ -20,8 +20,7 @@ from medtl.model.format import PackageFile, file_sha256
 if TYPE_CHECKING:
     import torch
 
-    from medtl.decisions.calibration import Calibration
-    from medtl.decisions.per_class import PerClass
+    from medtl.decisions.methods import Calibrated
     from medtl.experiment.schema import Scope
     from medtl.imaging.inputs import Input
     from medtl.module.classifier import Classifier
@@ -35,15 +34,13 @@ class Model:
     """Members, calibration and decision rule of one package, on one device."""
 
     def __init__(self, package: PackageFile, members: Sequence[Classifier], folder: Path, device: torch.device):
-        from medtl.decisions.calibration import Calibration
-        from medtl.decisions.per_class import PerClass
+        from medtl.decisions.methods import from_json
 
         self.package = package
         self.members = list(members)
         self.folder = folder
         self.device = device
-        stored, together = package.calibration, package.task.kind == "multi"
-        self.calibration: Calibration | PerClass = PerClass.from_json(stored) if together else Calibration.from_json(stored)
+        self.calibration: Calibrated = from_json(package.calibration, package.task.kind == "multi")
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "auto") -> Model:

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from medtl.contracts import Threshold
-    from medtl.decisions.calibration import Calibration
-    from medtl.decisions.per_class import PerClass
+    from medtl.decisions.methods import Calibrated
     from medtl.experiment.schema import Experiment
     from medtl.module.classifier import Classifier
 
@@ -42,7 +41,7 @@ def save(
     folder: Path,
     members: Sequence[Classifier],
     experiment: Experiment,
-    calibration: Calibration | PerClass,
+    calibration: Calibrated,
     threshold: Threshold | None,
     prior_shift: ArrayLike,
     metrics: Mapping[str, Any] | None = None,
