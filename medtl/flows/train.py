@@ -27,12 +27,23 @@ from medtl.experiment.schema import Experiment
 from medtl.files import locked, write_atomically, write_json
 from medtl.flows import report, run_folder
 from medtl.flows.audit import audit_run
+from medtl.flows.guarantee import foreseen
 from medtl.flows.judging import answered_rows, write_predictions
 from medtl.flows.leaks import refuse_leaking
 from medtl.flows.near_duplicates import tie_near_duplicates
 from medtl.flows.packaging import OVER_FOLDS, write_metrics, write_package
 from medtl.flows.quarantine import refuse_broken
-from medtl.flows.rule import Rule, guaranteed, held_out_logits, held_out_positions, own_rule, rule_of_ensemble, rule_of_members, with_sets
+from medtl.flows.rule import (
+    Rule,
+    guaranteed,
+    held_out_logits,
+    held_out_positions,
+    own_rule,
+    refuse_too_few,
+    rule_of_ensemble,
+    rule_of_members,
+    with_sets,
+)
 from medtl.flows.run import Run, load_run
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.nursery import keep_freed_memory
@@ -178,7 +189,7 @@ def read_images(experiment: Experiment, folder: Path, root: Path, line: Line, lo
     rows = rows.sort_values(records.KEY, ignore_index=True)
     refuse_leaking(experiment, rows, source.table, store, line, log)
     notes = [*source.notes, *tied]
-    for note in [*notes, *split_notes(rows, experiment.task)]:
+    for note in [*notes, *split_notes(rows, experiment.task), *foreseen(rows, experiment)]:
         line.keep(note)
     quarantined = store.measurements[~store.usable]
     for broken in quarantined.itertuples():
@@ -215,6 +226,7 @@ def _train_folds(whole: Training) -> None:
     """One fit, or one per fold with the ensemble above them."""
     experiment, rows, store, folder = whole.experiment, whole.rows, whole.store, whole.folder
     folds = experiment.split.fits
+    refuse_too_few(rows, experiment)
     if folds is None:
         _train_one(whole)
         return

@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from medtl.contracts import Threshold
-    from medtl.decisions.calibration import Calibration
     from medtl.decisions.conformal import Conformal
-    from medtl.decisions.per_class import PerClass
+    from medtl.decisions.methods import Calibrated
     from medtl.experiment.schema import Experiment
     from medtl.model.gate import Gate
     from medtl.module.classifier import Classifier
@@ -45,7 +44,7 @@ def save(
     folder: Path,
     members: Sequence[Classifier],
     experiment: Experiment,
-    calibration: Calibration | PerClass,
+    calibration: Calibrated,
     threshold: Threshold | None,
     prior_shift: ArrayLike,
     metrics: Mapping[str, Any] | None = None,

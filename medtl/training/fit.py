@@ -16,9 +16,8 @@ from medtl.backbones.fitting import sentence
 from medtl.backbones.network import build_network
 from medtl.batches import Part, Targets
 from medtl.contracts import TRAIN, VALIDATION, Task, Threshold
-from medtl.decisions import calibration, per_class, threshold
-from medtl.decisions.calibration import Calibration
-from medtl.decisions.per_class import PerClass
+from medtl.decisions import methods, per_class, threshold
+from medtl.decisions.methods import Calibrated
 from medtl.experiment.schema import Experiment
 from medtl.model.answers import ensemble_logits
 from medtl.model.gate import Gate
@@ -34,7 +33,7 @@ class Fitted:
 
     classifier: Classifier
     prior_shift: tuple[float, ...]
-    calibration: Calibration | PerClass
+    calibration: Calibrated
     threshold: Threshold | None
     rule: str
     """By which the threshold was chosen."""
@@ -101,7 +100,7 @@ def build_classifier(experiment: Experiment, root: Path) -> Classifier:
 class Decided:
     """From logits to decisions."""
 
-    calibration: Calibration | PerClass
+    calibration: Calibrated
     threshold: Threshold | None
     rule: str = ""
     """By which the threshold was chosen, in the field's words; empty where there is none."""
@@ -111,10 +110,10 @@ def calibrate(experiment: Experiment, logits: NDArray[np.float64], prior_shift: 
     """Calibration and, for two classes or findings, thresholds, from (M, N, K) validation logits and truth (as of a Part) alone."""
     combined, rules = ensemble_logits(logits, prior_shift, experiment.task.kind), experiment.decision
     if experiment.task.kind == "multi":
-        each = per_class.fit_calibration(combined, truth, rules.calibration)
+        each = methods.fit(combined, truth, rules.calibration, several=True)
         cuts = per_class.fit_thresholds(each.apply(combined), truth, rules.threshold)
         return Decided(each, tuple(cut.value for cut in cuts), threshold.said(rules.threshold, all(cut.reached for cut in cuts)))
-    fitted = calibration.fit(combined, truth, rules.calibration)
+    fitted = methods.fit(combined, truth, rules.calibration)
     positive = experiment.task.positive_index
     if positive is None:
         return Decided(fitted, None)

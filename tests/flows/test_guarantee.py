@@ -15,6 +15,7 @@ from medtl.app import words
 from medtl.cohorts.chance import draw
 from medtl.errors import Mistakes
 from medtl.evaluation import metrics_file
+from medtl.flows.check import check
 from medtl.flows.evaluate import evaluate
 from medtl.flows.predict import predict
 from medtl.flows.report import report
@@ -105,6 +106,7 @@ def test_it_is_said_everywhere_and_void_elsewhere(data: Path, kept: Path, tmp_pa
 
 def test_too_few_for_it_is_said_and_the_ordinary_rule_stands(data: Path, kept: Path, tmp_path: Path) -> None:
     asked = ["decision.guarantee={specificity: 0.99}", "decision.threshold=f1"]
+    assert "it takes 299 held-out groups without square, and there are 12; hold out more" in str(check(data / "tiny.yaml", overrides=asked))
     lacking = package_format.read(train(data / "tiny.yaml", overrides=asked, out=tmp_path / "lacking", with_report=False).folder / "model")
     plain_run = train(data / "tiny.yaml", overrides=["decision.guarantee=null", "decision.threshold=f1"], out=tmp_path / "plain")
     plain = package_format.read(plain_run.folder / "model")
