@@ -4,7 +4,8 @@ Columns: `image, frame, domain, split, fold, member, view, group_id, truth`, the
 an ensemble the log of its members' mean probability), `p_<class>` (calibrated, summing to 1), `predicted` (the stored rule),
 `decision` (the predicted class, or `no answer`) and `reason`. `truth` is empty where unknown; `member` is empty for the package's
 own answer and names the fold where a fold's model gave it; `view` is `plain` or a stress test's name. An image that could not
-be read has empty logits and probabilities, `predicted` empty, `decision` `no answer` and its reason.
+be read has empty logits and probabilities, `predicted` empty, `decision` `no answer` and its reason. Only of `medtl predict
+--prevalence`, `p_<class>` is for the prevalence that was asked for.
 
 Where an image may have several findings, `truth`, `predicted` and `decision` name them joined by `|` (`none` = none of them), `unknown`
 follows `truth` and names those of which the truth is not known, and each `p_<class>` is a probability by itself.

@@ -50,6 +50,7 @@ def write_package(experiment: Experiment, folder: Path, members: Sequence[Fitted
         adjusted=rule.adjusted,
         held_out_groups=rule.held_out_groups,
         guarantee=rule.guarantee,
+        prevalence=rule.prevalence,
     )
 
 

@@ -55,6 +55,7 @@ def save(
     held_out_groups: int | None = None,
     rule: str = "",
     guarantee: Guarantee | None = None,
+    prevalence: Threshold | None = None,
 ) -> PackageFile:
     """Write a package, whole or not at all: into a temporary folder beside it, which then takes its place.
 
@@ -62,7 +63,7 @@ def save(
     of the images learned from (kept truncated). `fitted_on`, `fitted_n`: the images that chose calibration and threshold.
     `adjusted`: what the decision takes off each class's log-probability (:func:`medtl.decisions.threshold.adjustment`).
     `rule`: by which the threshold was chosen, in words; default: as the experiment names it.
-    `guarantee`: what the threshold promises.
+    `guarantee`: what the threshold promises. `prevalence`: at which the probabilities hold.
     `held_out_groups`: so many groups that no member has seen fitted the calibration of all together; None: an ensemble is unverified.
     Raises MedtlError where a weight is not finite or the folder cannot be written.
     """
@@ -87,6 +88,7 @@ def save(
                     split=fitted_on,
                     n=fitted_n,
                     guarantee=guarantee,
+                    prevalence=prevalence,
                 ),
                 "ensemble": Ensemble(verified=held_out_groups is not None, groups=held_out_groups or 0) if len(members) > 1 else None,
                 "training": dict(training or {}),
