@@ -1,4 +1,6 @@
-"""Log loss of every way of calibrating on validation images that took no part in the fit: `python benchmarks/calibration_methods.py RUN...`.
+"""Log loss of every way of calibrating, on validation images that took no part in the fit.
+
+    python benchmarks/calibration_methods.py RUN...
 
 Five parts by group, the mean and standard deviation of 20 divisions. Out of a run's saved validation logits; no test image is opened. For
 the comparison isotonic curves are allowed from 40 images of either side on.

@@ -56,6 +56,8 @@ class Rule:
     conformal: Conformal | None = None
     guarantee: Guarantee | None = None
     """What the threshold keeps for patients to come."""
+    prevalence: Threshold | None = None
+    """Of the images that the calibration was fitted on, the share that is positive, or has each finding."""
 
 
 def guaranteed(rule: Rule, held: pd.DataFrame, logits: NDArray[np.floating], shift: ArrayLike, experiment: Experiment) -> Rule:
@@ -103,7 +105,8 @@ def refuse_too_few(rows: pd.DataFrame, experiment: Experiment) -> None:
 def own_rule(fitted: Fitted, experiment: Experiment) -> Rule:
     """Of a single model."""
     calibrated = fitted.calibration.apply(remove(fitted.logits, fitted.prior_shift))
-    return Rule(fitted.calibration, fitted.threshold, fitted.rule, adjustment(calibrated, experiment.decision.adjust), len(fitted.logits))
+    weighed = adjustment(calibrated, experiment.decision.adjust)
+    return Rule(fitted.calibration, fitted.threshold, fitted.rule, weighed, len(fitted.logits), prevalence=fitted.prevalence)
 
 
 def held_out_logits(fitted: Fitted, rows: pd.DataFrame, store: Store, experiment: Experiment) -> tuple[pd.DataFrame, NDArray[np.float64]]:
@@ -179,4 +182,5 @@ def _fitted(
     decided = calibrate(experiment, np.asarray(logits, np.float64), shift, truth)
     probabilities = decided.calibration.apply(ensemble_logits(logits, shift, experiment.task.kind))
     weighed = adjustment(probabilities, experiment.decision.adjust)
-    return Rule(decided.calibration, decided.threshold, decided.rule, weighed, logits.shape[1], split, groups)
+    prevalence = decided.prevalence
+    return Rule(decided.calibration, decided.threshold, decided.rule, weighed, logits.shape[1], split, groups, prevalence=prevalence)

@@ -60,6 +60,7 @@ def save(
     gate: Gate | None = None,
     conformal: Conformal | None = None,
     guarantee: Guarantee | None = None,
+    prevalence: Threshold | None = None,
 ) -> PackageFile:
     """Write a package, whole or not at all: into a temporary folder beside it, which then takes its place.
 
@@ -68,7 +69,7 @@ def save(
     `adjusted`: what the decision takes off each class's log-probability (:func:`medtl.decisions.threshold.adjustment`).
     `rule`: by which the threshold was chosen, in words; default: as the experiment names it.
     `gate`: of the first member, whose features it judges by.
-    `guarantee`: what the threshold promises.
+    `guarantee`: what the threshold promises. `prevalence`: at which the probabilities hold.
     `held_out_groups`: so many groups that no member has seen fitted the calibration of all together; None: an ensemble is unverified.
     Raises MedtlError where a weight is not finite or the folder cannot be written.
     """
@@ -93,6 +94,7 @@ def save(
                     split=fitted_on,
                     n=fitted_n,
                     guarantee=guarantee,
+                    prevalence=prevalence,
                 ),
                 "gate": gate.save(place) if gate is not None else None,
                 "conformal": conformal.to_json() if conformal is not None else None,

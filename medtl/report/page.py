@@ -20,6 +20,7 @@ from medtl.report.contents import Contents
 from medtl.report.figures import agreement, benefit, learning, ranking
 from medtl.report.figures.style import Plot, svg
 from medtl.report.judged import judged_splits
+from medtl.report.prevalence import at_prevalences
 
 FILE, TABLES = "report.html", "report"
 _FULL_WIDTH = 7.1
@@ -95,7 +96,8 @@ def _results(contents: Contents, parts: list[Table]) -> Iterator[SplitResults]:
         if results.of_findings(entry):
             shown.insert(2, confusion)
         simple = easy.easy(contents) if leads else None
-        below = [*(parts if leads else ()), *([simple] if simple else ()), *further.further(entry, name)]
+        rarer = at_prevalences(entry, contents.task, name) if leads else []
+        below = [*(parts if leads else ()), *rarer, *([simple] if simple else ()), *further.further(entry, name)]
         yield SplitResults(name, entry, name == VALIDATION, shown, _drawings(contents, name), below, confusion)
 
 

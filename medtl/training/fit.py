@@ -42,6 +42,8 @@ class Fitted:
     history: dict[str, Any]
     gate: Gate | None = None
     """None: `decision.gate: none`."""
+    prevalence: Threshold | None = None
+    """Of validation, the share that is positive, or has each finding."""
 
 
 def parts_of(records: pd.DataFrame, experiment: Experiment) -> dict[str, Part]:
@@ -82,7 +84,9 @@ def fit(job: Job, root: Path) -> Fitted:
     last, reached = job.experiment.transfer.epochs - 1, history["tuned" if "tuned" in history else "probe"]
     job.watch(last, reached[f"validation_{job.experiment.transfer.monitor}"])  # the end of a fit, also of one that patience ended
     decided = calibrate(job.experiment, logits[None], balanced.prior_shift, job.validation.targets)
-    return Fitted(classifier, balanced.prior_shift, decided.calibration, decided.threshold, decided.rule, logits, history)
+    return Fitted(
+        classifier, balanced.prior_shift, decided.calibration, decided.threshold, decided.rule, logits, history, decided.prevalence
+    )
 
 
 def build_classifier(experiment: Experiment, root: Path) -> Classifier:
@@ -104,6 +108,8 @@ class Decided:
     threshold: Threshold | None
     rule: str = ""
     """By which the threshold was chosen, in the field's words; empty where there is none."""
+    prevalence: Threshold | None = None
+    """Of these images, the share that is positive, or has each finding."""
 
 
 def calibrate(experiment: Experiment, logits: NDArray[np.float64], prior_shift: ArrayLike, truth: ArrayLike) -> Decided:
@@ -112,10 +118,12 @@ def calibrate(experiment: Experiment, logits: NDArray[np.float64], prior_shift: 
     if experiment.task.kind == "multi":
         each = methods.fit(combined, truth, rules.calibration, several=True)
         cuts = per_class.fit_thresholds(each.apply(combined), truth, rules.threshold)
-        return Decided(each, tuple(cut.value for cut in cuts), threshold.said(rules.threshold, all(cut.reached for cut in cuts)))
+        said = threshold.said(rules.threshold, all(cut.reached for cut in cuts))
+        return Decided(each, tuple(cut.value for cut in cuts), said, tuple(np.nanmean(truth, axis=0).tolist()))
     fitted = methods.fit(combined, truth, rules.calibration)
     positive = experiment.task.positive_index
     if positive is None:
         return Decided(fitted, None)
-    cut = threshold.fit(fitted.apply(combined)[:, positive], np.equal(truth, positive), rules.threshold)
-    return Decided(fitted, cut.value, threshold.said(rules.threshold, cut.reached))
+    is_positive = np.equal(truth, positive)
+    cut = threshold.fit(fitted.apply(combined)[:, positive], is_positive, rules.threshold)
+    return Decided(fitted, cut.value, threshold.said(rules.threshold, cut.reached), float(is_positive.mean()))
