@@ -40,10 +40,10 @@ class Fitted:
     logits: NDArray[np.float64]
     """(N, K) raw logits of the validation images, in the order of the records' validation rows."""
     history: dict[str, Any]
-    gate: Gate | None = None
-    """None: `decision.gate: none`."""
     prevalence: Threshold | None = None
     """Of validation, the share that is positive, or has each finding."""
+    gate: Gate | None = None
+    """None: `decision.gate: none`."""
 
 
 def parts_of(records: pd.DataFrame, experiment: Experiment) -> dict[str, Part]:
