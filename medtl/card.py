@@ -68,6 +68,15 @@ def _ensemble(package: Mapping[str, Any]) -> str:
     return f" **{said}**" if said else ""
 
 
+def calibrated(calibration: Mapping[str, Any]) -> str:
+    """How a single decision is calibrated (`calibration` of model.json): `with temperature 1.2`."""
+    if calibration.get("kind") == "vector":
+        return f"with slopes of {', '.join(f'{slope:.3g}' for slope in calibration['slope'])} in the order of the classes"
+    if calibration.get("kind") == "isotonic":
+        return f"by an isotonic curve of {sum(map(len, calibration['given'])):,} knots"
+    return f"with temperature {calibration['temperature']:.3g}"
+
+
 def _guarantee(package: Mapping[str, Any]) -> str:
     """What the threshold promises, as paragraphs of their own; empty where nothing was asked for."""
     return "".join(f"\n\n**{_plain(sentence)}**" for sentence in guarantees.said(package))
@@ -200,7 +209,7 @@ def _decision(package: Mapping[str, Any]) -> str:
         cuts = ", ".join(f"{_plain(name)} {_digits(cut)}" for name, cut in zip(package["task"]["classes"], point["threshold"], strict=True))
         fitted = f"each calibrated by itself; fitted on {point['n']} {_plain(point['split'])} images"
         return f"{views}A finding is there from a probability of {cuts} on (rule: {_plain(point['rule'])}), {fitted}."
-    how = f"{views}Calibrated with temperature {calibration['temperature']:.3g}; fitted on {point['n']} {_plain(point['split'])} images."
+    how = f"{views}Calibrated {calibrated(calibration)}; fitted on {point['n']} {_plain(point['split'])} images."
     if point["threshold"] is None:
         rarer = ", each weighed against how frequent the class is" if point["rule"] == "adjusted" else ""
         return f"The class of the largest probability{rarer}. {how}"

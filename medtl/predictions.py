@@ -7,6 +7,7 @@ own answer and names the fold where a fold's model gave it; `view` is `plain` or
 be read has empty logits and probabilities, `predicted` empty, `decision` `no answer` and its reason. One that was read but is not answered
 (out of scope, unlike the training images, of poor quality, unsure) has `decision` `no answer` and its reason too, and keeps logits,
 probabilities and `predicted`, so that all comers can be judged beside the answered.
+Only of `medtl predict --prevalence`, `p_<class>` is for the prevalence that was asked for.
 
 Where an image may have several findings, `truth`, `predicted` and `decision` name them joined by `|` (`none` = none of them), `unknown`
 follows `truth` and names those of which the truth is not known, and each `p_<class>` is a probability by itself.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -20,8 +20,13 @@ _LATER = ("test", "external")
 _FIGURES = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
 
 
-def answer(package: PackageFile, probabilities: Mapping[str, float], decision: str, reason: str, notes: list[str]) -> str:
-    """Decision, its reason, a bar per class with the operating point drawn in, and what has to be said beside it."""
+def answer(
+    package: PackageFile, probabilities: Mapping[str, float], decision: str, reason: str, notes: list[str], worth: Sequence[str] = ()
+) -> str:
+    """Decision, its reason, a bar per class with the operating point drawn in, and what has to be said beside it.
+
+    `worth`: at which prevalence this holds, and what an answer is worth there.
+    """
     unanswered = decision == NO_ANSWER
     title = "No answer" if unanswered else decision
     if package.task.kind == "multi" and not unanswered:
@@ -33,6 +38,7 @@ def answer(package: PackageFile, probabilities: Mapping[str, float], decision: s
         f'<section class="medtl-answer{" refused" if unanswered else ""}" aria-label="Answer">'
         f'<p class="kicker">Answer of {escape(package.name)}{" (synthetic)" if package.synthetic else ""}</p><h2>{escape(title)}</h2>'
         f"<p>{escape(words.because(package, probabilities, decision, reason))}</p>{bars}"
+        f"{''.join(f'<p class=small>{escape(sentence)}</p>' for sentence in worth)}"
         f"{f'<p class=small>{escape(origin)}</p>' if origin and not unanswered else ''}"
         f"{f'<ul class=notes>{told}</ul>' if told else ''}</section>"
     )

@@ -9,14 +9,15 @@ from typing import Any
 
 import gradio as gr
 
-from medtl.app import markup, words
+from medtl.app import elsewhere, markup, words
 from medtl.app.desk import Answer, Desk
+from medtl.app.elsewhere import Given
 from medtl.app.pictures import picture
 from medtl.app.private import taken
 from medtl.errors import MedtlError
-from medtl.evaluation import metrics_file
 from medtl.findings import BETWEEN
 from medtl.model.format import PackageFile
+from medtl.model.prevalence import metrics_of
 
 LARGEST_UPLOAD = 256 << 20
 """Bytes; the largest radiographs and most volumes are well below."""
@@ -26,6 +27,7 @@ WAITING = 16
 _CHOOSE = "Image: DICOM, NIfTI, PNG, JPEG, TIFF"
 _FIRST = "The answer appears here as soon as an image is chosen."
 _AGAIN = "Another model answers from here on. Choose the image again: the last one is already deleted."
+_RARER = "How frequent it is where you are, in % (empty: as where the model was calibrated)"
 _OPACITY = "(share) => { document.documentElement.style.setProperty('--medtl-heat', share); }"
 _LAYER = "(name) => { document.querySelectorAll('img.heat').forEach((layer) => { layer.hidden = layer.dataset.class !== name; }); }"
 
@@ -48,11 +50,16 @@ def build(models: Sequence[Path | str], desk: Desk | None = None) -> gr.Blocks:
                 opacity = gr.Slider(0, 1, value=0.6, step=0.05, label="Saliency", visible=False, buttons=[])
             with gr.Column(scale=7, min_width=280):
                 said = gr.HTML(markup.waiting(_FIRST), elem_id="medtl-said")
+                finding = gr.Dropdown([], label="Finding", visible=False, filterable=False, interactive=True)
+                rarer = gr.Number(label=_RARER, visible=False, interactive=True, elem_id="medtl-prevalence")
+                kept = gr.State()
                 about = gr.HTML(elem_id="medtl-about")
-        outputs = [shown, said, about, upload, number, opacity, layer]
+        outputs = [shown, said, about, upload, number, opacity, layer, finding, rarer, kept]
         upload.upload(lambda *given: _respond(desk, *given), [label, upload, number], outputs, api_name="answer", show_progress_on=upload)
         label.change(lambda name: _changed(desk, name), label, outputs, api_visibility="private", show_progress="hidden")
         page.load(lambda name: about_model(desk, name), label, about, api_visibility="private", show_progress="hidden")
+        for control in (finding, rarer):
+            control.input(_elsewhere, [kept, finding, rarer], said, api_visibility="private", show_progress="hidden")
         opacity.change(None, opacity, None, js=_OPACITY, api_visibility="private")
         layer.change(None, layer, None, js=_LAYER, api_visibility="private")
     return page
@@ -70,9 +77,7 @@ def _in_place(upload: gr.File) -> gr.File:
 def about_model(desk: Desk, label: str) -> str:
     """What is known of a model, read from its package at this moment."""
     try:
-        folder, package = desk.folder(label), desk.package(label)
-        metrics = metrics_file.read(folder / "metrics.json") if (folder / "metrics.json").is_file() else None
-        return markup.model(package, metrics)
+        return markup.model(desk.package(label), metrics_of(desk.folder(label)))
     except MedtlError as refusal:
         return markup.refusal(str(refusal))
     except Exception as error:
@@ -103,15 +108,26 @@ def _answered(desk: Desk, label: str, name: str, answer: Answer) -> list[Any]:
     chosen = gr.Number(
         label=f"Image in the file, 1 to {reading.count:,} (then choose the file again)", value=reading.number, visible=reading.count > 1
     )
+    given = Given(package, metrics_of(desk.folder(label)), answer.probabilities, answer.decision, answer.reason, notes)
+    movable = list(given.movable)
+    wanted = first if first in movable else next(iter(movable), None)
     return [
         picture(reading.picture, answer.maps, first, caption),
-        markup.answer(package, answer.probabilities, answer.decision, answer.reason, notes),
+        elsewhere.said(given, wanted),
         about_model(desk, label),
         None,
         chosen,
         gr.Slider(label=_saliency_label(package, answer), visible=bool(classes)),
         gr.Dropdown(choices=classes, value=first or None, visible=len(classes) > 1),
+        gr.Dropdown(choices=movable, value=wanted, visible=len(movable) > 1),
+        gr.Number(value=None, visible=bool(movable)),
+        given,
     ]  # fmt: skip
+
+
+def _elsewhere(given: Given | None, finding: str | None, percent: float | None) -> str:
+    """The last answer at another prevalence."""
+    return markup.waiting(_FIRST) if given is None else elsewhere.said(given, finding, percent)
 
 
 def _first_map(answer: Answer) -> str:
@@ -132,7 +148,8 @@ def _changed(desk: Desk, label: str) -> list[Any]:
 
 def _blank(desk: Desk, label: str, said: str) -> list[Any]:
     return ["", said, about_model(desk, label), None, gr.Number(value=None, visible=False), gr.Slider(visible=False),
-            gr.Dropdown(choices=[], value=None, visible=False)]  # fmt: skip
+            gr.Dropdown(choices=[], value=None, visible=False), gr.Dropdown(choices=[], value=None, visible=False),
+            gr.Number(value=None, visible=False), None]  # fmt: skip
 
 
 def _sentence(reason: str) -> str:

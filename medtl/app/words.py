@@ -134,7 +134,7 @@ def gate(package: PackageFile) -> str:
             f"images unlike those it learned from (by mistake of at most {share} of patients like validation's) or of poor quality"
         )
     if package.conformal is not None:
-        parts.append(f"images that may be several classes, missing the true one in at most {percent(package.conformal['alpha'])}")
+        parts.append(f"images that may be several classes, at a risk of {percent(package.conformal['alpha'])} of leaving out the true one")
     return "; ".join(parts)
 
 

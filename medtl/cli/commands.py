@@ -261,13 +261,17 @@ def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model package, or a run's folder.")],
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Images, folders or zip files.")],
     out: Annotated[Path, typer.Option(metavar="FILE.csv", help="The table of predictions to write.")],
+    prevalence: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SHARE", help="Give probabilities for this prevalence: 0.05, or FINDING=0.05. Decisions stay."),
+    ] = None,
 ) -> None:
     """Answer for images, folders and zip files.
 
     One row per image, with the reason where an image cannot be read."""
     from medtl.flows.predict import predict
 
-    predict(model, paths, out)
+    predict(model, paths, out, _prevalence(prevalence))
 
 
 @app.command()
@@ -346,6 +350,19 @@ def _refuse_mistakes_early(config: Path, overrides: Sequence[str] | None) -> Non
     from medtl.experiment.load import load_experiment
 
     load_experiment(config, overrides or ())
+
+
+def _prevalence(texts: Sequence[str] | None) -> float | dict[str, float] | None:
+    """`["0.05"]` → 0.05, `["mass=0.05", "edema=0.1"]` → one of each finding."""
+    if not texts:
+        return None
+    alone = len(texts) == 1 and "=" not in texts[0]
+    given = {"": texts[0]} if alone else _pairs("--prevalence", texts)
+    try:
+        shares = {name: float(text) for name, text in given.items()}
+    except ValueError:
+        raise MedtlError(f"--prevalence {', '.join(texts)}: is no number; allowed: more than 0 and less than 1, such as 0.05") from None
+    return shares[""] if alone else shares
 
 
 def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:

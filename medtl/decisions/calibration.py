@@ -48,9 +48,7 @@ class Calibration:
 
     def apply(self, logits: ArrayLike) -> Floats:
         """(N, K) logits → (N, K) probabilities, rows summing to 1; a row with NaN (an unread image) stays NaN."""
-        given = _logits(logits)
-        if given.shape[1] != len(self.intercept):
-            raise MedtlError(f"calibration: fitted for {len(self.intercept)} classes, given {given.shape[1]}")
+        given = checked(logits, len(self.intercept))
         probabilities: Floats = softmax(given / self.temperature + np.asarray(self.intercept), axis=1)
         return probabilities
 
@@ -77,24 +75,15 @@ def fit(logits: ArrayLike, truth: ArrayLike, method: str = "temperature-intercep
     `logits` (N, K), finite; `truth` (N,) class positions 0 … K-1. Raises :class:`MedtlError` on an unknown method, no
     rows, values that are not finite, or positions that are no class.
     """
-    given = _logits(logits)
-    n, classes = given.shape
+    given = checked(logits)
+    classes = given.shape[1]
     if method not in get_args(Method):
         raise MedtlError(
             f"calibration: '{method}' is unknown{did_you_mean(method, get_args(Method))}; there are: {', '.join(get_args(Method))}"
         )
     if method == "none":
         return Calibration.identity(classes)
-    target = np.asarray(truth, dtype=np.int64)
-    if n == 0 or target.shape != (n,):
-        raise MedtlError(
-            f"calibration: {n} rows of logits and {target.size} true classes; at least one row, and as many of each, are needed"
-        )
-    if not np.isfinite(given).all():
-        raise MedtlError("calibration: some logits are not finite; leave unread images out, and check that training did not diverge")
-    if target.min() < 0 or target.max() >= classes:
-        raise MedtlError(f"calibration: true classes are {target.min()} … {target.max()}; allowed: 0 … {classes - 1}")
-
+    target = checked_truth(given, truth)
     centred = given - given.mean(axis=1, keepdims=True)
     start = np.zeros(1 + (classes if method == "temperature-intercept" else 0))
     start[0] = math.log(max(1.0, float(np.sqrt(np.mean(centred**2)))))  # huge logits saturate: begin where gradients live
@@ -131,8 +120,25 @@ def _loss(parameters: Floats, logits: Floats, truth: NDArray[np.int64]) -> tuple
     return loss, gradient
 
 
-def _logits(logits: ArrayLike) -> Floats:
+def checked(logits: ArrayLike, classes: int | None = None) -> Floats:
+    """(N, K) float64. Raises :class:`MedtlError` for another shape, or for other than so many `classes`."""
     given = np.asarray(logits, dtype=np.float64)
     if given.ndim != 2 or given.shape[1] < 2:
         raise MedtlError(f"calibration: logits of shape {given.shape}; expected (images, classes) with at least two classes")
+    if classes is not None and given.shape[1] != classes:
+        raise MedtlError(f"calibration: fitted for {classes} classes, given {given.shape[1]}")
     return given
+
+
+def checked_truth(logits: Floats, truth: ArrayLike) -> NDArray[np.int64]:
+    """(N,) positions of the true classes; raises as :func:`fit`."""
+    (n, classes), target = logits.shape, np.asarray(truth, dtype=np.int64)
+    if n == 0 or target.shape != (n,):
+        raise MedtlError(
+            f"calibration: {n} rows of logits and {target.size} true classes; at least one row, and as many of each, are needed"
+        )
+    if not np.isfinite(logits).all():
+        raise MedtlError("calibration: some logits are not finite; leave unread images out, and check that training did not diverge")
+    if target.min() < 0 or target.max() >= classes:
+        raise MedtlError(f"calibration: true classes are {target.min()} … {target.max()}; allowed: 0 … {classes - 1}")
+    return target

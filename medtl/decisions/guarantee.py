@@ -13,13 +13,13 @@ no label and no score: the cases are then independent, and the rate is that of a
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binom
+from scipy.special import bdtr
 
-Measure = Literal["recall", "specificity"]
+from medtl.decisions.settings import Measure
 
 
 class Guaranteed(NamedTuple):
@@ -38,9 +38,8 @@ def most_wrong(groups: int, at_least: float, confidence: float) -> int:
 
     The largest k for which P(at most k wrong of `groups` | a rate of just `at_least`) is no more than 1 - `confidence`.
     """
-    doubt, rate = 1 - confidence, 1 - at_least
-    most = int(binom.ppf(doubt, groups, rate))
-    return most if binom.cdf(most, groups, rate) <= doubt * (1 + 1e-12) else most - 1
+    chance = bdtr(np.arange(groups), groups, 1 - at_least)
+    return int((chance <= (1 - confidence) * (1 + 1e-12)).sum()) - 1
 
 
 def fewest_groups(at_least: float, confidence: float) -> int:

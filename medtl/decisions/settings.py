@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
 
-from medtl.decisions.guarantee import Measure
 from medtl.registry import Chosen, Settings
 
+Measure = Literal["recall", "specificity"]
 Flips = Literal["none", "horizontal", "both"]
 
 
@@ -64,8 +64,10 @@ class DecisionSettings(Settings):
     flips: Flips = "none"
     """The mean of an image's own logits and those of its mirror images (test-time augmentation): left-right, or also up-down, which
     makes four views and takes four times as long. Only as far as training flips (`augmentation.flip`)."""
-    calibration: Literal["temperature-intercept", "temperature", "none"] = "temperature-intercept"
-    """One temperature for all classes, and an intercept per class that corrects the prevalence the network believes in."""
+    calibration: Literal["temperature-intercept", "temperature", "vector", "isotonic", "none"] = "temperature-intercept"
+    """`temperature-intercept`: one temperature for all classes, and an intercept per class that corrects the prevalence the network
+    believes in; of two classes that is Platt scaling. `vector`: a slope per class, of more than two. `isotonic`: any rising curve, of two
+    classes or findings, where validation has 100 images of either side."""
     threshold: Annotated[SerializeAsAny[Settings], Chosen("decisions.rules")] = "youden"  # type: ignore[assignment]
     """Two classes (and each of several findings), on validation: `youden` (sensitivity + specificity), `f1`, or what must be kept:
     `{name: sensitivity, at_least: 0.95}`, `{name: specificity, at_least: 0.9}`, `{name: ppv, at_least: 0.5, prevalence: 0.1}`."""
@@ -82,3 +84,13 @@ class DecisionSettings(Settings):
     conformal: ConformalSettings | None = None
 
     model_config = ConfigDict(validate_default=True)
+
+
+def unfit(method: str, classes: int, several: bool) -> str:
+    """Why a task cannot be calibrated so, as the end of a sentence; empty where it can. `several`: findings, each by itself."""
+    if method == "vector" and (several or classes == 2):
+        what = "findings have" if several else "two classes have"
+        return f"is for more than two classes: {what} one slope each, which temperature-intercept is; choose that"
+    if method == "isotonic" and not several and classes > 2:
+        return "is for two classes or findings: a curve for each of more classes would not sum to 1; choose vector or temperature-intercept"
+    return ""

@@ -15,6 +15,7 @@ from medtl.cohorts import unfit as cohorts_unfit
 from medtl.cohorts.settings import SplitSettings
 from medtl.contracts import Task
 from medtl.decisions.settings import DecisionSettings
+from medtl.decisions.settings import unfit as calibration_unfit
 from medtl.errors import MedtlError
 from medtl.imaging.settings import ImageSettings
 from medtl.imbalance import ImbalanceSettings, unfit
@@ -168,6 +169,9 @@ class Experiment(Settings):
             mistakes += _without_held_out(info.data.get("split", SplitSettings()), task)
         if decision.guarantee is not None:
             mistakes += _unfit_guarantee(info.data)
+        reason = "" if task is None else calibration_unfit(decision.calibration, len(task.names), task.kind == "multi")
+        if reason:
+            mistakes.append(Mistake(("calibration",), decision.calibration, reason))
         learned = info.data.get("augmentation", AugmentationSettings()).flip
         if decision.flips not in {"none", learned} and learned != "both":
             sentence = f"asks for mirror images that training does not show (augmentation.flip is {learned}); mirror in both or in neither"

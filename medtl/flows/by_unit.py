@@ -17,6 +17,7 @@ from medtl.decisions.threshold import adjustment
 from medtl.errors import MedtlError, listed
 from medtl.evaluation.summary import summarize
 from medtl.evaluation.units import By, Combine, by_unit
+from medtl.experiment.schema import Experiment
 from medtl.flows.run import Run
 from medtl.model.answers import answer_table
 from medtl.predictions import PLAIN
@@ -54,7 +55,7 @@ def _answered(run: Run, table: pd.DataFrame, ids: pd.Series, by: By, combine: Co
     if not read.any():
         raise MedtlError(f"{run.folder}: holds no validation {by} that was read, on which calibration and threshold could be fitted")
     none = np.zeros(len(task.names))
-    decided = calibrate(experiment, learned.logits[read][None], none, learned.truth[read])
+    decided = calibrate(_without_curve(experiment), learned.logits[read][None], none, learned.truth[read])
     fitted, cut = decided.calibration, decided.threshold
     weighed = adjustment(fitted.apply(learned.logits[read]), experiment.decision.adjust)
     reasons = ["" if there else NOT_READ for there in np.isfinite(judged.logits).all(axis=1)]
@@ -62,6 +63,14 @@ def _answered(run: Run, table: pd.DataFrame, ids: pd.Series, by: By, combine: Co
         judged.keys, judged.logits[None], reasons, task=task, prior_shift=none, calibration=fitted, threshold=cut, adjusted=weighed
     )
     return answered, cut, [judged.mixed, int(read.sum())]
+
+
+def _without_curve(experiment: Experiment) -> Experiment:
+    """Units are fewer than images: an isotonic curve, which wants many, gives way to temperature and intercept."""
+    decision = experiment.decision
+    if decision.calibration != "isotonic":
+        return experiment
+    return experiment.model_copy(update={"decision": decision.model_copy(update={"calibration": "temperature-intercept"})})
 
 
 def unit_ids(rows: pd.DataFrame, by: By, where: str) -> pd.Series:

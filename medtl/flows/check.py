@@ -23,10 +23,12 @@ from medtl.experiment.load import data_root, load_experiment
 from medtl.experiment.overrides import weights_override
 from medtl.experiment.schema import Experiment
 from medtl.flows.contact_sheet import write_contact_sheet
+from medtl.flows.guarantee import foreseen
 from medtl.flows.leaks import refuse_leaking
 from medtl.flows.near_duplicates import tie_near_duplicates
 from medtl.flows.quarantine import refuse_broken
 from medtl.flows.rehearsal import GIGABYTE, Cost, Rehearsal, cost, rehearse, try_rates
+from medtl.flows.rule import refuse_too_few
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store, open_store
 from medtl.model.scope import set_aside
@@ -91,6 +93,7 @@ def check(
     source = read_cohorts(experiment, root)
     source.table = source.table.sort_values(records.KEY, ignore_index=True)
     looked = _look(source, experiment, root, line)
+    refuse_too_few(looked.rows, experiment)
     rows = looked.rows if experiment.split.fits is None else fold_records(looked.rows, 0, experiment.split, experiment.seed)
     if rates is not None and not experiment.transfer.tuned:
         raise MedtlError("--rates: a linear probe has no learning rate; choose another transfer.strategy")
@@ -105,7 +108,7 @@ def check(
     counts = rows["split"].value_counts()
     spent = cost(experiment, rehearsed, int(counts.get(TRAIN, 0)), int(counts.get(VALIDATION, 0)), len(rows))
     broken = looked.store.measurements[~looked.store.usable]
-    notes = [*source.notes, *looked.notes, *split_notes(rows, experiment.task)]
+    notes = [*source.notes, *looked.notes, *split_notes(rows, experiment.task), *foreseen(looked.rows, experiment)]
     line.clear()
     return Check(experiment, rows, looked.exact, broken, looked.decode_minutes, notes, rehearsed, spent, ranged)
 

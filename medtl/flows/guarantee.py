@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medtl.cohorts.chance import draw
-from medtl.contracts import Threshold
+from medtl.contracts import CALIBRATION, Threshold
 from medtl.decisions.guarantee import Guaranteed, fewest_groups, fit
 from medtl.decisions.settings import GuaranteeSettings
 from medtl.experiment.schema import Experiment
@@ -29,6 +29,29 @@ def kept_for_guarantees(held: pd.DataFrame, experiment: Experiment) -> NDArray[n
         return np.zeros(len(held), dtype=bool)
     unit = held.groupby("group_id")["sha256"].transform("min")
     return np.array([draw(experiment.split.seed, f"guarantee:{each}") < 0.5 for each in unit])
+
+
+def foreseen(rows: pd.DataFrame, experiment: Experiment) -> list[str]:
+    """Before training: which guarantees will not be reachable, because too few groups are held out; `rows`: the records."""
+    asked = experiment.decision.guarantee
+    if asked is None:
+        return []
+    held = rows[(rows["split"] == CALIBRATION) & (rows["label"] != "")]
+    if experiment.split.fits is not None:
+        held = held[kept_for_guarantees(held, experiment)]
+    truth, wanted = targets_of(held, experiment.task), 1 if asked.measure == "recall" else 0
+    if truth.ndim == 1:
+        sides = {experiment.task.names[experiment.task.positive_index or 0]: (truth == experiment.task.positive_index) == wanted}
+    else:
+        sides = {name: present == wanted for name, present in zip(experiment.task.names, truth.T, strict=True)}
+    needed, which = fewest_groups(asked.at_least, asked.confidence), "with" if wanted else "without"
+    groups = {name: held["group_id"][side].nunique() for name, side in sides.items()}
+    return [
+        f"decision.guarantee will not be reachable: it takes {needed:,} held-out groups {which} {name}, and there are {found:,}; "
+        "hold out more, or ask for less"
+        for name, found in groups.items()
+        if found < needed
+    ]
 
 
 def guarantee(

@@ -52,6 +52,7 @@ def write_package(experiment: Experiment, folder: Path, members: Sequence[Fitted
         gate=members[0].gate,
         conformal=rule.conformal,
         guarantee=rule.guarantee,
+        prevalence=rule.prevalence,
     )
 
 

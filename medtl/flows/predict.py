@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,27 +12,37 @@ from medtl.errors import MedtlError
 from medtl.files import write_atomically
 from medtl.flows.run import model_folder
 from medtl.model.model import Model
+from medtl.model.prevalence import elsewhere, metrics_of, move
 from medtl.predictions import NO_ANSWER
 from medtl.terminal import Line
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def predict(model: Path | str, paths: Sequence[Path | str] | Path | str, out: Path | str) -> pd.DataFrame:
+def predict(
+    model: Path | str,
+    paths: Sequence[Path | str] | Path | str,
+    out: Path | str,
+    prevalence: float | Mapping[str, float] | None = None,
+) -> pd.DataFrame:
     """Answer for every image in `paths` and write the predictions table `out` (CSV).
 
     model: a package or a run. out: a new file, or an earlier predictions table, which is replaced; any other file is left alone.
+    prevalence: where the model is used, of the positive class (or of every finding, or of some by name): `p_<class>` are then for it,
+    decisions stay.
     Raises MedtlError: no model, a path that does not exist, `out` is something else.
     """
     out = Path(out)
     _check_out(out)
     loaded = Model.load(model_folder(model))
+    places = [] if prevalence is None else elsewhere(loaded.package, metrics_of(loaded.folder), prevalence)
     line = Line()
-    table = loaded.predict(paths, line.progress("images"))
+    table = move(loaded.predict(paths, line.progress("images")), places)
     table["image"] = table["image"].map(harmless)
     write_atomically(out, lambda temporary: predictions.write(table, temporary))
     line.clear()
-    print("\n".join(filter(None, [*summary(table), loaded.package.unverified, *loaded.package.promised, f"table: {out}"])))
+    moved = [sentence for place in places for sentence in place.sentences()]
+    print("\n".join(filter(None, [*summary(table), loaded.package.unverified, *loaded.package.promised, *moved, f"table: {out}"])))
     return table
 
 

@@ -21,11 +21,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from medtl import predictions
+from medtl.cohorts.splitting import fold_records
 from medtl.contracts import CALIBRATION, VALIDATION, Threshold
-from medtl.decisions import conformal
-from medtl.decisions.calibration import Calibration
+from medtl.decisions import conformal, isotonic
 from medtl.decisions.conformal import Conformal
-from medtl.decisions.per_class import PerClass
+from medtl.decisions.methods import Calibrated
 from medtl.decisions.precedence import Reasons
 from medtl.decisions.prior import remove
 from medtl.decisions.threshold import adjustment
@@ -45,7 +45,7 @@ from medtl.training.fit import Fitted, calibrate, targets_of
 class Rule:
     """What is stored, and the images that chose it."""
 
-    calibration: Calibration | PerClass
+    calibration: Calibrated
     threshold: Threshold | None
     chosen_by: str
     """The threshold's rule in words; empty where there is none."""
@@ -57,6 +57,8 @@ class Rule:
     conformal: Conformal | None = None
     guarantee: Guarantee | None = None
     """What the threshold keeps for patients to come."""
+    prevalence: Threshold | None = None
+    """Of the images that the calibration was fitted on, the share that is positive, or has each finding."""
 
 
 def guaranteed(rule: Rule, held: pd.DataFrame, logits: NDArray[np.floating], shift: ArrayLike, experiment: Experiment) -> Rule:
@@ -84,10 +86,28 @@ def with_sets(
     return replace(rule, conformal=conformal.fit(p, targets_of(own, experiment.task), own["group_id"], settings.alpha))
 
 
+def refuse_too_few(rows: pd.DataFrame, experiment: Experiment) -> None:
+    """Before anything is trained: raises MedtlError where what calibrates (of folds, each one's validation and what is held out) holds too
+    few images for `decision.calibration`."""
+    if experiment.decision.calibration != "isotonic":
+        return
+    split, folds = experiment.split, experiment.split.fits
+    parts = [fold_records(rows, fold, split, experiment.seed) for fold in range(folds)] if folds else [rows]
+    chosen = [part[(part["split"] == VALIDATION) & (part["label"] != "")] for part in parts]
+    if folds and split.held_out is not None:
+        held = rows.iloc[held_out_positions(rows)]
+        chosen.append(held[~kept_for_guarantees(held, experiment)])
+    for part in chosen:
+        truth = targets_of(part, experiment.task)
+        for name, present in zip(experiment.task.names, truth.T, strict=True) if truth.ndim == 2 else [("", truth)]:
+            isotonic.refuse_few(present, name)
+
+
 def own_rule(fitted: Fitted, experiment: Experiment) -> Rule:
     """Of a single model."""
     calibrated = fitted.calibration.apply(remove(fitted.logits, fitted.prior_shift))
-    return Rule(fitted.calibration, fitted.threshold, fitted.rule, adjustment(calibrated, experiment.decision.adjust), len(fitted.logits))
+    weighed = adjustment(calibrated, experiment.decision.adjust)
+    return Rule(fitted.calibration, fitted.threshold, fitted.rule, weighed, len(fitted.logits), prevalence=fitted.prevalence)
 
 
 def held_out_logits(fitted: Fitted, rows: pd.DataFrame, store: Store, experiment: Experiment) -> tuple[pd.DataFrame, NDArray[np.float64]]:
@@ -161,4 +181,5 @@ def _fitted(
     decided = calibrate(experiment, np.asarray(logits, np.float64), shift, truth)
     probabilities = decided.calibration.apply(ensemble_logits(logits, shift, experiment.task.kind))
     weighed = adjustment(probabilities, experiment.decision.adjust)
-    return Rule(decided.calibration, decided.threshold, decided.rule, weighed, logits.shape[1], split, groups)
+    prevalence = decided.prevalence
+    return Rule(decided.calibration, decided.threshold, decided.rule, weighed, logits.shape[1], split, groups, prevalence=prevalence)

@@ -29,6 +29,7 @@ from medtl.files import locked, write_atomically, write_json
 from medtl.flows import replay, report, run_folder
 from medtl.flows.audit import audit_run
 from medtl.flows.baselines import nearest_images
+from medtl.flows.guarantee import foreseen
 from medtl.flows.judging import answered_rows, write_predictions
 from medtl.flows.leaks import refuse_leaking
 from medtl.flows.near_duplicates import tie_near_duplicates
@@ -40,6 +41,7 @@ from medtl.flows.rule import (
     held_out_logits,
     held_out_positions,
     own_rule,
+    refuse_too_few,
     rule_of_ensemble,
     rule_of_members,
     with_sets,
@@ -200,7 +202,7 @@ def read_images(experiment: Experiment, folder: Path, root: Path, line: Line, lo
     rows = rows.sort_values(records.KEY, ignore_index=True)
     refuse_leaking(experiment, rows, source.table, store, line, log)
     notes = [*source.notes, *tied]
-    for note in [*notes, *split_notes(rows, experiment.task)]:
+    for note in [*notes, *split_notes(rows, experiment.task), *foreseen(rows, experiment)]:
         line.keep(note)
     quarantined = store.measurements[~store.usable]
     for broken in quarantined.itertuples():
@@ -237,6 +239,7 @@ def _train_folds(whole: Training) -> None:
     """One fit, or one per fold with the ensemble above them."""
     experiment, rows, store, folder = whole.experiment, whole.rows, whole.store, whole.folder
     folds = experiment.split.fits
+    refuse_too_few(rows, experiment)
     if folds is None and experiment.transfer.trainings > 1:
         _train_members(whole)
         return

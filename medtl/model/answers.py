@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_expit, log_softmax, logsumexp
 
 from medtl.contracts import Task, Threshold
-from medtl.decisions.calibration import Calibration
 from medtl.decisions.conformal import Conformal
-from medtl.decisions.per_class import PerClass, decide_each
+from medtl.decisions.methods import Calibrated
+from medtl.decisions.per_class import decide_each
 from medtl.decisions.precedence import Reasons
 from medtl.decisions.threshold import decide
 from medtl.findings import words
@@ -57,7 +57,7 @@ def answer_table(
     *,
     task: Task,
     prior_shift: ArrayLike,
-    calibration: Calibration | PerClass,
+    calibration: Calibrated,
     threshold: Threshold | None,
     adjusted: Sequence[float] | None = None,
     conformal: Conformal | None = None,

@@ -80,6 +80,9 @@ class OperatingPoint(Settings):
     n: Annotated[int, Field(ge=0)] = 0
     """… and how many they were. With a guarantee, of the calibration alone."""
     guarantee: Guarantee | None = None
+    prevalence: Share | tuple[Share, ...] | None = None
+    """Which share of the images that the calibration was fitted on is positive (has each finding): the prevalence at which the
+    probabilities hold. None: more classes, or a package older than this, which has that of its validation images."""
 
 
 class Ensemble(Settings):
@@ -164,8 +167,11 @@ class PackageFile(Settings):
         if self.operating_point.adjusted is not None and len(self.operating_point.adjusted) != len(self.task.classes):
             raise ValueError("operating_point: adjusted needs one number per class")
         given = self.operating_point.guarantee
-        if given is not None and (threshold is None or len(given.groups) != (len(threshold) if isinstance(threshold, tuple) else 1)):
+        if given is not None and len(given.groups) != _length(threshold):
             raise ValueError("operating_point: a guarantee belongs to a threshold, and to each finding's")
+        prevalence = self.operating_point.prevalence
+        if prevalence is not None and _length(prevalence) != _length(threshold):
+            raise ValueError("operating_point: a prevalence belongs to a threshold, and to each finding's")
         return self
 
     @property
@@ -191,12 +197,17 @@ class PackageFile(Settings):
         for later in ("gate", "conformal"):
             if decides[later] is None:
                 del decides[later]
-        for later in ("adjusted", "guarantee"):
+        for later in ("adjusted", "guarantee", "prevalence"):
             if getattr(self.operating_point, later) is None:
                 del decides["operating_point"][later]
         if self.image.volume == NAMED:
             del decides["image"]["volume"]
         return fingerprint([member.sha256 for member in self.weights], decides)
+
+
+def _length(given: float | tuple[float, ...] | None) -> int:
+    """Of how many thresholds: none, the one of two classes, one per finding."""
+    return 0 if given is None else len(given) if isinstance(given, tuple) else 1
 
 
 def fingerprint(weights: list[str], decides: dict[str, Any]) -> str:

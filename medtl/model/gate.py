@@ -22,7 +22,7 @@ from medtl.predictions import QUALITY, UNLIKE_TRAINING
 
 FILE = "gate.safetensors"
 UNLIKE = f"it looks unlike the images that the model learned from [{UNLIKE_TRAINING}]"
-_PARTS = ("centre", "axes", "reference")
+_PARTS = ("centre", "axes", "units", "reference")
 
 
 @dataclass(frozen=True)

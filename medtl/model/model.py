@@ -23,8 +23,7 @@ from medtl.predictions import OUT_OF_SCOPE
 if TYPE_CHECKING:
     import torch
 
-    from medtl.decisions.calibration import Calibration
-    from medtl.decisions.per_class import PerClass
+    from medtl.decisions.methods import Calibrated
     from medtl.experiment.schema import Scope
     from medtl.imaging.inputs import Input
     from medtl.module.classifier import Classifier
@@ -38,17 +37,15 @@ class Model:
     """Members, calibration and decision rule of one package, on one device."""
 
     def __init__(self, package: PackageFile, members: Sequence[Classifier], folder: Path, device: torch.device):
-        from medtl.decisions.calibration import Calibration
         from medtl.decisions.conformal import Conformal
-        from medtl.decisions.per_class import PerClass
+        from medtl.decisions.methods import from_json
         from medtl.model.gate import load as load_gate
 
         self.package = package
         self.members = list(members)
         self.folder = folder
         self.device = device
-        stored, together = package.calibration, package.task.kind == "multi"
-        self.calibration: Calibration | PerClass = PerClass.from_json(stored) if together else Calibration.from_json(stored)
+        self.calibration: Calibrated = from_json(package.calibration, package.task.kind == "multi")
         self.gate = load_gate(package.gate, folder) if package.gate is not None else None
         self.conformal = Conformal.from_json(package.conformal) if package.conformal is not None else None
 

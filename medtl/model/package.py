@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from medtl.contracts import Threshold
-    from medtl.decisions.calibration import Calibration
     from medtl.decisions.conformal import Conformal
-    from medtl.decisions.per_class import PerClass
+    from medtl.decisions.methods import Calibrated
     from medtl.experiment.schema import Experiment
     from medtl.model.gate import Gate
     from medtl.module.classifier import Classifier
@@ -45,7 +44,7 @@ def save(
     folder: Path,
     members: Sequence[Classifier],
     experiment: Experiment,
-    calibration: Calibration | PerClass,
+    calibration: Calibrated,
     threshold: Threshold | None,
     prior_shift: ArrayLike,
     metrics: Mapping[str, Any] | None = None,
@@ -61,6 +60,7 @@ def save(
     gate: Gate | None = None,
     conformal: Conformal | None = None,
     guarantee: Guarantee | None = None,
+    prevalence: Threshold | None = None,
 ) -> PackageFile:
     """Write a package, whole or not at all: into a temporary folder beside it, which then takes its place.
 
@@ -69,7 +69,7 @@ def save(
     `adjusted`: what the decision takes off each class's log-probability (:func:`medtl.decisions.threshold.adjustment`).
     `rule`: by which the threshold was chosen, in words; default: as the experiment names it.
     `gate`: of the first member, whose features it judges by.
-    `guarantee`: what the threshold promises.
+    `guarantee`: what the threshold promises. `prevalence`: at which the probabilities hold.
     `held_out_groups`: so many groups that no member has learned from fitted the calibration of all together; None: an ensemble is
     unverified.
     Raises MedtlError where a weight is not finite or the folder cannot be written.
@@ -95,6 +95,7 @@ def save(
                     split=fitted_on,
                     n=fitted_n,
                     guarantee=guarantee,
+                    prevalence=prevalence,
                 ),
                 "gate": gate.save(place) if gate is not None else None,
                 "conformal": conformal.to_json() if conformal is not None else None,

@@ -35,6 +35,7 @@ from medtl.report.contents import Contents
 from medtl.report.figures import agreement, benefit, learning, ranking, selective
 from medtl.report.figures.style import Plot, svg
 from medtl.report.judged import judged_splits
+from medtl.report.prevalence import at_prevalences
 
 FILE, TABLES = "report.html", "report"
 _FULL_WIDTH = 7.1
@@ -110,7 +111,9 @@ def _results(contents: Contents, parts: list[Table]) -> Iterator[SplitResults]:
         if results.of_findings(entry):
             shown.insert(2, confusion)
         simple = easy.easy(contents) if leads else None
-        below = [*answered.tables(contents, name), *(parts if leads else ()), *([simple] if simple else ()), *further.further(entry, name)]
+        rarer = at_prevalences(entry, contents.task, name) if leads else []
+        below = [*answered.tables(contents, name), *(parts if leads else ()), *rarer, *([simple] if simple else ())]
+        below += further.further(entry, name)
         yield SplitResults(name, entry, name == VALIDATION, shown, _drawings(contents, name), below, confusion)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from medtl.card import calibrated
 from medtl.document.table import Table
 from medtl.estimates import number
 from medtl.report.contents import Contents
@@ -98,7 +99,7 @@ def _decision(package: Mapping[str, Any]) -> str:
         cuts = ", ".join(f"{name} {number(cut)}" for name, cut in zip(package["task"]["classes"], point["threshold"], strict=True))
         where = f"on {point['n']:,} {point['split']} images"
         return f"a finding is there from a probability of {cuts} on (rule: {point['rule']}); each calibrated by itself, {where}"
-    fitted = f"calibrated with temperature {calibration['temperature']:.3g}, on {point['n']:,} {point['split']} images"
+    fitted = f"calibrated {calibrated(calibration)}, on {point['n']:,} {point['split']} images"
     if point["threshold"] is None:
         rarer = ", each weighed against how frequent the class is" if point["rule"] == "adjusted" else ""
         return f"the class of the largest probability{rarer}; {fitted}"

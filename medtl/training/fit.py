@@ -16,9 +16,8 @@ from medtl.backbones.fitting import sentence
 from medtl.backbones.network import build_network
 from medtl.batches import Part, Targets
 from medtl.contracts import TRAIN, VALIDATION, Task, Threshold
-from medtl.decisions import calibration, per_class, threshold
-from medtl.decisions.calibration import Calibration
-from medtl.decisions.per_class import PerClass
+from medtl.decisions import methods, per_class, threshold
+from medtl.decisions.methods import Calibrated
 from medtl.experiment.schema import Experiment
 from medtl.model.answers import ensemble_logits
 from medtl.model.gate import Gate
@@ -34,13 +33,15 @@ class Fitted:
 
     classifier: Classifier
     prior_shift: tuple[float, ...]
-    calibration: Calibration | PerClass
+    calibration: Calibrated
     threshold: Threshold | None
     rule: str
     """By which the threshold was chosen."""
     logits: NDArray[np.float64]
     """(N, K) raw logits of the validation images, in the order of the records' validation rows."""
     history: dict[str, Any]
+    prevalence: Threshold | None = None
+    """Of validation, the share that is positive, or has each finding."""
     gate: Gate | None = None
     """None: `decision.gate: none`."""
 
@@ -83,7 +84,9 @@ def fit(job: Job, root: Path) -> Fitted:
     last, reached = job.experiment.transfer.epochs - 1, history["tuned" if "tuned" in history else "probe"]
     job.watch(last, reached[f"validation_{job.experiment.transfer.monitor}"])  # the end of a fit, also of one that patience ended
     decided = calibrate(job.experiment, logits[None], balanced.prior_shift, job.validation.targets)
-    return Fitted(classifier, balanced.prior_shift, decided.calibration, decided.threshold, decided.rule, logits, history)
+    return Fitted(
+        classifier, balanced.prior_shift, decided.calibration, decided.threshold, decided.rule, logits, history, decided.prevalence
+    )
 
 
 def build_classifier(experiment: Experiment, root: Path) -> Classifier:
@@ -101,22 +104,26 @@ def build_classifier(experiment: Experiment, root: Path) -> Classifier:
 class Decided:
     """From logits to decisions."""
 
-    calibration: Calibration | PerClass
+    calibration: Calibrated
     threshold: Threshold | None
     rule: str = ""
     """By which the threshold was chosen, in the field's words; empty where there is none."""
+    prevalence: Threshold | None = None
+    """Of these images, the share that is positive, or has each finding."""
 
 
 def calibrate(experiment: Experiment, logits: NDArray[np.float64], prior_shift: ArrayLike, truth: ArrayLike) -> Decided:
     """Calibration and, for two classes or findings, thresholds, from (M, N, K) validation logits and truth (as of a Part) alone."""
     combined, rules = ensemble_logits(logits, prior_shift, experiment.task.kind), experiment.decision
     if experiment.task.kind == "multi":
-        each = per_class.fit_calibration(combined, truth, rules.calibration)
+        each = methods.fit(combined, truth, rules.calibration, several=True)
         cuts = per_class.fit_thresholds(each.apply(combined), truth, rules.threshold)
-        return Decided(each, tuple(cut.value for cut in cuts), threshold.said(rules.threshold, all(cut.reached for cut in cuts)))
-    fitted = calibration.fit(combined, truth, rules.calibration)
+        said = threshold.said(rules.threshold, all(cut.reached for cut in cuts))
+        return Decided(each, tuple(cut.value for cut in cuts), said, tuple(np.nanmean(truth, axis=0).tolist()))
+    fitted = methods.fit(combined, truth, rules.calibration)
     positive = experiment.task.positive_index
     if positive is None:
         return Decided(fitted, None)
-    cut = threshold.fit(fitted.apply(combined)[:, positive], np.equal(truth, positive), rules.threshold)
-    return Decided(fitted, cut.value, threshold.said(rules.threshold, cut.reached))
+    is_positive = np.equal(truth, positive)
+    cut = threshold.fit(fitted.apply(combined)[:, positive], is_positive, rules.threshold)
+    return Decided(fitted, cut.value, threshold.said(rules.threshold, cut.reached), float(is_positive.mean()))

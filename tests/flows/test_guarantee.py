@@ -13,8 +13,9 @@ import pytest
 from medtl import predictions, records
 from medtl.app import words
 from medtl.cohorts.chance import draw
-from medtl.errors import Mistakes
+from medtl.errors import MedtlError, Mistakes
 from medtl.evaluation import metrics_file
+from medtl.flows.check import check
 from medtl.flows.evaluate import evaluate
 from medtl.flows.predict import predict
 from medtl.flows.report import report
@@ -103,8 +104,33 @@ def test_it_is_said_everywhere_and_void_elsewhere(data: Path, kept: Path, tmp_pa
     assert done.split == "external"
 
 
+def test_one_number_moves_probabilities_and_no_decision(data: Path, kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    judged = predictions.read(kept / "predictions.csv").query("split == 'validation'")
+    stored = package_format.read(kept / "model").operating_point
+    assert stored.prevalence == (judged["truth"] == "square").mean()
+    plain = predict(kept, data / "disc", tmp_path / "plain.csv").set_index("image")
+    capsys.readouterr()
+    predict(kept, data / "disc", tmp_path / "rare.csv", prevalence=0.05)
+    rare = predictions.read(tmp_path / "rare.csv").set_index("image").loc[plain.index]
+
+    def odds(p: pd.Series[float]) -> pd.Series[float]:
+        return p / (1 - p)
+
+    ratio = 0.05 / 0.95 / (stored.prevalence / (1 - stored.prevalence))
+    np.testing.assert_allclose(odds(rare["p_square"]), odds(plain["p_square"]) * ratio)
+    np.testing.assert_allclose(rare["p_disc"] + rare["p_square"], 1)
+    assert (rare["predicted"] == plain["predicted"]).all()
+    printed = capsys.readouterr().out
+    assert "Probabilities are for images of which 5.0 % are square; they were calibrated where " in printed
+    assert "By sensitivity and specificity on validation: PPV " in printed
+    for wanted, sentence in ((1.5, "no share of the images"), ({"ring": 0.1}, "--prevalence ring: there is none")):
+        with pytest.raises(MedtlError, match=sentence):
+            predict(kept, data / "disc", tmp_path / "plain.csv", prevalence=wanted)
+
+
 def test_too_few_for_it_is_said_and_the_ordinary_rule_stands(data: Path, kept: Path, tmp_path: Path) -> None:
     asked = ["decision.guarantee={specificity: 0.99}", "decision.threshold=f1"]
+    assert "it takes 299 held-out groups without square, and there are 12; hold out more" in str(check(data / "tiny.yaml", overrides=asked))
     lacking = package_format.read(train(data / "tiny.yaml", overrides=asked, out=tmp_path / "lacking", with_report=False).folder / "model")
     plain_run = train(data / "tiny.yaml", overrides=["decision.guarantee=null", "decision.threshold=f1"], out=tmp_path / "plain")
     plain = package_format.read(plain_run.folder / "model")
@@ -149,6 +175,12 @@ def test_each_finding_has_its_own(data: Path, tmp_path: Path) -> None:
     assert promise.groups == tuple(held[held["truth"] == name]["group_id"].nunique() for name in ("disc", "square"))
     assert "missed: disc " in package.promised[0]
     assert "Each finding keeps it by itself; that all do at once is less sure." in package.promised[0]
+    assert package.operating_point.prevalence is not None
+    plain = predict(run, data / "disc", tmp_path / "plain.csv").set_index("image")
+    rare = predict(run, data / "disc", tmp_path / "rare.csv", prevalence={"disc": 0.01}).set_index("image").loc[plain.index]
+    assert (rare["p_disc"] < plain["p_disc"]).all()
+    assert (rare["p_square"] == plain["p_square"]).all()
+    assert "PPV / NPV of each finding at other prevalences" in report(run, data).read_text()
 
 
 def test_where_it_has_no_meaning_it_is_refused(data: Path, tmp_path: Path) -> None:

@@ -118,3 +118,8 @@ def test_a_wrong_path_writes_nothing(make_run, tmp_path):
 def test_names_are_harmless(name, shown):
     assert harmless(name) == shown
     harmless(name).encode("utf-8")
+
+
+def test_a_package_that_does_not_know_its_prevalence_cannot_be_moved(make_run, data, tmp_path):
+    with pytest.raises(MedtlError, match="does not say at which prevalence of ill its probabilities hold"):
+        predict(make_run(), data / "ILL", tmp_path / "out.csv", prevalence=0.1)

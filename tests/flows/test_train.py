@@ -19,6 +19,7 @@ import pytest
 from medtl import predictions, records
 from medtl.errors import GateRefusal, MedtlError
 from medtl.evaluation import metrics_file
+from medtl.flows.check import check
 from medtl.flows.evaluate import evaluate
 from medtl.flows.report import report
 from medtl.flows.train import train
@@ -117,6 +118,17 @@ def test_what_is_held_out_teaches_and_chooses_nothing(data: Path, tmp_path: Path
     other = train(data / "tiny.yaml", overrides=[*given, "cohorts.0.table=swapped.csv"], out=tmp_path / "other", with_report=False).folder
     assert _model_bytes(other) == _model_bytes(run)
     assert _rule(other) == _rule(run)
+
+
+def test_a_curve_for_which_there_are_too_few_images_is_refused_before_training(data: Path, tmp_path: Path) -> None:
+    asked = ["decision.calibration=isotonic"]
+    for refused in (
+        lambda: train(data / "tiny.yaml", overrides=asked, out=tmp_path / "run"),
+        lambda: check(data / "tiny.yaml", overrides=asked),
+    ):
+        with pytest.raises(MedtlError, match=r"isotonic needs 100 images of either side .* choose temperature-intercept"):
+            refused()
+    assert not (tmp_path / "run" / "model").exists()
 
 
 def test_another_seed_gives_another_model_and_is_noticed(data: Path, run: Path, tmp_path: Path) -> None:

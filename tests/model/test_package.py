@@ -12,8 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from medtl.decisions.calibration import Calibration
+from medtl.decisions.isotonic import Curve, IsotonicCalibration
 from medtl.errors import MedtlError
 from medtl.model import format as package_format
+from medtl.model.format import Guarantee
 from medtl.model.model import Model
 from medtl.model.package import refresh_metrics
 
@@ -115,12 +117,35 @@ def test_an_adjustment_is_kept_decides_and_has_one_number_per_class(package, exp
         package(folder="short", **changed, adjusted=(-0.2, -1.9))
 
 
+def test_a_calibration_of_another_kind_is_kept_and_answers(package):
+    curve = IsotonicCalibration((Curve((-2.0, 0.0, 1.0), (-1.0, 0.5, 3.0)),))
+    folder = package(folder="curve", calibration=curve, prior_shift=[0.0, 0.0])
+    model = Model.load(folder, "cpu")
+    assert model.calibration == curve
+    answers = model.answer(pd.DataFrame({"image": ["a", "b"]}), np.array([[[1.0, 0.0], [0.0, 0.5]]]))
+    assert answers["p_ill"].to_list() == pytest.approx([1 / (1 + np.exp(0.25)), 1 / (1 + np.exp(-1.75))])
+    assert "by an isotonic curve of 3 knots" in (folder / "card.md").read_text()
+
+
+def test_a_guarantee_is_kept_and_fits_its_thresholds(package):
+    given = {"measure": "recall", "at_least": 0.9, "confidence": 0.95, "needed": 29, "groups": (40,), "wrong": (0,), "unit": "patient"}
+    promised, plain = (package(folder=name, guarantee=each) for name, each in (("promised", Guarantee(**given)), ("plain", None)))
+    assert package_format.read(promised).operating_point.guarantee == Guarantee(**given)
+    assert package_format.read(promised).fingerprint != package_format.read(plain).fingerprint
+    with pytest.raises(ValueError, match="a guarantee belongs to a threshold"):
+        package(guarantee=Guarantee(**{**given, "groups": (40, 40), "wrong": (0, 0)}))
+    with pytest.raises(ValueError, match="as many `wrong` as `groups`"):
+        Guarantee(**{**given, "wrong": (0, None)})
+
+
 def test_a_package_from_before_newer_fields_still_opens(package):
     folder = package()
     fields = json.loads((folder / "model.json").read_text())
     assert fields.pop("flips") == "none"
     assert fields["image"].pop("volume") == {"show": "named", "plane": "stored"}
     assert fields["operating_point"].pop("adjusted") is None
+    assert fields["operating_point"].pop("guarantee") is None
+    assert "kind" not in fields["calibration"]
     (folder / "model.json").write_text(json.dumps(fields))
     assert Model.load(folder, "cpu").package.flips == "none"
 
