@@ -67,10 +67,11 @@ def _counts(answers: Mapping[str, Any], split: str) -> Table:
 def _figures(entry: Mapping[str, Any], answers: Mapping[str, Any], split: str) -> Table:
     comers, only = answers["all_comers"], answers["answered_only"]
     told = [(label, entry[key] if key in answering.NEED_PROBABILITY else comers[key], only[key]) for key, label in _FIGURES.items()]
+    shown = {key: label for key, label in _OF_CLASS.items() if key != "specificity" or len(comers["per_class"]) > 2}
     told += [
         (f"{label} of {name}", comers["per_class"][name][key], only["per_class"][name][key])
         for name in comers["per_class"]
-        for key, label in _OF_CLASS.items()
+        for key, label in shown.items()
         if key in comers["per_class"][name]
     ]
     rows = [[label, estimate(one), estimate(other)] for label, one, other in told]

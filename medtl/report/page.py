@@ -56,6 +56,8 @@ class SplitResults:
     name: str
     entry: dict[str, Any]
     chose: bool
+    held_back: bool
+    """Whether some images got no answer."""
     tables: list[Table]
     drawings: list[Drawing]
     parts: list[Table]
@@ -109,7 +111,9 @@ def _results(contents: Contents, parts: list[Table]) -> Iterator[SplitResults]:
             shown.insert(2, confusion)
         simple = easy.easy(contents) if leads else None
         below = [*answered.tables(contents, name), *(parts if leads else ()), *([simple] if simple else ()), *further.further(entry, name)]
-        yield SplitResults(name, entry, name == VALIDATION, shown, _drawings(contents, name), below, confusion)
+        yield SplitResults(
+            name, entry, name == VALIDATION, "all_comers" in answered.of(contents, name), shown, _drawings(contents, name), below, confusion
+        )
 
 
 def _drawings(contents: Contents, split: str) -> list[Drawing]:
