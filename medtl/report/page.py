@@ -78,6 +78,7 @@ def write_report(contents: Contents, folder: Path) -> Path:
 
 def page(contents: Contents) -> tuple[str, list[Table]]:
     """The HTML, and every table that goes with it."""
+    contents = answered.completed(contents)
     split = contents.split
     subgroups = parts_of.by_subgroup(contents, split)
     gaps = parts_of.gaps_table(subgroups, contents, split)
