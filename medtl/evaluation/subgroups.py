@@ -181,7 +181,7 @@ def _comparable(own: list[Cases], rest: list[Cases], sides: _Sides) -> tuple[lis
         scarce += [f"{_fewest(rest[0], index)} of {sides.names[index]} elsewhere" for index in counts if _fewest(rest[0], index) < FEW]
         return list(counts), f"{TOO_FEW} ({', '.join(scarce)})" if scarce else ""
     able = [index for index, count in counts.items() if count >= FEW]
-    return able, "" if len(able) > 1 else f"{TOO_FEW} of all classes but {len(able)}"
+    return able, "" if len(able) > 1 else f"{TOO_FEW} of {'all classes but one' if able else 'every class'}"
 
 
 def _fewest(cases: Cases, index: int) -> int:

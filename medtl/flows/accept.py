@@ -12,6 +12,7 @@ import pandas as pd
 from medtl import records
 from medtl.contracts import EXTERNAL, FORMAT, TEST
 from medtl.errors import GateRefusal
+from medtl.estimates import ONE_TRAINING
 from medtl.evaluation import acceptance_file
 from medtl.evaluation.acceptance import MET, Acceptance, Outcome, all_met, judge, plan
 from medtl.experiment.load import load_settings
@@ -48,6 +49,8 @@ def accept(file: Path, judged: Path | None = None, split: str | None = None, lik
     for outcome in outcomes:
         line.keep(str(outcome))
     line.keep(note)
+    if not (judged / "folds").is_dir():
+        line.keep(ONE_TRAINING)
     told = {"name": acceptance.name, "sha256": name, "stated": stated, "split": chosen, "note": note}
     answers = hashlib.sha256((judged / "predictions.csv").read_bytes()).hexdigest()
     content = acceptance_file.write(judged, outcomes, **told, answers=answers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from medtl.document.table import Table, flat, plain
 from medtl.estimates import estimate, percent
 from medtl.evaluation import answering
 from medtl.report.contents import Contents
-from medtl.report.judged import judged
+from medtl.report.judged import judged, judged_splits
 
 _FIGURES = {
     "accuracy": "accuracy",
@@ -25,10 +26,19 @@ _FIGURES = {
 _OF_CLASS = {"recall": "sensitivity", "specificity": "specificity", "precision": "PPV", "f1": "F1"}
 
 
+def completed(contents: Contents) -> Contents:
+    """With what metrics.json of an earlier version does not say of its answers, worked out of the predictions, once."""
+    splits = dict(contents.metrics["splits"])
+    for split in judged_splits(contents.metrics):
+        if "answering" not in splits[split]:
+            splits[split] = {**splits[split], "answering": answering.answering(judged(contents.predictions, split), contents.task)}
+    return dataclasses.replace(contents, metrics={**contents.metrics, "splits": splits})
+
+
 def of(contents: Contents, split: str) -> Mapping[str, Any]:
-    """What metrics.json says of a split's answers; of an earlier version's run, worked out of its predictions."""
-    known: Mapping[str, Any] | None = contents.metrics["splits"][split].get("answering")
-    return known if known is not None else answering.answering(judged(contents.predictions, split), contents.task)
+    """What is known of a split's answers; of :func:`completed` contents."""
+    found: Mapping[str, Any] = contents.metrics["splits"][split]["answering"]
+    return found
 
 
 def all_comers(contents: Contents) -> Mapping[str, Any]:
@@ -67,10 +77,11 @@ def _counts(answers: Mapping[str, Any], split: str) -> Table:
 def _figures(entry: Mapping[str, Any], answers: Mapping[str, Any], split: str) -> Table:
     comers, only = answers["all_comers"], answers["answered_only"]
     told = [(label, entry[key] if key in answering.NEED_PROBABILITY else comers[key], only[key]) for key, label in _FIGURES.items()]
+    shown = {key: label for key, label in _OF_CLASS.items() if key != "specificity" or len(comers["per_class"]) > 2}
     told += [
         (f"{label} of {name}", comers["per_class"][name][key], only["per_class"][name][key])
         for name in comers["per_class"]
-        for key, label in _OF_CLASS.items()
+        for key, label in shown.items()
         if key in comers["per_class"][name]
     ]
     rows = [[label, estimate(one), estimate(other)] for label, one, other in told]

@@ -58,6 +58,8 @@ class SplitResults:
     name: str
     entry: dict[str, Any]
     chose: bool
+    held_back: bool
+    """Whether some images got no answer."""
     tables: list[Table]
     drawings: list[Drawing]
     parts: list[Table]
@@ -78,6 +80,7 @@ def write_report(contents: Contents, folder: Path) -> Path:
 
 def page(contents: Contents) -> tuple[str, list[Table]]:
     """The HTML, and every table that goes with it."""
+    contents = answered.completed(contents)
     split = contents.split
     subgroups = parts_of.by_subgroup(contents, split)
     gaps = parts_of.gaps_table(subgroups, contents, split)
@@ -114,7 +117,9 @@ def _results(contents: Contents, parts: list[Table]) -> Iterator[SplitResults]:
         rarer = at_prevalences(entry, contents.task, name) if leads else []
         below = [*answered.tables(contents, name), *(parts if leads else ()), *rarer, *([simple] if simple else ())]
         below += further.further(entry, name)
-        yield SplitResults(name, entry, name == VALIDATION, shown, _drawings(contents, name), below, confusion)
+        yield SplitResults(
+            name, entry, name == VALIDATION, "all_comers" in answered.of(contents, name), shown, _drawings(contents, name), below, confusion
+        )
 
 
 def _drawings(contents: Contents, split: str) -> list[Drawing]:

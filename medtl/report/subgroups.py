@@ -22,6 +22,9 @@ _OF_MANY = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
 _OF_FINDINGS = {"accuracy": "all findings right", "auroc": "mean AUROC"}
 _COMMONEST = {"single": "largest class", "multi": "commonest finding"}
 _CHANCE = 0.05
+_TOLD = 3
+_DRAWS = 500
+"""Of the bootstrap, a quarter of the headline's: there are many subgroups."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def by_subgroup(contents: Contents, split: str) -> list[Part]:
     kept = table[KEY].merge(contents.records[[*KEY, *contents.kept]], on=KEY, how="left", validate="many_to_one")[contents.kept]
     columns = kept.loc[rows.index].assign(domain=rows["domain"])
     found = subgroups(rows, contents.task, columns[["domain", *contents.kept]])
-    return [Part(each, {} if each.few else summarize(rows[each.where], contents.task)) for each in found]
+    return [Part(each, {} if each.few else summarize(rows[each.where], contents.task, resamples=_DRAWS)) for each in found]
 
 
 def parts_table(parts: Sequence[Part], contents: Contents, split: str) -> Table:
@@ -103,22 +106,30 @@ def gap_text(gap: Gap) -> str:
 
 
 def worst_sentences(parts: Sequence[Part]) -> list[str]:
-    """Who falls behind most, and whether that is more than chance; and how many could not be compared. Nothing where there are no parts."""
-    found = worst([part.against for part in parts])
-    few = sum(bool(part.against.few) for part in parts)
+    """Who falls behind most; what is more than chance; how many could not be compared. Nothing where there are no parts."""
+    found = [part.against for part in parts if part.against.gaps]
+    last, few = worst(found), len(parts) - len(found)
     rest = [f"{few} of {len(parts)} subgroups are too few to be compared."] if few else []
-    if found is None:
+    if last is None:
         return rest
-    gap, able = found.gaps[BALANCED], len(parts) - few
-    sure = [name for name, each in found.gaps.items() if each.corrected < _CHANCE and each.difference["value"] < 0]
-    shown = f"more than chance in {', '.join(sure)}" if sure else "no more than chance may make among so many"
-    over = f" over {', '.join(found.over)}" if found.over else ""
-    told = f"{BALANCED}{over} {number(gap.own['value'])}, elsewhere {number(gap.rest['value'])}; difference {gap_text(gap)} after Holm"
-    return [f"Worst subgroup of {able} compared: {found.by} {found.level} ({told}): {shown}.", *rest]
+    gap, over = last.gaps[BALANCED], f" (over {', '.join(last.over)})" if last.over else ""
+    sides = f"{BALANCED} {number(gap.own['value'])}, elsewhere {number(gap.rest['value'])}{over}"
+    return [f"Worst of {len(found)} subgroups: {last.by} {last.level}: {sides}; difference {gap_text(gap)}.", _beyond_chance(found), *rest]
+
+
+def _beyond_chance(found: Sequence[Subgroup]) -> str:
+    """The surest of what is worse than elsewhere after Holm's correction."""
+    gaps = [(gap.corrected, f"{each.by} {each.level}", name, gap) for each in found for name, gap in each.gaps.items()]
+    sure = sorted((each for each in gaps if each[0] < _CHANCE and each[3].difference["value"] < 0), key=lambda each: each[:3])
+    if not sure:
+        return f"None is worse than elsewhere by more than chance (Holm over {len(gaps)} differences)."
+    told = "; ".join(f"{where}: {name} {signed(gap.difference['value'])}, p {_p(gap.corrected)}" for _, where, name, gap in sure[:_TOLD])
+    more = f"; and {len(sure) - _TOLD} more" if len(sure) > _TOLD else ""
+    return f"Worse than elsewhere by more than chance (Holm over {len(gaps)} differences): {told}{more}."
 
 
 def _p(p: float) -> str:
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
+    return "<0.001" if p < 0.001 else "1" if p > 0.9995 else f"{p:.3f}"
 
 
 def _over(part: Part) -> str:

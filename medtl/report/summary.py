@@ -100,8 +100,8 @@ def where_it_fails(contents: Contents, subgroups: list[Part]) -> list[str]:
     """Weakest class, commonest confusion, sure mistakes, worst subgroup: what was measured, and what was not."""
     return [
         *_no_better_than_chance(contents.entry),
-        *_weak_class(contents),
-        *_commonest_confusion(contents.entry),
+        *_weak_class(answered.all_comers(contents)),
+        *_commonest_confusion(answered.all_comers(contents)),
         *_sure_mistakes(contents),
         *_one_domain(contents),
         *worst_sentences(subgroups),
@@ -115,10 +115,10 @@ def _no_better_than_chance(entry: Mapping[str, Any]) -> Iterator[str]:
         yield f"No better than chance was shown: AUROC {estimate(entry['auroc'])}, and guessing has 0.5."
 
 
-def _weak_class(contents: Contents) -> Iterator[str]:
-    label, figures = weakest_class(contents.entry)
+def _weak_class(entry: Mapping[str, Any]) -> Iterator[str]:
+    label, figures = weakest_class(entry)
     words = f"sensitivity {estimate(figures['recall'])}, precision {estimate(figures['precision'])}, {figures['support']:,} images"
-    kind = "finding" if of_findings(contents.entry) else "class"
+    kind = "finding" if of_findings(entry) else "class"
     yield f"Weakest {kind}: {label} (F1 {number(figures['f1']['value'])}; {words})."
 
 
