@@ -134,7 +134,7 @@ def _fitted(x: NDArray[np.float64], y: NDArray[np.int64], asked: NDArray[np.floa
 
 
 def sentence(found: dict[str, Any]) -> str:
-    """`The model's features tell sex with an AUROC of 0.790 (0.741 to 0.832); before the training it was 0.740: …`, or that it is not shown."""
+    """`The model's features tell sex with an AUROC of 0.790 (0.741 to 0.832); before the training it was 0.740: …`, or why not."""
     if found["reason"]:
         return f"{found['column']}: not asked for, {found['reason']}."
     after = found["after"]
