@@ -5,7 +5,8 @@ python benchmarks/saliency_on_phantoms.py RUN [PICTURE.png]
 
 For every test image with a finding, the map of its true class is laid over the original image; its energy is the share of the map's sum
 inside the true place. Beside five that know nothing: a blob in the centre, the mean map of the other test images, an even map (the place's
-share of the area), the model's map for another image of the set, and the map of the same network with its weights shuffled. Prints JSON:
+share of the area), the model's map for another image of the set, and the maps of the same network with its weights shuffled (five
+times; those that are not empty). Prints JSON:
 mean shares, also of the images that were called wrong by themselves, with 95 % intervals over patients; `peak_inside`: how often the map's
 strongest point lies inside (the pointing game of Zhang et al., IJCV 2018); deletion and insertion by
 the map, by random order, and by the truth itself. PICTURE: images, maps and true places side by side.
@@ -38,6 +39,7 @@ from medtl.records import KEY
 Floats = NDArray[np.float64]
 Masks = Sequence[NDArray[np.bool_]]
 DRAWS = 5000
+SHUFFLED = 5
 SHOWN = 8
 
 
@@ -51,7 +53,8 @@ def main(run: Run, picture: Path | None) -> None:
     rows, masks = rows[found].reset_index(drop=True), [mask for mask, there in zip(masks, found, strict=True) if there]
     images = open_store(rows[KEY], root, model.image, cache_dir()).read(np.arange(len(rows)))
     classes = np.array([model.task.names.index(label) for label in rows["label"]])
-    squares, shuffled = (saliency(each, images, classes.tolist()) for each in (model, randomised(model)))
+    squares = saliency(model, images, classes.tolist())
+    shuffled = np.stack([saliency(randomised(model, seed), images, classes.tolist()) for seed in range(SHUFFLED)])
 
     shares = {
         "model": inside(squares, masks, model.image),
@@ -59,7 +62,7 @@ def main(run: Run, picture: Path | None) -> None:
         "mean_of_the_others": inside(mean_of_the_others(squares), masks, model.image),
         "another_image": inside(np.roll(squares, len(squares) // 2, axis=0), masks, model.image),
         "even": np.array([float(mask.mean()) for mask in masks]),
-        "shuffled_weights": inside(shuffled, masks, model.image),
+        "shuffled_weights": of_shuffled(shuffled, masks, model.image),
     }
     wrong = (model.answer(rows[KEY], model.predict_arrays(images))["predicted"] != rows["label"]).to_numpy()
     patients = pd.factorize(rows["group_id"])[0].astype(np.int64)
@@ -71,7 +74,8 @@ def main(run: Run, picture: Path | None) -> None:
         "images": len(rows),
         "patients": int(patients.max()) + 1,
         "map": f"{squares.shape[1]} pixels",
-        "empty_maps": int((squares.max(axis=(1, 2)) == 0).sum()),
+        "empty_maps": float(empty(squares).mean()),
+        "empty_maps_of_shuffled_weights": float(empty(shuffled).mean()),
         "share_inside": {name: estimate(values, patients) for name, values in shares.items()},
         "called_wrong": {"images": int(wrong.sum()), **{name: part(values, patients, wrong) for name, values in shares.items()}},
         "more_than_the_centre_blob": estimate(shares["model"] > shares["centre_blob"], patients),
@@ -81,13 +85,25 @@ def main(run: Run, picture: Path | None) -> None:
     }
     print(json.dumps(result, indent=2))
     if picture is not None:
-        strip(images, squares, shuffled, cells, picture)
+        strip(images, squares, shuffled[np.argmin(empty(shuffled).mean(axis=1))], cells, picture)
 
 
 def inside(squares: NDArray[np.floating], masks: Masks, settings: ImageSettings) -> Floats:
     """(N,) energy of maps over the square, laid onto each original image."""
     placed = (onto_original(np.asarray(square, np.float32), mask.shape, settings) for square, mask in zip(squares, masks, strict=True))  # type: ignore[arg-type]
     return np.array([energy_inside(one[None], mask[None])[0] for one, mask in zip(placed, masks, strict=True)])
+
+
+def empty(maps: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """(…, S, S) → (…): maps without any evidence for the class."""
+    return np.asarray(maps.max(axis=(-2, -1)) == 0)
+
+
+def of_shuffled(maps: NDArray[np.float32], masks: Masks, settings: ImageSettings) -> Floats:
+    """(SHUFFLED, N, S, S) → (N,) mean energy over the shuffles whose map is not empty: a network that knows nothing may speak against a
+    class everywhere, and an empty map would make that look worse than chance."""
+    energies = np.where(empty(maps), np.nan, np.stack([inside(each, masks, settings) for each in maps]))
+    return np.asarray(np.nanmean(energies, axis=0), np.float64)
 
 
 def in_square(mask: NDArray[np.bool_], settings: ImageSettings) -> NDArray[np.float32]:

@@ -18,18 +18,25 @@ RANDOM_ORDERS = 3
 
 
 def check_saliency(model: Model, rows: pd.DataFrame, store: Store, own: NDArray[np.intp], line: Line) -> dict[str, Any]:
-    """Of up to 50 images, evenly over `rows` (whose images stand at `own` of the store): mean areas by map and by random order, and their
-    difference by group, as JSON: `{"images", "groups", "deletion": {"map", "random", "value", "low", "high"}, "insertion": …}`.
+    """Of up to 50 images, evenly over `rows` (of records, whose images stand at `own` of the store): mean areas by map and by random order
+    and their difference by group, as JSON: `{"images", "groups", "deletion": {"map", "random", "value", "low", "high"}, "insertion": …}`;
+    empty where no image has the class.
 
-    The class whose probability is followed is the most probable one of the whole image.
+    The class whose probability is followed: of two classes the positive one, on its own images, for the absence of a finding has no place;
+    else the most probable one of the whole image.
     """
     from medtl.explanation.quality import random_maps, removal
     from medtl.explanation.saliency import saliency
 
-    chosen = np.unique(np.linspace(0, len(own) - 1, min(MOST, len(own))).round().astype(np.int64))
+    positive = model.task.positive_index
+    asked = np.arange(len(own)) if positive is None else np.flatnonzero(rows["label"] == model.task.names[positive])
+    chosen = asked[np.unique(np.linspace(0, len(asked) - 1, min(MOST, len(asked))).round().astype(np.int64))]
+    if not len(chosen):
+        return {}
     images = store.read(own[chosen])
     line.show(f"saliency of {len(images)} images …")
-    classes = model.predict_arrays(images).mean(axis=0).argmax(axis=1).astype(np.int64)
+    most = model.predict_arrays(images).mean(axis=0).argmax(axis=1).astype(np.int64)
+    classes = most if positive is None else np.full(len(images), positive, np.int64)
     by_map = removal(model, images, classes, saliency(model, images, classes.tolist()))
     drawn = [removal(model, images, classes, random_maps(len(images), seed)) for seed in range(RANDOM_ORDERS)]
     groups = pd.factorize(rows["group_id"].iloc[chosen])[0].astype(np.int64)

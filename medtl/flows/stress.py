@@ -139,5 +139,5 @@ def lines(folder: Path, predictions: pd.DataFrame, split: str, task: Task) -> st
     told = [said.text for said in sentences(test)]
     if further:
         told += [*(sentence(each) for each in further["probes"]["columns"]), further["probes"]["started"]]
-        told.append(removed.sentence(further["saliency"]))
+        told += [removed.sentence(further["saliency"])] if further["saliency"] else []
     return "\n".join([f"Under stress ({split}, {test.images:,} images):", *(f"- {text}" for text in told)])

@@ -22,7 +22,7 @@ from medtl.report.contents import Contents
 from medtl.report.judged import judged_splits
 from medtl.stress.views import BY_NAME
 
-HEADER = ("view", "what was done", "AUROC (95 %)", "less than plain (95 %)", "answers that change")
+HEADER = ("view", "what was done", "AUROC (95 %)", "difference from plain (95 %)", "answers that change")
 NOTE = (
     "The same images by the same thresholds. AUROC by Obuchowski's interval, differences paired by group, not corrected for their "
     "number; the sentences above are (Holm). A view unlike all training images may cost something for that alone; docs/stress.md."

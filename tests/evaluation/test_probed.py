@@ -46,6 +46,7 @@ def test_what_stands_in_the_features_is_read_and_what_does_not_is_not():
     assert 0.6 < found["age"]["after"]["value"] < 0.95
     assert found["label"]["after"]["low"] < 0.5 < found["label"]["after"]["high"]
     assert "before" not in found["sex"]
+    assert sentence(found["label"]).startswith("That the model's features tell label is not shown: AUROC 0.")
     assert (found["sex"]["images"], found["sex"]["groups"]) == (240, 120)
 
 

@@ -8,6 +8,7 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
+from medtl import findings
 from medtl.contracts import Task
 from medtl.errors import MedtlError
 from medtl.evaluation.contrast import Contrast
@@ -145,3 +146,34 @@ def test_other_images_under_a_view_are_refused():
     whole = table(scores, truth)
     with pytest.raises(MedtlError, match="other images"):
         stressed(whole[(whole["view"] == "plain") | (whole["image"] < "0100")], TASK)
+
+
+def test_over_folds_each_members_answers_are_cases_of_their_own():
+    scores, truth = drawn({"plain": 1.2, "blur": 0.4}, n=120)
+    fold = table(scores, truth)
+    fold["fold"] = fold["member"] = (fold["image"].str[:4].astype(int) % 3).astype(str)
+    (found,), (alone,) = stressed(fold, TASK).views, stressed(table(scores, truth), TASK).views
+    assert found.auroc == pytest.approx(alone.auroc)
+    assert found.gap.error == pytest.approx(alone.gap.error)
+
+
+def test_several_findings_are_their_mean_over_what_is_known_of_each():
+    random = np.random.default_rng(4)
+    names = ("edema", "mass")
+    truth = random.integers(0, 2, (200, 2)).astype(float)
+    truth[:40, 1] = np.nan
+    parts, expected = [], {}
+    for view, strength in (("plain", 1.5), ("crop", 0.5)):
+        odds = strength * (2 * np.nan_to_num(truth) - 1) + random.normal(size=(200, 2))
+        said = findings.words((odds > 0).astype(float), names)
+        part = pd.DataFrame({"image": [f"{i:03d}.png" for i in range(200)], "frame": 0, "fold": "", "member": "", "view": view})
+        part = part.assign(group_id=part["image"], truth=findings.words(truth, names), unknown=findings.unknown_words(truth, names))
+        part["predicted"] = part["decision"] = said
+        for k, name in enumerate(names):
+            part[f"p_{name}"] = expit(odds[:, k])
+        areas = [roc_auc_score(truth[known, k], odds[known, k]) for k, known in enumerate(np.isfinite(truth).T)]
+        expected[view] = np.mean(areas)
+        parts.append(part)
+    test = stressed(pd.concat(parts, ignore_index=True), Task(kind="multi", classes=dict.fromkeys(names, ())))
+    assert test.plain["value"] == pytest.approx(expected["plain"])
+    assert test.views[0].gap.value == pytest.approx(expected["crop"] - expected["plain"])
