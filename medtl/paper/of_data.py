@@ -109,18 +109,18 @@ def _assignment(split: Mapping[str, Any]) -> Iterator[str]:
         yield f"The split of an earlier run was taken over; new groups fell by a hash. {together}"
     elif split.get("fold") is not None:
         yield (
-            f"A hash of the group (seed {split['seed']}) made {split['folds']} folds; fold {split['fold'] + 1} was the test part, and of "
-            f"the others {percent(split['validation'], 0)} were set aside for validation. {together}"
+            f"A hash of the group's id (seed {split['seed']}) made {split['folds']} folds; fold {split['fold'] + 1} was the test part, "
+            f"and of the others {percent(split['validation'], 0)} were set aside for validation. {together}"
         )
     elif split.get("folds"):
         yield (
-            f"{split['folds']}-fold cross-validation: a hash of the group (seed {split['seed']}) decided the fold, and each fold was "
+            f"{split['folds']}-fold cross-validation: a hash of the group's id (seed {split['seed']}) decided the fold, and each fold was "
             "judged by the model that did not learn from it; of the other folds "
             f"{percent(split['validation'], 0)} were set aside for validation. {together}"
         )
     else:
         yield (
-            f"A keyed hash of the group (seed {split['seed']}) decided the part, with target shares of {percent(split['validation'], 0)} "
+            f"A hash of the group's id (seed {split['seed']}) decided the part, with target shares of {percent(split['validation'], 0)} "
             f"for validation and {percent(split['test'], 0)} for test. {together}"
         )
 
