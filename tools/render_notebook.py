@@ -73,7 +73,7 @@ def _block(text: str) -> str:
 def without_paths(text: str) -> str:
     """Text with absolute paths cut to their last name.
 
-    >>> without_paths("written to /home/ann/runs/a.csv, 3/4 of it")
+    >>> without_paths("written to /data/runs/a.csv, 3/4 of it")
     'written to a.csv, 3/4 of it'
     """
     return _PATH.sub(r"\1", text)

@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 import medtl
 
 ROOT = Path(__file__).parents[2]
-SMALL = ["cohorts.0.patients=110", "cohorts.1.patients=60", "image.size=64", "transfer.epochs=2"]
+SMALL = ["cohorts.0.patients=110", "cohorts.1.patients=60", "cohorts.0.size=96", "cohorts.1.size=96", "image.size=64", "transfer.epochs=2"]
 Execute = Callable[[str], list[Any]]
 
 

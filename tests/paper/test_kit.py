@@ -49,7 +49,8 @@ def contents(make_contents, make_settings, package_of) -> Any:
 @pytest.fixture(scope="module")
 def folder(contents, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("kit")
-    kit.write_kit(contents, AUDIT, place)
+    metrics = {**contents.metrics, "splits": {"test": contents.metrics["splits"]["test"]}}  # half the figures take half the time
+    kit.write_kit(dataclasses.replace(contents, metrics=metrics), AUDIT, place)
     return place
 
 
@@ -92,6 +93,13 @@ def test_what_is_not_known_is_said(contents) -> None:
 def test_a_control_with_shuffled_labels_says_so(contents, make_settings) -> None:
     control = dataclasses.replace(contents, experiment=make_settings(split={"labels": "shuffled"}))
     assert "control in which nothing can be learned" in methods.methods(control, None)
+
+
+def test_a_setting_of_the_decision_without_words_is_told_as_it_is(contents) -> None:
+    decision = {**contents.experiment["decision"], "prior": {"share": 0.1, "other": None}, "unset": None}
+    text = methods.methods(dataclasses.replace(contents, experiment={**contents.experiment, "decision": decision}), None)
+    assert "Set besides: prior (share 0.1) [@saerens2002]." in text
+    assert "unset" not in text
 
 
 def test_a_linear_probe_has_no_fine_tuning(contents, make_settings) -> None:
