@@ -28,7 +28,7 @@ def main() -> None:
 
 def render(notebook: Path, folder: Path) -> Path:
     """Execute `notebook` and write `<folder>/<name>.md`, with its pictures below `<folder>/<name>/`; gives the Markdown file."""
-    book = nbformat.read(notebook, as_version=4)
+    book = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
     NotebookClient(book, timeout=1200, kernel_name="python3", resources={"metadata": {"path": str(notebook.parent)}}).execute()
     pictures = folder / notebook.stem
     pictures.mkdir(parents=True, exist_ok=True)
