@@ -10,17 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+# A name that is also a room's (audit, paper) would be hidden by that room once it is imported: then `module:name there`.
 _HOME = {
     "read_image": "medtl.imaging.reader",
     "Image": "medtl.imaging.image",
     "load_experiment": "medtl.experiment.load",
+    "shipped_config": "medtl.experiment.shipped",
+    "audit_images": "medtl.flows.audit:audit",
     "rank": "medtl.flows.rank",
     "study": "medtl.flows.study",
     "train": "medtl.flows.train",
     "evaluate": "medtl.flows.evaluate",
     "accept": "medtl.flows.accept",
     "compare": "medtl.flows.compare",
+    "paper_kit": "medtl.flows.paper:paper",
     "load_run": "medtl.flows.run",
+    "operating_points": "medtl.flows.operating_points",
     "Model": "medtl.model.package",
     "MedtlError": "medtl.errors",
 }
@@ -36,7 +41,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"medtl.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'medtl' has no attribute '{name}'")
-    return getattr(importlib.import_module(_HOME[name]), name)
+    module, _, own = _HOME[name].partition(":")
+    return getattr(importlib.import_module(module), own or name)
 
 
 def __dir__() -> list[str]:

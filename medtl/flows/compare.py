@@ -18,12 +18,12 @@ from medtl.terminal import Line
 
 
 def compare(
-    folders: Sequence[Path],
+    folders: Sequence[Path | str],
     split: str | None = None,
     measure: str = "auroc",
     margin: float | None = None,
-    out: Path | None = None,
-    like: Path | None = None,
+    out: Path | str | None = None,
+    like: Path | str | None = None,
 ) -> Comparison:
     """The first of `folders` is the reference.
 
@@ -32,11 +32,12 @@ def compare(
     `comparison.html`, `.json` and `.csv` go; by default nothing is written. Raises MedtlError where tasks, images, truths or groups
     differ.
     """
+    out, like = (None if place is None else Path(place) for place in (out, like))
     if out is not None:
         refuse_occupied(out)
     if margin is not None and not 0 < margin < 0.5:
         raise MedtlError(f"--margin {margin:g}: is no margin; allowed: above 0, below 0.5 (0.02 is what one would overlook)")
-    sides = [side_of(folder) for folder in folders]
+    sides = [side_of(Path(folder)) for folder in folders]
     task = task_of(sides, like)
     chosen = split or (EXTERNAL if any(side.task is None for side in sides) else VALIDATION)
     names = _names([side.folder for side in sides])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from medtl import predictions, records
-from medtl.errors import MedtlError
+from medtl.errors import MedtlError, did_you_mean
 from medtl.experiment.load import load_experiment
 from medtl.experiment.schema import Experiment
 
@@ -45,6 +45,15 @@ class Run:
         from medtl.evaluation import metrics_file
 
         return metrics_file.read(self._file("metrics.json"))
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A table of the run's report, such as `test_subgroups`: what stands in `report/<name>.csv`, figures as numbers."""
+        path = self.folder / "report" / f"{name}.csv"
+        if not path.is_file():
+            there = sorted(file.stem for file in path.parent.glob("*.csv"))
+            known = f"there are: {', '.join(there)}" if there else f"it has none yet: medtl report {self.folder}"
+            raise MedtlError(f"{self.folder}: its report has no table '{name}'{did_you_mean(name, there)}; {known}")
+        return pd.read_csv(path)
 
     def environment(self) -> dict[str, Any]:
         """Versions, platform and data root of the training."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from medtl.audit.kept import Audit
 from medtl.contracts import EXTERNAL
 from medtl.estimates import estimate
@@ -14,8 +16,8 @@ from medtl.report.contents import Contents
 from medtl.report.judged import judged_splits
 
 
-def answers(contents: Contents, audit: Audit | None) -> dict[str, Answer]:
-    """Every answer by its name."""
+def answers(contents: Contents, audit: Audit | None, tables: Collection[str]) -> dict[str, Answer]:
+    """Every answer by its name. tables: the names of those in the kit."""
     own = {
         "intended_use": _intended_use(contents),
         "figures": Answer(
@@ -30,8 +32,8 @@ def answers(contents: Contents, audit: Audit | None) -> dict[str, Answer]:
         "diagnostic": _diagnostic(contents),
         "failures": _failures(contents),
         "counts": _counts(contents),
-        "clusters": _clusters(contents),
-        "fairness": _fairness(contents),
+        "clusters": _clusters(contents, tables),
+        "fairness": _fairness(contents, tables),
         "difference": _difference(contents),
         "limitations": Answer(
             PARTLY, "What these results do not say is listed; the discussion is yours.", place("What these results do not say")
@@ -98,21 +100,21 @@ def _counts(contents: Contents) -> Answer:
     return Answer(ANSWERED, f"{contents.split}: {classes}; parts by class in Table 1.", "tables/table_1.csv")
 
 
-def _clusters(contents: Contents) -> Answer:
-    if len(contents.domains) > 1:
-        return Answer(
-            ANSWERED, f"By domain: {', '.join(contents.domains)}.", f"tables/{contents.split}_domains.csv; tables/table_1_domains.csv"
-        )
-    text = f"One domain ({contents.domains[0]}): what differs between centres was not measured."
-    return Answer(PARTLY, text, place("What these results do not say"))
+def _clusters(contents: Contents, tables: Collection[str]) -> Answer:
+    if len(contents.domains) < 2:
+        text = f"One domain ({contents.domains[0]}): what differs between centres was not measured."
+        return Answer(PARTLY, text, place("What these results do not say"))
+    own = [f"tables/{name}.csv" for name in (f"{contents.split}_domains", f"{contents.split}_subgroups") if name in tables]
+    return Answer(ANSWERED, f"By domain: {', '.join(contents.domains)}.", "; ".join([*own[:1], "tables/table_1_domains.csv"]))
 
 
-def _fairness(contents: Contents) -> Answer:
+def _fairness(contents: Contents, tables: Collection[str]) -> Answer:
     if not contents.kept:
         return Answer(AUTHOR, "The tables kept no age, sex or the like (`keep`), so nothing was measured by group.")
-    return Answer(
-        PARTLY, f"Figures by {', '.join(contents.kept)} where groups are large enough. What follows is yours to say.", "README.md"
-    )
+    name = f"{contents.split}_subgroups"
+    if name not in tables:
+        return Answer(PARTLY, f"{', '.join(contents.kept)} are kept, but no group of them is large enough to be judged.")
+    return Answer(PARTLY, f"Figures by {', '.join(contents.kept)}. What follows from them is yours to say.", f"tables/{name}.csv")
 
 
 def _difference(contents: Contents) -> Answer:

@@ -18,9 +18,7 @@ def docstrings(module: str) -> dict[str, str]:
     >>> sorted(docstrings("imbalance.losses.focal"))[:4]
     ['', 'build', 'gamma', 'log_prior_shift']
     """
-    place = Path(medtl.__file__).parent.joinpath(*module.split("."))
-    file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree = ast.parse(source_of(module).read_text(encoding="utf-8"))
     found = {"": ast.get_docstring(tree) or ""}
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
@@ -28,6 +26,12 @@ def docstrings(module: str) -> dict[str, str]:
         for name, text in _attributes(getattr(node, "body", None)):
             found.setdefault(name, text)
     return {name: " ".join(text.split()) for name, text in found.items() if text}
+
+
+def source_of(module: str) -> Path:
+    """The file of `medtl.<module>`, whether it is there or not."""
+    place = Path(medtl.__file__).parent.joinpath(*module.split("."))
+    return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
 
 
 def _attributes(body: object) -> list[tuple[str, str]]:

@@ -39,7 +39,7 @@ def write_kit(contents: Contents, audit: Audit | None, folder: Path) -> list[str
     for name, caption, plot in figures.figures(contents):
         figures.write_figure(plot, name, folder)
         drawn[name] = caption
-    found = answers(contents, audit)
+    found = answers(contents, audit, {table.name for table in shown})
     lists = [checklist.filled(name, found) for name in checklist.NAMES]
     for each in lists:
         checklist.write(each, folder)

@@ -21,6 +21,12 @@ INTENSITIES = {
     "as-read": "The range of an image's type, or of its DICOM window, became [0, 1].",
     "percentile": "The range from the 0.5th to the 99.5th percentile of each image became [0, 1].",
 }
+READING = {
+    "DICOM": "DICOM images were read with their modality and VOI transformations, and inverted once where MONOCHROME1 or their "
+    "presentation says so.",
+    "NIfTI": "NIfTI images were turned by their affine.",
+}
+"""By the format's name in measurements."""
 CHECKS = {
     "TELLTALE": "audit.shortcuts",
     "NEAR_DUPLICATE": "audit.same_picture",
@@ -38,7 +44,7 @@ def population_text(contents: Contents) -> Iterator[str]:
     yield f"Of these, {found.start - found.used:,} were not used ({lost})." if lost else "None was left out."
     yield f"{used_words(contents)} were used (Figure `figures/flow.svg`, Table `table_1`)."
     if found.notes:
-        yield f"Before any image was read, the tables said: {'; '.join(note.rstrip('.') for note in found.notes)}."
+        yield f"Noted while the tables were read: {'; '.join(note.rstrip('.') for note in found.notes)}."
     yield _task(contents)
     if contents.synthetic:
         yield "**The images are synthetic: made by a program. Nothing here says how a model does on patients.**"
@@ -63,14 +69,14 @@ def _task(contents: Contents) -> str:
 def reading_text(contents: Contents) -> Iterator[str]:
     """Formats and deterministic preprocessing."""
     image, network = contents.package["image"], contents.package["network"]
-    if contents.measurements is not None:
-        formats = contents.measurements["format"].replace("", "unknown").value_counts()
+    formats = {} if contents.measurements is None else contents.measurements["format"].replace("", "unknown").value_counts().to_dict()
+    if formats:
         yield "File formats: " + ", ".join(f"{name} ({count:,})" for name, count in formats.items()) + "."
-    yield (
-        "DICOM images were read with their modality and VOI transformations and inverted once where MONOCHROME1 or their presentation says "
-        "so, pictures in the range of their type and upright by EXIF."
-        + (" JPEG and JPEG 2000 were decoded at reduced resolution where that sufficed." if image.get("decode") == "reduced" else "")
-    )
+    yield from (words for name, words in READING.items() if not formats or name in formats)
+    if not formats or set(formats) - set(READING):
+        yield "Pictures were read in the range of their type, upright by EXIF."
+    if image.get("decode") == "reduced":
+        yield "JPEG and JPEG 2000 were decoded at reduced resolution where that sufficed."
     yield (
         f"Each was brought to {image['size']} × {image['size']} pixels ({FITS.get(image['fit'], image['fit'])}), "
         f"{'as grey' if image['channels'] == 1 else 'in colour'}. {INTENSITIES.get(image['intensity'], '')}".rstrip()
@@ -99,30 +105,36 @@ def partition_text(contents: Contents, audit: Audit | None) -> Iterator[str]:
 
 
 def _assignment(split: Mapping[str, Any]) -> Iterator[str]:
-    unit = split["by"]
-    together = f"All images of one {unit} stayed in one part; an image without that id was its own group." if unit != "image" else (
-        "Each image was its own group, for lack of ids or by choice."
-    )  # fmt: skip
+    together = _kept_together(split)
     if split.get("column"):
         yield f"The parts were given by the column `{split['column']}` of the source's table. {together}"
     elif split.get("from_run"):
         yield f"The split of an earlier run was taken over; new groups fell by a hash. {together}"
     elif split.get("fold") is not None:
         yield (
-            f"A hash of the group (seed {split['seed']}) made {split['folds']} folds; fold {split['fold'] + 1} was the test part, and of "
-            f"the others {percent(split['validation'], 0)} were set aside for validation. {together}"
+            f"A hash of the group's id (seed {split['seed']}) made {split['folds']} folds; fold {split['fold'] + 1} was the test part, "
+            f"and of the others {percent(split['validation'], 0)} were set aside for validation. {together}"
         )
     elif split.get("folds"):
         yield (
-            f"{split['folds']}-fold cross-validation: a hash of the group (seed {split['seed']}) decided the fold, and each fold was "
+            f"{split['folds']}-fold cross-validation: a hash of the group's id (seed {split['seed']}) decided the fold, and each fold was "
             "judged by the model that did not learn from it; of the other folds "
             f"{percent(split['validation'], 0)} were set aside for validation. {together}"
         )
     else:
         yield (
-            f"A keyed hash of the group (seed {split['seed']}) decided the part, with target shares of {percent(split['validation'], 0)} "
+            f"A hash of the group's id (seed {split['seed']}) decided the part, with target shares of {percent(split['validation'], 0)} "
             f"for validation and {percent(split['test'], 0)} for test. {together}"
         )
+
+
+def _kept_together(split: Mapping[str, Any]) -> str:
+    unit = split["by"]
+    if unit != "image":
+        return f"All images of one {unit} stayed in one part; an image without that id was its own group."
+    if split.get("near_duplicates") == "together":
+        return "Each image was its own group, for lack of ids or by choice; nearly equal ones shared one."
+    return "Each image was its own group, for lack of ids or by choice."
 
 
 def _parts(contents: Contents) -> Iterator[str]:

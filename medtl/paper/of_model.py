@@ -7,7 +7,7 @@ from typing import Any
 
 from medtl import card
 from medtl.estimates import number
-from medtl.paper.references import bracketed, cite
+from medtl.paper.references import bracketed, cite, cite_file
 from medtl.report.contents import Contents
 from medtl.report.figures.learning import MONITORS
 from medtl.report.training import STRATEGIES
@@ -175,24 +175,38 @@ def _component(folder: str, name: str) -> str:
 
 def _chosen_words(chosen: Mapping[str, Any]) -> str:
     """`focal (gamma 2, power 0)`."""
-    own = ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in chosen.items() if key != "name")
+    own = _options({key: value for key, value in chosen.items() if key != "name"})
     return str(chosen["name"]) + (f" ({own})" if own else "")
 
 
+def _options(settings: Mapping[str, Any]) -> str:
+    """`gamma 2, power 0`; what is not set is left out."""
+    given = {key: value for key, value in settings.items() if value is not None}
+    return ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in given.items())
+
+
 def decision_text(contents: Contents) -> Iterator[str]:
-    """Views, calibration, and where the threshold stands."""
-    package = contents.package
-    point = package["operating_point"]
+    """Views, calibration, and where the threshold stands; what else is set about decisions, as it is set."""
+    package, settings = contents.package, contents.experiment.get("decision", {})
+    point, method = package["operating_point"], settings.get("calibration")
     if package.get("flips", "none") != "none":
         yield "An answer is the mean of the logits of the image and of its mirror images."
-    module = "decisions.per_class" if isinstance(point["threshold"], list | tuple) else "decisions.calibration"
-    method = contents.experiment.get("decision", {}).get("calibration")
     if method == "none":
         yield "Probabilities were not calibrated."
     else:
+        usual = "decisions.per_class" if isinstance(point["threshold"], list | tuple) else "decisions.calibration"
         named = f" ({method})" if isinstance(method, str) else ""
-        yield f"Probabilities were calibrated{named}{cite(module)} on {point['n']:,} {point['split']} images."
+        source = cite_file("decisions", method or "") or cite(usual)
+        yield f"Probabilities were calibrated{named}{source} on {point['n']:,} {point['split']} images."
     yield _rule(point, contents.task.names)
+    for name, value in settings.items():
+        if name not in _TOLD and value not in (None, False, "none"):
+            own = f" ({_options(value)})" if isinstance(value, Mapping) else f" {value}"
+            yield f"Set besides: {name}{own}{cite_file('decisions', name)}."
+
+
+_TOLD = ("flips", "calibration", "threshold", "adjust")
+"""Settings of `decision` that have words of their own."""
 
 
 def _rule(point: Mapping[str, Any], classes: Sequence[str]) -> str:

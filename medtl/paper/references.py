@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from medtl.paper.docstrings import choice, docstrings
+from medtl.paper.docstrings import choice, docstrings, source_of
 
 FILE = "references.bib"
 _YEAR = r"\b(?:18|19|20)\d\d\b"
@@ -58,6 +58,16 @@ def cite(module: str, name: str = "", value: str = "") -> str:
     """
     text = docstrings(module).get(name, "")
     return bracketed(citations(choice(text, value) if value else text).values())
+
+
+def cite_file(room: str, name: str) -> str:
+    """As :func:`cite`, of the file of `medtl/<room>` that is called as a method is; empty where there is no such file.
+
+    >>> cite_file("decisions", "prior"), cite_file("decisions", "nothing-of-ours")
+    (' [@saerens2002]', '')
+    """
+    module = f"{room}.{name.replace('-', '_')}"
+    return cite(module) if source_of(module).is_file() else ""
 
 
 def bracketed(keys: Iterable[str]) -> str:

@@ -25,6 +25,7 @@ TRIPOD_AI = re.findall(
     "1 2 3a 3b 3c 4 5a 5b 6a 6b 6c 7 8a 8b 8c 9a 9b 9c 10 11 12a 12b 12c 12d 12e 12f 12g 13 14 15 16 17 18a 18b 18c 18d 18e 18f 19 "
     "20a 20b 20c 21 22 23a 23b 24 25 26 27a 27b 27c",
 )
+TABLES = ("table_1",)
 THREE = ("rare", "common", "other")
 AUDIT = Audit(
     "x", {}, ("well", "ill"), ("north",), ["Looked."], [Finding("TELLTALE_BYTES", "grave", "The label can be told from bytes", "mend")]
@@ -48,7 +49,8 @@ def contents(make_contents, make_settings, package_of) -> Any:
 @pytest.fixture(scope="module")
 def folder(contents, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("kit")
-    kit.write_kit(contents, AUDIT, place)
+    metrics = {**contents.metrics, "splits": {"test": contents.metrics["splits"]["test"]}}  # half the figures take half the time
+    kit.write_kit(dataclasses.replace(contents, metrics=metrics), AUDIT, place)
     return place
 
 
@@ -91,6 +93,13 @@ def test_what_is_not_known_is_said(contents) -> None:
 def test_a_control_with_shuffled_labels_says_so(contents, make_settings) -> None:
     control = dataclasses.replace(contents, experiment=make_settings(split={"labels": "shuffled"}))
     assert "control in which nothing can be learned" in methods.methods(control, None)
+
+
+def test_a_setting_of_the_decision_without_words_is_told_as_it_is(contents) -> None:
+    decision = {**contents.experiment["decision"], "prior": {"share": 0.1, "other": None}, "unset": None}
+    text = methods.methods(dataclasses.replace(contents, experiment={**contents.experiment, "decision": decision}), None)
+    assert "Set besides: prior (share 0.1) [@saerens2002]." in text
+    assert "unset" not in text
 
 
 def test_a_linear_probe_has_no_fine_tuning(contents, make_settings) -> None:
@@ -165,7 +174,7 @@ def test_a_linear_probe_has_no_fine_tuning(contents, make_settings) -> None:
     ],
 )
 def test_a_checklist_has_every_item_and_knows_its_answers(name: str, ids: list[str], contents) -> None:
-    filled = checklist.filled(name, answers(contents, AUDIT))
+    filled = checklist.filled(name, answers(contents, AUDIT, TABLES))
     assert filled.rows["item"].tolist() == ids
     assert set(filled.rows["state"]) <= set(checklist.STATES)
     assert checklist.AUTHOR in set(filled.rows["state"])
@@ -174,7 +183,7 @@ def test_a_checklist_has_every_item_and_knows_its_answers(name: str, ids: list[s
 def test_no_answer_is_there_in_vain(contents) -> None:
     place = Path(checklist.__file__).parent / "checklists"
     asked = {item.get("answer") for name in checklist.NAMES for item in yaml.safe_load((place / f"{name}.yaml").read_text())["items"]}
-    assert asked - {None} == set(answers(contents, AUDIT))
+    assert asked - {None} == set(answers(contents, AUDIT, TABLES))
 
 
 def test_every_pointer_leads_somewhere(folder: Path) -> None:
@@ -189,17 +198,17 @@ def test_every_pointer_leads_somewhere(folder: Path) -> None:
 
 def test_ethics_and_funding_are_never_answered(contents) -> None:
     for name, items in (("claim_2024", ["2", "4", "5", "44"]), ("tripod_ai", ["17", "18a", "18b", "19"])):
-        rows = checklist.filled(name, answers(contents, AUDIT)).rows.set_index("item")
+        rows = checklist.filled(name, answers(contents, AUDIT, TABLES)).rows.set_index("item")
         assert (rows.loc[items, "state"] == checklist.AUTHOR).all()
         assert (rows.loc[items, "answer"] == "").all()
 
 
 def test_a_torn_group_is_counted(contents) -> None:
-    assert "no patient stands in two parts" in answers(whole(contents), None)["unit"].text
+    assert "no patient stands in two parts" in answers(whole(contents), None, TABLES)["unit"].text
     rows = whole(contents).records.copy()
     rows.loc[rows.index[0], "group_id"] = rows.loc[rows.index[-1], "group_id"]
     torn = dataclasses.replace(contents, records=rows)
-    assert "1 groups stand in several parts" in answers(torn, None)["unit"].text
+    assert "1 groups stand in several parts" in answers(torn, None, TABLES)["unit"].text
 
 
 def whole(contents) -> Any:
