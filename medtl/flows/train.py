@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
-from medtl import measurements, predictions, records
+from medtl import measurements, records
 from medtl.cohorts.joining import read_cohorts
-from medtl.cohorts.splitting import fold_records, make_records, split_notes
-from medtl.contracts import CALIBRATION, TRAIN, VALIDATION
-from medtl.decisions.precedence import Reasons
+from medtl.cohorts.splitting import make_records, split_notes
+from medtl.contracts import VALIDATION
 from medtl.errors import MedtlError
 from medtl.estimates import ONE_TRAINING
 from medtl.evaluation import baseline
@@ -29,39 +25,24 @@ from medtl.files import locked, write_atomically, write_json
 from medtl.flows import replay, report, run_folder
 from medtl.flows.audit import audit_run
 from medtl.flows.baselines import nearest_images
+from medtl.flows.fitting import Training, fit_all
 from medtl.flows.guarantee import foreseen
-from medtl.flows.judging import answered_rows, write_predictions
 from medtl.flows.leaks import refuse_leaking
 from medtl.flows.near_duplicates import tie_near_duplicates
-from medtl.flows.packaging import OVER_FOLDS, write_metrics, write_package
 from medtl.flows.quarantine import refuse_broken
-from medtl.flows.rule import (
-    Rule,
-    guaranteed,
-    held_out_logits,
-    held_out_positions,
-    own_rule,
-    refuse_too_few,
-    rule_of_ensemble,
-    rule_of_members,
-    with_sets,
-)
 from medtl.flows.run import Run, load_run
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.nursery import keep_freed_memory
 from medtl.imaging.store import Store, open_store
 from medtl.model import format as package_format
-from medtl.model.answers import answer_table
 from medtl.model.scope import set_aside
 from medtl.terminal import Line
 from medtl.training import machine
-from medtl.training.balance import balance
 from medtl.training.energy import metered
 from medtl.training.environment import describe
-from medtl.training.fit import Fitted, build_classifier, fit, parts_of
-from medtl.training.gate import fit_gate, reasons_of
-from medtl.training.job import Job, Watch, unwatched
-from medtl.training.log import Log, loggers
+from medtl.training.fit import build_classifier
+from medtl.training.job import Watch, unwatched
+from medtl.training.log import Log
 
 
 def train(
@@ -102,7 +83,7 @@ def train(
             rows, store = read_images(experiment, folder, root, line, log)
             if expected is not None:
                 replay.refuse_other_records(rows, expected)
-            _train_folds(Training(experiment, rows, store, root, folder, log, line, features, watch))
+            fit_all(Training(experiment, rows, store, root, folder, log, line, features, watch))
             log.event("finished", wall_seconds=round(time.monotonic() - started, 1), cpu_seconds=round(time.process_time() - cpu, 1))
         except KeyboardInterrupt:
             line.keep(f"stopped; continue with the same command and: --resume --out {folder}")
@@ -218,127 +199,3 @@ def read_images(experiment: Experiment, folder: Path, root: Path, line: Line, lo
     write_atomically(folder / "measurements.csv", lambda path: measurements.write(store.measurements, path))
     write_atomically(file, lambda path: records.write(rows, path))  # a torn one would be resumed as a smaller study
     return rows, store
-
-
-@dataclass(frozen=True)
-class Training:
-    """What one fit needs: a run's, or a fold's."""
-
-    experiment: Experiment
-    rows: pd.DataFrame
-    store: Store
-    root: Path
-    folder: Path
-    log: Log
-    line: Line
-    features: Path | None
-    watch: Watch
-
-
-def _train_folds(whole: Training) -> None:
-    """One fit, or one per fold with the ensemble above them."""
-    experiment, rows, store, folder = whole.experiment, whole.rows, whole.store, whole.folder
-    folds = experiment.split.fits
-    refuse_too_few(rows, experiment)
-    if folds is None and experiment.transfer.trainings > 1:
-        _train_members(whole)
-        return
-    if folds is None:
-        _train_one(whole)
-        return
-    members, parts, learned = [], [], pd.Series(False, index=rows.index)
-    for fold in range(folds):
-        whole.line.keep(f"fold {fold + 1} of {folds}")
-        own = fold_records(rows, fold, experiment.split, experiment.seed)
-        place = folder / "folds" / str(fold)
-
-        def watch_fold(epoch: int, score: float, before: int = fold * experiment.transfer.epochs) -> None:
-            whole.watch(before + epoch, score)
-
-        kept, log = whole.features and whole.features / str(fold), whole.log.beside(place / "log.jsonl")
-        fitted = _train_one(replace(whole, rows=own, folder=place, log=log, features=kept, watch=watch_fold))
-        members.append(fitted)
-        learned |= own["split"].isin([TRAIN, VALIDATION])
-        parts.append(predictions.read(place / "predictions.csv").assign(fold=str(fold), member=str(fold)))
-    together = pd.concat(parts, ignore_index=True)
-    write_metrics(together, experiment, rows, folder, None)
-    if experiment.split.held_out is None:
-        rule = rule_of_members(members, together, experiment)
-    else:
-        packages = [folder / "folds" / str(fold) / "model" for fold in range(folds)]
-        rule, held = rule_of_ensemble(members, packages, rows, store, experiment, whole.line)
-        together = pd.concat([together, held], ignore_index=True)
-    write_predictions(together, folder / "predictions.csv")
-    write_package(experiment, folder, members, rule, rows.assign(split=rows["split"].mask(learned, OVER_FOLDS)), store)
-
-
-def _train_members(whole: Training) -> None:
-    """One fit per seed on one split, and the ensemble of them, calibrated on its own answers to validation."""
-    experiment, members = whole.experiment, []
-    count, epochs = experiment.transfer.trainings, experiment.transfer.epochs
-    for member in range(count):
-        whole.line.keep(f"member {member + 1} of {count}")
-        seeded = experiment.model_copy(update={"seed": experiment.seed + member})
-        place = whole.folder / "members" / str(member)
-        log = whole.log.beside(place / "log.jsonl")
-
-        def watch(epoch: int, score: float, before: int = member * epochs) -> None:
-            whole.watch(before + epoch, score)
-
-        members.append(_train_one(replace(whole, experiment=seeded, folder=place, log=log, watch=watch)))
-    packages = [whole.folder / "members" / str(member) / "model" for member in range(count)]
-    rule, table = rule_of_ensemble(members, packages, whole.rows, whole.store, experiment, whole.line)
-    write_predictions(table, whole.folder / "predictions.csv")
-    judged = table[table["split"] == VALIDATION]
-    write_metrics(judged, experiment, whole.rows, whole.folder, rule.threshold)
-    write_package(experiment, whole.folder, members, rule, whole.rows, whole.store)
-
-
-def _train_one(own: Training) -> Fitted:
-    """Fit, and write the run's tables (validation and what was held out) and its package."""
-    experiment, rows, folder, log = own.experiment, own.rows, own.folder, own.log
-    if not (folder / "records.csv").exists():
-        write_atomically(folder / "records.csv", lambda path: records.write(rows, path))
-    log.event("begin")
-    parts = parts_of(rows, experiment)
-    job = Job(
-        experiment,
-        own.store,
-        parts[TRAIN],
-        parts[VALIDATION],
-        balance(experiment, parts[TRAIN].targets),
-        folder / "checkpoints",
-        own.features or cache_dir(),
-        log,
-        own.line,
-        loggers(experiment.tracking, folder, experiment.name),
-        own.watch,
-    )
-    fitted = fit(job, own.root)
-    log.event("fitted", **fitted.history)
-    judged = rows[(rows["split"] == VALIDATION) & (rows["label"] != "")]
-    gate, reasons = fit_gate(job, fitted.classifier, judged["group_id"].to_numpy())
-    fitted = replace(fitted, gate=gate)
-    rule, held, held_reasons = own_rule(fitted, experiment), None, Reasons.none(0)
-    if experiment.split.fits is None and (rows["split"] == CALIBRATION).any():  # of folds, it is for all of them together
-        held = held_out_logits(fitted, rows, own.store, experiment)
-        held_reasons = reasons_of(job, fitted.classifier, gate, held_out_positions(rows))
-        rule = guaranteed(rule, *held, fitted.prior_shift, experiment)
-        rule = with_sets(rule, *held, held_reasons, fitted.prior_shift, experiment)
-    table = _answered(judged, fitted.logits[None], reasons, fitted, rule, experiment)
-    write_metrics(table, experiment, judged, folder, rule.threshold)
-    if held is not None:
-        table = pd.concat([table, _answered(*held, held_reasons, fitted, rule, experiment)], ignore_index=True)
-    write_predictions(table, folder / "predictions.csv")
-    write_package(experiment, folder, [fitted], rule, rows, own.store)
-    return fitted
-
-
-def _answered(
-    rows: pd.DataFrame, logits: NDArray[np.float64], reasons: Reasons, fitted: Fitted, rule: Rule, experiment: Experiment
-) -> pd.DataFrame:
-    """Predictions of one network; `logits` (1, N, K)."""
-    return answer_table(
-        answered_rows(rows), logits, reasons, task=experiment.task, prior_shift=fitted.prior_shift,
-        calibration=rule.calibration, threshold=rule.threshold, adjusted=rule.adjusted, conformal=rule.conformal,
-    )  # fmt: skip
