@@ -67,8 +67,8 @@ def markdown(checklist: Checklist) -> str:
     counts = ", ".join(f"{int((rows['state'] == state).sum())} {state}" for state in STATES)
     lines = [
         f"# {checklist.title}",
-        f"{len(rows)} items{bracketed([checklist.cites])}: {counts}. The items are in our own words: read the guideline's. "
-        "`partly` and `only you can answer` wait for you; pages of the manuscript are yours to add.",
+        f"{len(rows)} items{bracketed([checklist.cites])}: {counts}. The items are in our own words: read the guideline's, and "
+        "compare the numbers. `partly` and `only you can answer` wait for you; pages of the manuscript are yours to add.",
         "\n".join(
             ["| item | section | asks for | state | answer | where |", "|---|---|---|---|---|---|", *map(_line, rows.to_numpy().tolist())]
         ),

@@ -18,6 +18,8 @@ from medtl.report.results import of_findings
 
 WIDTH, LINE, GAP = 7.1, 0.155, 0.24
 """Inches: the width of a page's text, a line of 8 points, the room between two rows of boxes."""
+MOST_PARTS = 10
+"""More splits or folds than this are told in one box."""
 MOST_BOXES = 7
 """More classes than this do not fit side by side: then one box has their sums."""
 NARROW = 4
@@ -58,7 +60,7 @@ def flow_figure(contents: Contents) -> style.Plot:
     rows = [
         [f"In the tables\n{found.start:,} images"],
         [_used(found, contents)],
-        [_part(*part, contents) for part in found.kept],
+        _parts(found, contents),
         [title],
         results,
     ]
@@ -77,9 +79,17 @@ def flow_figure(contents: Contents) -> style.Plot:
         if place == 0:
             _box(axes, WIDTH * 0.76, top, 3.0, height, left)
             axes.annotate("", (WIDTH * 0.76 - 1.5, top - height / 2), (WIDTH * 0.3 + 1.3, top - height / 2), arrowprops=_ARROW)
-        before = [middles[index] for index in _judged_parts(contents)] if place == 2 else middles
+        before = [middles[index] for index in _judged_parts(contents)] if row is rows[2] and len(row) == len(found.kept) else middles
         top -= height + GAP
     return plot
+
+
+def _parts(found: Flow, contents: Contents) -> list[str]:
+    """A box for each split or fold; one for all of them where they are many."""
+    if len(found.kept) <= MOST_PARTS:
+        return [_part(*part, contents) for part in found.kept]
+    sizes = [images for _, images, _ in found.kept]
+    return [f"{len(sizes)} parts\n{min(sizes):,} to {max(sizes):,} images each"]
 
 
 def _height(row: list[str]) -> float:

@@ -249,6 +249,16 @@ def test_the_flow_of_many_classes_stays_inside_its_page(make_contents) -> None:
         assert 0 <= box.x0 < box.x1 <= width, text.get_text()
 
 
+def test_many_folds_are_told_in_one_box(make_table, make_contents) -> None:
+    folds = pd.concat([make_table(n=10 + fold, seed=fold, fold=str(fold)) for fold in range(12)], ignore_index=True)
+    folds["image"] = folds["fold"] + folds["image"]
+    contents = make_contents(predictions=folds, splits=("test",))
+    contents = dataclasses.replace(contents, records=contents.records.assign(split=""))
+    said = {text.get_text() for text in flow_figure(contents).axes[0].texts}
+    assert "12 parts\n10 to 21 images each" in said
+    assert "  fold 12: 21 images, 11 patients" in flow_text(contents).splitlines()
+
+
 def test_figures_for_print(make_contents, tmp_path: Path) -> None:
     write_figure(flow_figure(make_contents(names=THREE)), "flow", tmp_path)
     with Image.open(tmp_path / "figures" / "flow.tiff") as picture:
