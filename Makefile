@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 PYTEST_OPTIONS ?=
+# Two files of tests at a time, a thread each: two torches on the same cores would wait for each other at every layer.
+TOGETHER := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 REAL ?= ../shared/data/dicom/chest_xray ../shared/data/dicom/radiograph_other
 CONFIG ?= configs/breast_cancer.yaml
 DATA ?= ../shared/data/breast_ultrasound
@@ -25,17 +27,17 @@ demo: env ## two tasks on made images, trained, judged, reported, served (ARGS="
 	$(BIN)/medtl demo $(ARGS)
 
 test: env ## all tests
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	$(TOGETHER) $(PYTEST_OPTIONS)
 
 check: env ## format, lint, types, layers, tests: what CI runs
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	$(TOGETHER) $(PYTEST_OPTIONS)
 
 test-slow: env ## ten thousand damaged files, and what else takes minutes
-	$(BIN)/python -m pytest -m slow tests $(PYTEST_OPTIONS)
+	$(TOGETHER) -m slow tests $(PYTEST_OPTIONS)
 
 test-system: env ## the page in a real browser; needs Debian's chromium
 	$(BIN)/python -m pytest -m system tests/system $(PYTEST_OPTIONS)

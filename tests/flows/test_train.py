@@ -222,13 +222,14 @@ def test_resuming_with_other_settings_is_refused(data: Path, tmp_path: Path, mon
     def stop(*args: object) -> None:
         raise MedtlError("stopped")
 
-    monkeypatch.setattr("medtl.flows.train.fit", stop)
+    monkeypatch.setattr("medtl.flows.fitting.fit", stop)
     with pytest.raises(MedtlError, match="stopped"):
         train(data / "tiny.yaml", out=tmp_path / "begun")
     with pytest.raises(MedtlError, match="was begun with other settings"):
         train(data / "tiny.yaml", overrides=["transfer.rate=0.1"], out=tmp_path / "begun", resume=True)
 
 
+@pytest.mark.slow
 def test_kill_9_at_any_moment_costs_nothing(data: Path, run: Path, tmp_path: Path) -> None:
     """Killed at random moments and resumed until it ends: the same weights and rule, byte for byte."""
     command = [sys.executable, "-m", "medtl", "train", str(data / "tiny.yaml"), "--out", str(tmp_path / "killed")]

@@ -42,6 +42,7 @@ def auroc(done: Evaluation) -> float:
     return float(done.metrics["auroc"]["value"])
 
 
+@pytest.mark.slow
 def test_opacities_are_found_from_scratch_here_and_in_the_other_hospital(tmp_path: Path) -> None:
     run = trained(tmp_path)
     done = evaluate(run)
