@@ -39,7 +39,7 @@ def foreseen(rows: pd.DataFrame, experiment: Experiment) -> list[str]:
     held = rows[(rows["split"] == CALIBRATION) & (rows["label"] != "")]
     if experiment.split.fits is not None:
         held = held[kept_for_guarantees(held, experiment)]
-    truth, wanted = targets_of(held, experiment.task), 1 if asked.measure == "recall" else 0
+    truth, wanted = targets_of(held, experiment.task), asked.measure == "recall"
     if truth.ndim == 1:
         sides = {experiment.task.names[experiment.task.positive_index or 0]: (truth == experiment.task.positive_index) == wanted}
     else:

@@ -254,3 +254,14 @@ def test_the_schema_is_json(run: Run, capsys: pytest.CaptureFixture[str]) -> Non
 
     assert run("schema") == 0
     assert json.loads(capsys.readouterr().out)["title"] == "Experiment"
+
+
+def test_a_prevalence_is_one_number_or_one_of_each_finding(run: Run, flow: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    given: list[Any] = []
+    flow("predict", "predict", lambda model, paths, out, prevalence: given.append(prevalence))
+    asked = ("predict", "model", "a.png", "--out", "p.csv")
+    for options in ((), ("--prevalence", "0.05"), ("--prevalence", "mass=0.05", "--prevalence", "edema=0.1")):
+        assert run(*asked, *options) == 0
+    assert given == [None, 0.05, {"mass": 0.05, "edema": 0.1}]
+    assert run(*asked, "--prevalence", "often") == 2
+    assert "--prevalence often: is no number" in capsys.readouterr().err

@@ -1,0 +1,60 @@
+"""What the report says of a guarantee: kept, out of reach, of an ensemble over folds, and void on outside images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from medtl import guarantees
+from medtl.report import summary
+
+
+def package(measure: str = "recall", groups: tuple[int, ...] = (80,), wrong: tuple[int | None, ...] = (1,), **task: Any) -> dict[str, Any]:
+    given = {
+        "measure": measure, "at_least": 0.95, "confidence": 0.95, "needed": 59, "groups": groups, "wrong": wrong,
+        "unit": "patient", "domains": ["children"],
+    }  # fmt: skip
+    return {
+        "task": {"classes": {"well": [], "ill": []}, **task},
+        "operating_point": {"rule": "youden", "threshold": 0.4, "guarantee": given},
+    }
+
+
+def test_the_report_says_it_and_of_outside_images_that_it_is_void(make_contents: Any) -> None:
+    usual = make_contents().package
+    kept = {**usual, "task": package()["task"], "operating_point": {**usual["operating_point"], **package()["operating_point"]}}
+    own, outside = make_contents(package=kept), make_contents(splits=("external",), package=kept)
+    said = " ".join(summary.how_sure(own))
+    assert "Guaranteed with 95 % confidence: at least 95 % of the images of ill are found (recall, every patient counting alike)." in said
+    assert "one image of each patient, missed: 1 of 80. It holds for patients like these (children); anywhere else it is void." in said
+    assert "Guaranteed" not in " ".join(summary.how_sure(outside))
+    assert "The package's guarantee (recall of at least 0.95 with 95 % confidence) is void here" in " ".join(summary.how_sure(outside))
+    folds = own.records.assign(split="", fold="0")
+    assert "of the folds' own networks and thresholds, which guarantee nothing" in " ".join(
+        summary.how_sure(make_contents(package=kept, records=folds))
+    )
+    assert not any("guarantee" in line for line in summary.how_sure(make_contents()))
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (package("specificity", positive="well"), "at least 95 % of the images of ill are not called positive (specificity"),
+        (package("specificity"), "one image of each patient, false alarms: 1 of 80"),
+        (package(groups=(31,), wrong=(None,)), "it takes 59 held-out positive patients of which none is wrong, and there are: 31."),
+        (package("specificity", wrong=(None,)), "images of the other side have a probability of 1, above which no threshold lies"),
+    ],
+)
+def test_sentences(given: dict[str, Any], sentence: str) -> None:
+    assert sentence in guarantees.said(given)[0]
+
+
+def test_findings_by_name() -> None:
+    mixed = package(groups=(80, 20), wrong=(0, None), kind="multi")
+    kept, lacking = guarantees.said(mixed)
+    assert "of the images with the finding are found" in kept
+    assert "missed: well 0 of 80. It holds" in kept
+    assert "and there are: ill 20. The threshold there is the ordinary rule's" in lacking
+    assert guarantees.void(mixed)
+    assert not guarantees.void(package(groups=(20,), wrong=(None,)))
