@@ -155,12 +155,14 @@ def test_evaluate_hands_pairs_on(run: Run, flow: Any) -> None:
         {"label": "dx"},
         {"PNA": "pneumonia", "No": "normal=x"},
         None,
-        {"data": None, "allow_seen": False, "by": None, "combine": "mean"},
+        {"data": None, "allow_seen": False, "by": None, "combine": "mean", "stress": False, "split": "test"},
     ]
     assert given == expected
     given.clear()
     assert run("evaluate", "r", "--by", "patient", "--combine", "max") == 0
-    assert given[-1] == {"data": None, "allow_seen": False, "by": "patient", "combine": "max"}
+    assert given[-1] == {"data": None, "allow_seen": False, "by": "patient", "combine": "max", "stress": False, "split": "test"}
+    assert run("evaluate", "r", "--stress", "--split", "validation") == 0
+    assert (given[-1]["stress"], given[-1]["split"]) == (True, "validation")
 
 
 @pytest.mark.parametrize("pair", ["label", "label=", "=dx"])
