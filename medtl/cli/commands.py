@@ -247,9 +247,9 @@ def paper(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the kit goes; else RUN/paper.")] = None,
     like: Annotated[Path | None, typer.Option(metavar="RUN_OR_MODEL", help="Of outside results: the model that was judged.")] = None,
 ) -> None:
-    """Write the parts of a manuscript: methods, tables, figures, checklists.
+    """Write a manuscript's methods, tables and figures.
 
-    With citations, CLAIM 2024 and TRIPOD+AI filled in as far as the run knows, LaTeX, Word, SVG, TIFF."""
+    With citations; CLAIM 2024 and TRIPOD+AI filled in as far as the run knows; as LaTeX, Word, SVG and TIFF."""
     from medtl.flows.paper import paper
 
     paper(run, out, like)

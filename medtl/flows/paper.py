@@ -15,7 +15,7 @@ from medtl.evaluation import metrics_file
 from medtl.files import locked
 from medtl.flows.judging import refuse_occupied
 from medtl.flows.looks import read_looks
-from medtl.flows.report import contents_of, file_hashes
+from medtl.flows.report import contents_of
 from medtl.flows.run import EXPERIMENT, load_run, model_folder
 from medtl.model import format as package_format
 from medtl.paper.kit import write_kit
@@ -76,7 +76,6 @@ def _outside(folder: Path, like: Path | str | None) -> tuple[Contents, Audit | N
         predictions=judged,
         records=rows,
         package=package.model_dump(mode="json"),
-        hashes=file_hashes(folder),
         commands=[f"medtl evaluate MODEL MANIFEST.csv   # the split {EXTERNAL}"],
         looks=looks.all_sentence() if looks else "",
     )

@@ -66,7 +66,7 @@ def report_outside(package: Path, done: Evaluation, rows: pd.DataFrame, measured
         measurements=measured,
         commands=[command],
         looks=looks,
-        hashes=file_hashes(done.folder),
+        hashes=_hashes(done.folder),
         acceptance=acceptance_file.read(done.folder),
         baselines={done.split: {"neighbours": {"reason": "a model package does not hold the images that it learned from"}}},
     )
@@ -149,7 +149,7 @@ def contents_of(run: Run, folder: Path) -> Contents:
         experiment_yaml=_without_folders((above / EXPERIMENT).read_text(encoding="utf-8")),
         environment=Run(above, run.experiment).environment(),
         logs=dict(_logs(run)),
-        hashes=file_hashes(folder),
+        hashes=_hashes(folder),
         acceptance=acceptance_file.read(folder),
         baselines=baseline.read(folder),
         commands=_commands(run),
@@ -174,8 +174,7 @@ def _looks(rows: pd.DataFrame, judged: pd.DataFrame, fingerprint: str) -> str:
     return found.all_sentence() if found else ""
 
 
-def file_hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of the tables in `folder`, by name."""
+def _hashes(folder: Path) -> dict[str, str]:
     files = [folder / name for name in ("records.csv", "predictions.csv", "metrics.json")]
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()}
 

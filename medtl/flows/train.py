@@ -13,7 +13,7 @@ from medtl import measurements, records
 from medtl.cohorts.joining import read_cohorts
 from medtl.cohorts.splitting import make_records, split_notes
 from medtl.contracts import VALIDATION
-from medtl.errors import MedtlError
+from medtl.errors import GateRefusal, MedtlError
 from medtl.estimates import ONE_TRAINING
 from medtl.evaluation import baseline
 from medtl.evaluation.table import lines
@@ -82,7 +82,7 @@ def train(
             keep_freed_memory()
             rows, store = read_images(experiment, folder, root, line, log)
             if expected is not None:
-                replay.refuse_other_records(rows, expected)
+                _refuse_another(rows, expected, None if resume else folder)
             fit_all(Training(experiment, rows, store, root, folder, log, line, features, watch))
             log.event("finished", wall_seconds=round(time.monotonic() - started, 1), cpu_seconds=round(time.process_time() - cpu, 1))
         except KeyboardInterrupt:
@@ -108,6 +108,16 @@ def train(
     if expected is not None:
         replay.verify(run, expected, line)
     return run
+
+
+def _refuse_another(rows: pd.DataFrame, expected: Run, begun: Path | None) -> None:
+    """As `replay.refuse_other_records`; the tables of a start that is refused go, so that the folder can be withdrawn."""
+    try:
+        replay.refuse_other_records(rows, expected)
+    except GateRefusal:
+        for name in ("records.csv", "measurements.csv") if begun is not None else ():
+            (begun / name).unlink(missing_ok=True)
+        raise
 
 
 def _finished(folder: Path) -> Run:

@@ -109,7 +109,7 @@ def test_training_stops_before_it_begins_where_the_records_differ(make_run, data
     records.write(rows, run / "records.csv")
     with pytest.raises(GateRefusal, match="nothing was trained"):
         train(run / "experiment.yaml", data=data, out=tmp_path / "again", expect=run)
-    assert not (tmp_path / "again" / "checkpoints").exists()
+    assert not (tmp_path / "again").exists(), "a refused start leaves nothing"
 
 
 def test_a_run_without_figures_cannot_be_expected(make_run, data: Path, tmp_path: Path):
