@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from medtl import guarantees
-from medtl.estimates import ONE_TRAINING, estimate, number
+from medtl.estimates import ONE_TRAINING, estimate, number, percent
 
 LIMITS = """\
 - Research use only: no medical device, not for diagnosis; it has been judged only on the images named above.
@@ -37,7 +37,7 @@ def text(package: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
         f"{_task(package['task'])} Research use only.",
         f"## For whom\n\n{_scope(package['scope'])}",
         f"## Learned from\n\n{_training(package)}",
-        *_results(metrics, len(package["weights"])),
+        *_results(metrics, package),
         f"## Decision\n\n{_decision(package)}{_ensemble(package)}{_guarantee(package)}",
         f"## No answer\n\n{_refusals(package)}",
         f"## Limits\n\n{LIMITS}",
@@ -153,13 +153,16 @@ def _source(provenance: Mapping[str, Any]) -> str:
     return _plain(named) + (f" (sha256 {digest}…)" if digest else "")
 
 
-def _results(metrics: Mapping[str, Any] | None, members: int) -> list[str]:
+def _results(metrics: Mapping[str, Any] | None, package: Mapping[str, Any]) -> list[str]:
     if not metrics or not metrics.get("splits"):
         return ["## Results\n\nNot judged yet."]
     looks = metrics.get("looks", 0)
     sentences = [f"95 % intervals, by {_plain(metrics.get('unit', 'image'))}."]
     sentences.append(f"The test images were looked at {looks} time(s)." if looks else "The test images were not looked at yet.")
-    if members > 1:
+    members, of_seeds = len(package["weights"]), (package.get("ensemble") or {}).get("of") == "seeds"
+    if members > 1 and of_seeds:
+        sentences.append(f"Judged were the {members} networks together.")
+    elif members > 1:
         sentences.append(
             f"Each image was judged by the one of the {members} networks that did not learn from it; together they were not judged."
         )
@@ -179,7 +182,17 @@ def _split(name: str, split: Mapping[str, Any]) -> str:
     for label, each in per_class.items():
         cells = [_estimate(each.get(key)) for key in columns]
         rows.append(f"| {_plain(label)} | {each.get('support', '?')} | {' | '.join(cells)} |")
-    return "\n".join([f"### {counts}", "", *figures, "", *rows])
+    return "\n".join([f"### {counts}", "", *figures, "", *rows, *_held_back(split)])
+
+
+def _held_back(split: Mapping[str, Any]) -> list[str]:
+    """That not all of these answers were given; nothing where they were."""
+    answers = split.get("answering", {})
+    if "all_comers" not in answers:
+        return []
+    what = "Of every image read, had its answer been given"
+    lacking = ", ".join(f"{_plain(name)} {each['unanswered']:,} of {each['n']:,}" for name, each in answers["counts"].items())
+    return ["", f"{what}: {percent(answers['coverage']['value'])} got one. Without an answer: {lacking}."]
 
 
 def _refusals(package: Mapping[str, Any]) -> str:

@@ -42,8 +42,17 @@ def _kept(package: Package, given: Package) -> str:
     return (
         f"Guaranteed with {percent(given['confidence'], 0)} confidence: {_share(package, given)}. Tested on held-out {_units(given)} that "
         f"chose nothing else{one}, {counted}: {told}.{apart} It holds for {_units(given)} like these{_domains(given)}; anywhere else it is "
-        "void."
+        f"void.{_without_answer(package, given)}"
     )
+
+
+def _without_answer(package: Package, given: Package) -> str:
+    """The threshold was tested on every held-out image; a gate and sets withhold answers afterwards."""
+    if package.get("gate") is None and package.get("conformal") is None:
+        return ""
+    most = f"at most {100 * (1 - given['at_least']):g} %"
+    kept = f"{most} are missed, but fewer may be found" if given["measure"] == "recall" else f"{most} are false alarms"
+    return f" An image that gets no answer counts by what the threshold would have called it: of all, {kept}."
 
 
 def _share(package: Package, given: Package) -> str:
@@ -80,7 +89,7 @@ def _each(package: Package, given: Package) -> list[tuple[str, int, int | None]]
 
 
 def _several(package: Package) -> bool:
-    return package["task"].get("kind") == "multi"
+    return bool(package["task"].get("kind") == "multi")
 
 
 def _units(given: Package) -> str:

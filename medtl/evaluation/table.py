@@ -95,7 +95,7 @@ def _counts(entry: Mapping[str, Any], unit: str, cases: str) -> str:
     rest = f"; {unread:,} could not be read and count as missed" if unread else ""
     given = entry.get("threshold")
     each = given if isinstance(given, list | tuple) else [given]
-    threshold = "" if given is None else f"; threshold{'s' if len(each) > 1 else ''} {', '.join(f'{value:.3f}' for value in each)}"
+    threshold = "" if given is None else f"; threshold{'s' if len(each) > 1 else ''} {', '.join(map(number, each))}"
     return f"{entry['n']:,} {cases}{units}{rest}{threshold} (95 % intervals by {unit})"
 
 

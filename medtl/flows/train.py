@@ -15,7 +15,7 @@ from medtl.cohorts.splitting import make_records, split_notes
 from medtl.contracts import VALIDATION
 from medtl.errors import GateRefusal, MedtlError
 from medtl.estimates import ONE_TRAINING
-from medtl.evaluation import baseline
+from medtl.evaluation import answering, baseline
 from medtl.evaluation.table import lines
 from medtl.experiment.load import data_root, load_experiment
 from medtl.experiment.overrides import weights_override
@@ -95,7 +95,8 @@ def train(
     run = load_run(folder)
     metrics = run.metrics()
     if with_report:
-        line.keep(f"\nvalidation\n{lines(metrics['splits'][VALIDATION], experiment.task, metrics['unit'])}\n")
+        judged = metrics["splits"][VALIDATION]
+        line.keep("\n".join(["\nvalidation", lines(judged, experiment.task, metrics["unit"]), *answering.lines(judged), ""]))
         if len(run.trainings()) == 1:
             line.keep(ONE_TRAINING)
         report.said(lambda: _reported(run, store, root, line), line, f"medtl report {folder}")

@@ -182,7 +182,7 @@ class PackageFile(Settings):
     @property
     def promised(self) -> list[str]:
         """What the threshold guarantees, or why it does not, in sentences; empty where nothing was asked for."""
-        return guarantees.said(self.model_dump(mode="json", include={"task", "operating_point"}))
+        return guarantees.said(self.model_dump(mode="json", include={"task", "operating_point", "gate", "conformal"}))
 
     @property
     def not_promised(self) -> str:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from medtl.contracts import CALIBRATION
+from medtl.evaluation import answering
 from medtl.report.contents import Contents, groups_named
 from medtl.report.figures import style
 from medtl.report.judged import judged_splits
@@ -135,9 +136,16 @@ def _judged(contents: Contents) -> tuple[str, list[str]]:
     """The weightiest judged part, and a box for each thing that was called: how many, and what they are."""
     split, unit = judged_splits(contents.metrics)[0], contents.metrics["unit"]
     entry = contents.metrics["splits"][split]
+    answers = entry.get("answering", {})
+    answered = answering.of_all_comers(entry, answers.get("all_comers"))
+    boxes = _findings(answered) if of_findings(entry) else _called(answered)
+    if "all_comers" in answers:  # who could not be read is among those without an answer
+        why = [f"{count:,} {code}" for code, count in answers["reasons_in_all"].items()]
+        silent = sum(answers["reasons_in_all"].values())
+        boxes = [*(box for box in boxes if not box.startswith("not read\n")), "\n".join([f"no answer\n{silent:,} images", *why])]
     of = f" of {groups_named(entry['groups'], unit)}" if unit != "image" else ""
     title = f"Judged: {split}{', out of fold' if contents.over_folds else ''}, {entry['n']:,} images{of}"
-    return title, _findings(entry) if of_findings(entry) else _called(entry)
+    return title, boxes
 
 
 def _called(entry: Mapping[str, Any]) -> list[str]:

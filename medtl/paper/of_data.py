@@ -145,7 +145,18 @@ def _parts(contents: Contents) -> Iterator[str]:
     if sizes:
         yield f"This gave: {'; '.join(sizes)}."
     if any(name == CALIBRATION for name, _, _ in kept):
-        yield "The images of `calibration` stood in no fold; the ensemble's calibration and threshold were fitted on them."
+        yield _held_out(contents)
+
+
+def _held_out(contents: Contents) -> str:
+    """What the images of `split.held_out` were for."""
+    asked = contents.experiment["decision"]
+    rest = [name for name, key in (("guarantee", "guarantee"), ("prediction sets", "conformal")) if asked.get(key) is not None]
+    if contents.over_folds:
+        half = f"; half of their groups chose nothing of it and were kept for {' and '.join(rest)}" if rest else ""
+        return f"The images of `calibration` stood in no fold; the ensemble's calibration and threshold were fitted on them{half}."
+    use = f"; only {' and '.join(rest)} were fitted on them" if rest else ""
+    return f"The images of `calibration` were held out: nothing was trained on or chosen by them{use}."
 
 
 def _near_duplicates(settings: Mapping[str, Any], audit: Audit | None) -> Iterator[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from medtl.contracts import EXTERNAL, TEST, VALIDATION
-from medtl.estimates import ONE_TRAINING
+from medtl.estimates import ONE_TRAINING, percent
+from medtl.evaluation import answering
 from medtl.evaluation.resampling import RESAMPLES
 from medtl.paper.references import cite
 from medtl.report import summary
@@ -24,7 +25,20 @@ def evaluation_text(contents: Contents) -> Iterator[str]:
     if contents.over_folds:
         yield f"Figures are pooled over the folds{cite('evaluation.folds')}; the folds' spread is no interval."
     yield "Images that could not be read count as missed in every share and are left out of ranks and calibration."
+    yield from _held_back(contents)
     yield summary.looks(contents)
+
+
+def _held_back(contents: Contents) -> Iterator[str]:
+    """Of the weightiest part, who got no answer, and how the figures count them."""
+    answers = contents.entry.get("answering", {})
+    if "all_comers" in answers:
+        why = ", ".join(f"{count:,} {code}" for code, count in answers["reasons_in_all"].items())
+        yield (
+            f"Of the {contents.split} images {percent(answers['coverage']['value'])} got an answer; the others: {why}. "
+            f"{' '.join(answering.sentences(answers))} Figures are of every image read, had its answer been given, unless a table says "
+            "that in it no answer is no hit, or that it is of those answered only."
+        )
 
 
 def sized(contents: Contents, split: str) -> str:

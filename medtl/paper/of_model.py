@@ -8,6 +8,7 @@ from typing import Any
 from medtl import card
 from medtl.estimates import number
 from medtl.paper.references import bracketed, cite, cite_file
+from medtl.report import summary
 from medtl.report.contents import Contents
 from medtl.report.figures.learning import MONITORS
 from medtl.report.training import STRATEGIES
@@ -199,6 +200,7 @@ def decision_text(contents: Contents) -> Iterator[str]:
         source = cite_file("decisions", method or "") or cite(usual)
         yield f"Probabilities were calibrated{named}{source} on {point['n']:,} {point['split']} images."
     yield _rule(point, contents.task.names)
+    yield from summary.promised(contents)
     for name, value in settings.items():
         if name not in _TOLD and value not in (None, False, "none"):
             own = f" ({_options(value)})" if isinstance(value, Mapping) else f" {value}"
@@ -212,7 +214,9 @@ _TOLD = ("flips", "calibration", "threshold", "adjust")
 def _rule(point: Mapping[str, Any], classes: Sequence[str]) -> str:
     rule = str(point["rule"])
     source = cite("decisions.rules.youden") if rule == "youden" else cite("decisions.settings", "adjust") if rule == "adjusted" else ""
-    where = f"chosen on {point['split']} by the rule `{rule}`{source}"
+    promise = point.get("guarantee")
+    chosen_on = point["split"] if promise is None or None in promise["wrong"] else "held-out images that chose nothing else"
+    where = f"chosen on {chosen_on} by the rule `{rule}`{source}"
     if isinstance(point["threshold"], list | tuple):
         cuts = ", ".join(f"{name} {number(cut)}" for name, cut in zip(classes, point["threshold"], strict=True))
         return f"A finding was called from a probability of {cuts} on, {where}."

@@ -14,7 +14,8 @@ from medtl.evaluation.prevalence import USUAL, both, predictive_values
 
 NOTE = (
     "Out of sensitivity and specificity on these images, at the thresholds in use; they are taken to be the same where the disease is "
-    "rarer, which holds only where the ill are as ill. The intervals are carried over from both; the prevalence is taken for known."
+    "rarer, which holds only where the ill are as ill. The intervals are carried over from both; the prevalence is taken for known. "
+    "Of every image read, had its answer been given."
 )
 
 

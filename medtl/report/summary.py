@@ -9,6 +9,7 @@ from medtl import card, guarantees
 from medtl.contracts import EXTERNAL, TEST, VALIDATION
 from medtl.estimates import estimate, number, percent
 from medtl.evaluation.answering import sentences
+from medtl.predictions import NO_ANSWER
 from medtl.report import answered
 from medtl.report.contents import Contents, groups_named
 from medtl.report.mistakes import SURE, wrong
@@ -43,7 +44,9 @@ def _origin(contents: Contents) -> str:
     members = len(contents.package["weights"])
     unopened = "The test images were not opened. " if contents.metrics["looks"] == 0 else ""
     if contents.split == VALIDATION:
-        chose = "These figures are of the validation images, which chose epoch, calibration and threshold: they are likely too good."
+        chose = (
+            f"These figures are of the validation images, which chose {chosen_by_validation(contents.package)}: they are likely too good."
+        )
         return f"{unopened}{chose}"
     if contents.split == EXTERNAL:
         return "External validation: outside images, judged with the thresholds that the model came with."
@@ -55,6 +58,14 @@ def _origin(contents: Contents) -> str:
     return "Test images: the model neither learned from them nor was chosen by them."
 
 
+def chosen_by_validation(package: Mapping[str, Any]) -> str:
+    """What validation images chose; a guarantee's threshold stands where held-out images put it."""
+    point = package["operating_point"]
+    promise = point.get("guarantee")
+    elsewhere = point["threshold"] is None or (promise is not None and None not in promise["wrong"])
+    return "epoch and calibration" if elsewhere else "epoch, calibration and threshold"
+
+
 def how_sure(contents: Contents) -> list[str]:
     """Numbers of images and groups, the unit, reading, calibration."""
     entry, unit = contents.entry, contents.metrics["unit"]
@@ -62,11 +73,11 @@ def how_sure(contents: Contents) -> list[str]:
         _size(entry, unit),
         *_unanswered(contents),
         f"Calibration error (ECE) {estimate(entry['ece'])}: so far, on average, is the stated probability from how often it is right.",
-        *_guarantee(contents),
+        *promised(contents),
     ]
 
 
-def _guarantee(contents: Contents) -> Iterator[str]:
+def promised(contents: Contents) -> Iterator[str]:
     """What the package's threshold promises; on outside data, that it does not."""
     if contents.split == EXTERNAL:
         yield from filter(None, [guarantees.void(contents.package)])
@@ -151,6 +162,7 @@ def _commonest_mistake(entry: Mapping[str, Any]) -> str:
 
 def _sure_mistakes(contents: Contents) -> Iterator[str]:
     rows = wrong(contents.predictions, contents.split)
+    rows = rows[rows["decision"] != NO_ANSWER]  # held back: no mistake was made
     sure = int((rows["p_predicted"] >= SURE).sum())
     if len(rows):
         yield f"{sure:,} of its {len(rows):,} mistakes were made with a probability of {SURE:g} or more."

@@ -60,6 +60,21 @@ def test_the_card_says_what_matters(package, metrics):
         assert words in text
 
 
+def test_answers_that_were_not_given_are_counted(package, metrics):
+    counts = {"normal": {"n": 4, "unanswered": 1}, "ill": {"n": 5, "unanswered": 2}}
+    metrics["splits"]["test"] |= {"answering": {"coverage": {"value": 2 / 3}, "counts": counts, "all_comers": {}}}
+    text = card.text(package, metrics)
+    assert "had its answer been given: 66.7 % got one. Without an answer: normal 1 of 4, ill 2 of 5." in text
+
+
+def test_networks_of_several_seeds_are_judged_together(package, metrics):
+    package["weights"] *= 2
+    package["ensemble"] = {"verified": True, "groups": 8, "of": "seeds"}
+    text = card.text(package, metrics)
+    assert "Judged were the 2 networks together." in text
+    assert "did not learn from it" not in text
+
+
 def test_nothing_judged_nothing_claimed(package):
     text = card.text(package, None)
     assert "Not judged yet" in text

@@ -14,11 +14,12 @@ from PIL import Image
 
 from medtl.audit.findings import Finding
 from medtl.audit.kept import Audit
-from medtl.paper import checklist, kit, methods, tables
+from medtl.paper import checklist, kit, methods, of_data, of_evaluation, of_model, tables
 from medtl.paper.answers import answers
 from medtl.paper.figures import write_figure
 from medtl.paper.flow import flow_figure, flow_text
 from medtl.paper.of_model import training_text
+from medtl.report import answered
 
 TRIPOD_AI = re.findall(
     r"\S+",
@@ -229,6 +230,42 @@ def test_the_flow_counts(contents) -> None:
         f"  called well: {well + missed} images, {well} well, {missed} ill",
         f"  called ill: {ill + found} images, {ill} well, {found} ill",
     ]
+
+
+def test_who_got_no_answer_is_not_called(contents) -> None:
+    rows = contents.predictions.copy()
+    rows.loc[(rows["split"] == "test") & (rows["truth"] == "ill"), ["decision", "reason"]] = ["no answer", "too dark [QUALITY]"]
+    silent = answered.completed(dataclasses.replace(contents, predictions=rows))
+    entry = silent.metrics["splits"]["test"]
+    (well, ill), (missed, found) = entry["confusion"]
+    assert flow_text(whole(silent)).splitlines()[6:] == [
+        f"  called well: {well} images, {well} well, 0 ill",
+        f"  called ill: {ill} images, {ill} well, 0 ill",
+        f"  no answer: {missed + found} images, {missed + found} QUALITY",
+    ]
+    said = " ".join(of_evaluation.evaluation_text(silent))
+    assert f"0 found, 0 missed, {missed + found} unanswered. Figures are of every image read, had its answer been given" in said
+
+
+def test_a_guarantee_is_not_said_to_be_chosen_on_validation(contents) -> None:
+    promise = {
+        "measure": "recall", "at_least": 0.9, "confidence": 0.9, "needed": 22, "groups": [30], "wrong": [0], "unit": "patient",
+        "domains": [],
+    }  # fmt: skip
+    package = {**contents.package, "operating_point": {**contents.package["operating_point"], "guarantee": promise}}
+    said = " ".join(of_model.decision_text(dataclasses.replace(contents, package=package)))
+    assert "chosen on held-out images that chose nothing else by the rule" in said
+    assert "Guaranteed with 90 % confidence" in said
+
+
+def test_what_was_held_out_of_a_single_training_calibrated_no_ensemble(contents, make_settings) -> None:
+    rows = contents.records.copy()
+    rows.loc[rows.index[:6], "split"] = "calibration"
+    decision = {"conformal": {"alpha": 0.2}}
+    held = dataclasses.replace(contents, records=rows, experiment={**contents.experiment, "decision": decision})
+    said = " ".join(of_data.partition_text(held, None))
+    assert "nothing was trained on or chosen by them; only prediction sets were fitted on them" in said
+    assert "ensemble" not in said
 
 
 def test_who_was_left_out_stands_in_the_flow(contents) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
 from medtl import guarantees
-from medtl.report import summary
+from medtl.report import answered, summary
 
 
 def package(measure: str = "recall", groups: tuple[int, ...] = (80,), wrong: tuple[int | None, ...] = (1,), **task: Any) -> dict[str, Any]:
@@ -24,17 +25,30 @@ def package(measure: str = "recall", groups: tuple[int, ...] = (80,), wrong: tup
 def test_the_report_says_it_and_of_outside_images_that_it_is_void(make_contents: Any) -> None:
     usual = make_contents().package
     kept = {**usual, "task": package()["task"], "operating_point": {**usual["operating_point"], **package()["operating_point"]}}
-    own, outside = make_contents(package=kept), make_contents(splits=("external",), package=kept)
+    own, outside = (answered.completed(make_contents(splits=splits, package=kept)) for splits in (("test",), ("external",)))
     said = " ".join(summary.how_sure(own))
     assert "Guaranteed with 95 % confidence: at least 95 % of the images of ill are found (recall, every patient counting alike)." in said
     assert "one image of each patient, missed: 1 of 80. It holds for patients like these (children); anywhere else it is void." in said
     assert "Guaranteed" not in " ".join(summary.how_sure(outside))
     assert "The package's guarantee (recall of at least 0.95 with 95 % confidence) is void here" in " ".join(summary.how_sure(outside))
-    folds = own.records.assign(split="", fold="0")
-    assert "of the folds' own networks and thresholds, which guarantee nothing" in " ".join(
-        summary.how_sure(make_contents(package=kept, records=folds))
-    )
-    assert not any("guarantee" in line for line in summary.how_sure(make_contents()))
+    folds = dataclasses.replace(own, records=own.records.assign(split="", fold="0"))
+    assert "of the folds' own networks and thresholds, which guarantee nothing" in " ".join(summary.how_sure(folds))
+    assert not any("guarantee" in line for line in summary.how_sure(dataclasses.replace(own, package=usual)))
+
+
+def test_where_held_out_images_put_the_threshold_validation_did_not(make_contents: Any) -> None:
+    for given, chose in ((package(), "epoch and calibration"), (package(wrong=(None,)), "epoch, calibration and threshold")):
+        kept = {**make_contents().package, **given}
+        assert f"which chose {chose}: they" in summary.basis(make_contents(splits=("validation",), package=kept))
+
+
+def test_an_image_held_back_is_no_mistake(make_contents: Any) -> None:
+    made = make_contents(splits=("test",))
+    rows = made.predictions.copy()
+    wrong = rows.index[(rows["predicted"] != "") & (rows["predicted"] != rows["truth"])]
+    rows.loc[wrong[1:], ["decision", "reason"]] = ["no answer", "it may as well be well or ill [UNSURE]"]
+    said = summary.where_it_fails(answered.completed(dataclasses.replace(made, predictions=rows)), [])
+    assert any(" of its 1 mistakes were made" in line for line in said)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +56,8 @@ def test_the_report_says_it_and_of_outside_images_that_it_is_void(make_contents:
     [
         (package("specificity", positive="well"), "at least 95 % of the images of ill are not called positive (specificity"),
         (package("specificity"), "one image of each patient, false alarms: 1 of 80"),
+        ({**package(), "gate": {}}, "what the threshold would have called it: of all, at most 5 % are missed, but fewer may be found."),
+        ({**package("specificity"), "conformal": {}}, "would have called it: of all, at most 5 % are false alarms."),
         (package(groups=(31,), wrong=(None,)), "it takes 59 held-out positive patients of which none is wrong, and there are: 31."),
         (package("specificity", wrong=(None,)), "images of the other side have a probability of 1, above which no threshold lies"),
     ],
