@@ -106,7 +106,8 @@ def cost(experiment: Experiment, rehearsed: Rehearsal, train: int, validation: i
     steps = max(1, train // min(transfer.batch, train))
     epoch = steps * rehearsed.step_seconds + judging if transfer.tuned else 0.0
     gate = looks(train, validation) * rehearsed.forward_seconds if experiment.decision.gate.refuse else 0.0
-    total = folds * (probe + transfer.epochs * epoch + judging + gate)
+    start = judging if transfer.probed and transfer.tuned else 0.0  # the probe is a candidate like any epoch
+    total = folds * (probe + start + transfer.epochs * epoch + judging + gate)
     # a checkpoint holds the weights and AdamW's two moments; two are kept, beside the best weights and the package
     copies = 2 * (4 if transfer.ema else 3) + 2 if epoch else 2
     size = experiment.image.size**2 * experiment.image.channels

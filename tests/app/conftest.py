@@ -68,7 +68,7 @@ def package() -> MakePackage:
             {
                 "name": name, "task": {"classes": {each: [each.upper()] for each in classes}}, "scope": {"modality": ["DX"]},
                 "cohorts": [{"name": "folders"}], "image": {"size": 32}, "backbone": {"name": "test_resnet", "weights": "none"},
-                "transfer": {"strategy": "scratch"},
+                "transfer": {"strategy": "scratch"}, "split": {"folds": members if members > 1 else None},
             }
         )  # fmt: skip
         arguments = {

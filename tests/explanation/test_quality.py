@@ -43,6 +43,9 @@ class BrightCorner(nn.Module):
         corner = images[:, : SIZE // 8, : SIZE // 8].float().mean(dim=(1, 2, 3)) / 255
         return torch.stack([torch.zeros(len(images)), 12 * corner - 6], dim=1)
 
+    def with_features(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self(images), torch.zeros(len(images), 1)
+
 
 @pytest.fixture
 def corner(model):

@@ -15,6 +15,7 @@ from medtl.flows import check as check_file
 from medtl.flows.check import Check, check
 from medtl.flows.contact_sheet import CAPTION, COLUMNS, TILE, write_contact_sheet
 from medtl.flows.rehearsal import Rehearsal, cost
+from medtl.training.made_outliers import KINDS
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "configs" / "smoke.yaml"
@@ -105,9 +106,17 @@ def test_the_cost_adds_up() -> None:
     experiment = load_experiment(CONFIG, ["transfer.epochs=10"])
     rehearsed = Rehearsal(2.0, 0.1, 0, 1000, np.zeros((1, 2, 2, 3), np.uint8), np.zeros(1, np.int64))
     spent = cost(experiment, rehearsed, train=64, validation=20, images=100)
-    # 4 steps of 2 s and 20 images of 0.1 s an epoch, ten epochs, the validation images once more
+    # 4 steps of 2 s and 20 images of 0.1 s an epoch, ten epochs, the validation images once more; and the gate
+    gate = 0.1 * (64 + 20 + 20 * len(KINDS))
     assert spent.epoch_seconds == pytest.approx(10.0)
-    assert spent.minutes == pytest.approx((10 * 10 + 2) / 60)
+    assert spent.minutes == pytest.approx((10 * 10 + 2 + gate) / 60)
+    ungated = load_experiment(CONFIG, ["transfer.epochs=10", "decision.gate=none"])
+    assert cost(ungated, rehearsed, train=64, validation=20, images=100).minutes == pytest.approx((10 * 10 + 2) / 60)
+    probed = load_experiment(
+        CONFIG, ["transfer.epochs=10", "decision.gate=none", "transfer.strategy=lp-ft", "transfer.members=2", "backbone.weights=imagenet"]
+    )
+    # the probe's features, and its answers as the first candidate; all of it twice
+    assert cost(probed, rehearsed, train=64, validation=20, images=100).minutes == pytest.approx(2 * (10 * 10 + 2 + 8.4 + 2) / 60)
     assert spent.probe_minutes == 0
     assert spent.run_bytes == 8 * 1000
     mirrored = load_experiment(CONFIG, ["transfer.epochs=10", "decision.flips=horizontal", "augmentation.flip=horizontal"])
