@@ -52,7 +52,7 @@ def fit_probe(
     the penalty with the best `score` (see `evaluation.monitor`) wins, the stronger on a tie; `prior_shift` (K,), which loss and weights
     add to the logits, is undone before. Features are standardised by the training images; that is folded into the returned head.
     """
-    centre, spread = features.double().mean(0), features.double().std(0).clamp_min(1e-6)
+    centre, spread = features.double().mean(0), _spread(features)
     standard = (features.double() - centre) / spread
     judged = (judge[0].double() - centre) / spread
     head = torch.zeros(classes, features.shape[1] + 1, dtype=torch.float64, requires_grad=True)
@@ -68,6 +68,16 @@ def fit_probe(
     weight = best[2][:, :-1] / spread
     bias = best[2][:, -1] - weight @ centre
     return Probe(weight.float(), bias.float(), best[0], scores)
+
+
+def _spread(features: Tensor) -> Tensor:
+    """(D,) standard deviations, none below a tenth of their median.
+
+    A feature that is next to constant over few training images would else weigh as much as any: one image that shows it gets logits of 35,
+    and fine-tuning from such a head begins with a loss of 51 (docs/decisions/0036-spread-of-features.md).
+    """
+    found = features.double().std(0)
+    return found.clamp_min(max(1e-6, 0.1 * float(found.median())))
 
 
 def _minimise(head: Tensor, features: Tensor, targets: Tensor, weights: Tensor | None, loss: Loss, penalty: float) -> None:

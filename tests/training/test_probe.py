@@ -17,7 +17,7 @@ LOSS = cross_entropy.build(cross_entropy.Settings(), np.array([1.0, 1.0, 1.0]), 
 def problem():
     rng = np.random.default_rng(0)
     targets = rng.integers(0, 3, 300)
-    features = rng.normal(size=(300, 12)) * rng.uniform(0.1, 5, 12) + np.eye(3, 12)[targets]
+    features = rng.normal(size=(300, 12)) * rng.uniform(0.5, 5, 12) + np.eye(3, 12)[targets]
     return torch.tensor(features, dtype=torch.float32), targets
 
 
@@ -61,3 +61,15 @@ def test_a_constant_feature_does_no_harm(problem):
     probe = fit_probe(features[:200], torch.tensor(targets[:200]), None, LOSS, (0.1,), (features[200:], targets[200:]), "auroc", 3)
     assert torch.isfinite(probe.weight).all()
     assert torch.isfinite(probe.bias).all()
+
+
+def test_a_feature_that_hardly_varies_in_training_does_not_decide(problem):
+    """One training image shows it a little; a new one that shows it as other features vary is not answered by it alone."""
+    features, targets = problem
+    rare = torch.zeros(len(features), 1)
+    rare[5] = 1e-3
+    given = torch.cat([features, rare], dim=1)
+    probe = fit_probe(given, torch.tensor(targets), None, LOSS, (0.1,), (given, targets), "auroc", 3)
+    typical = float(features.std(0).median())
+    usual = (probe.weight[:, :-1] * features.std(0)).abs().max()
+    assert (probe.weight[:, -1] * typical).abs().max() < usual
