@@ -134,7 +134,7 @@ class Experiment(Settings):
             sentence = "needs pretrained weights, but backbone.weights is none; give weights, or train from scratch"
             refuse([Mistake(("strategy",), transfer.strategy, sentence)])
         split = info.data.get("split")
-        if split is not None and split.fits is not None and transfer.members > 1:
+        if split is not None and split.fits is not None and transfer.trainings > 1:
             sentence = "and k folds (split.folds) are two ways to an ensemble; choose one"
             refuse([Mistake(("members",), transfer.members, sentence)])
         image = info.data.get("image")

@@ -16,6 +16,7 @@ from medtl import measurements, predictions, records
 from medtl.app import markup
 from medtl.errors import GateRefusal, MedtlError
 from medtl.evaluation import metrics_file
+from medtl.experiment.load import load_experiment
 from medtl.flows.evaluate import evaluate
 from medtl.flows.predict import predict
 from medtl.flows.run import load_run
@@ -211,3 +212,5 @@ def test_members_of_a_split_are_told_as_such(seeds: Path) -> None:
 def test_members_and_folds_together_are_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(MedtlError, match=r"transfer.members.*two ways to an ensemble"):
         train(data / "tiny.yaml", overrides=["transfer.strategy=full", "transfer.members=2"], out=tmp_path / "run")
+    probed = load_experiment(data / "tiny.yaml", ["transfer.members=2"])
+    assert probed.transfer.trainings == 1, "a linear probe passes over it, also over folds"
