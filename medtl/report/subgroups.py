@@ -57,7 +57,7 @@ def parts_table(parts: Sequence[Part], contents: Contents, split: str) -> Table:
     mix = [_COMMONEST[task.kind]]
     if task.positive_index is not None:
         mix = [f"of them {task.names[task.positive_index]}", "sensitivity", "specificity"]
-    header = ["", "images", *([unit] if unit != "image" else []), *mix, *figures.values()]
+    header = ["", "images", *([contents.groups_plural] if unit != "image" else []), *mix, *figures.values()]
     rows, raw = [], []
     for part in parts:
         sizes = [f"{part.against.images:,}", *([f"{part.against.groups:,}"] if unit != "image" else [])]
@@ -68,7 +68,7 @@ def parts_table(parts: Sequence[Part], contents: Contents, split: str) -> Table:
         raw.append({**sides, "too_few": part.against.few, **own})
     note = (
         f"One decision rule for all. Too few: fewer than 10 {contents.groups_plural} of a class, there or elsewhere; such a part is "
-        "neither compared nor ranked."
+        "neither compared nor ranked. Of every image read, had its answer been given."
     )
     return Table(f"{split}_subgroups", "By subgroup (95 % interval)", header, rows, pd.DataFrame(raw), note)
 
@@ -114,7 +114,11 @@ def worst_sentences(parts: Sequence[Part]) -> list[str]:
         return rest
     gap, over = last.gaps[BALANCED], f" (over {', '.join(last.over)})" if last.over else ""
     sides = f"{BALANCED} {number(gap.own['value'])}, elsewhere {number(gap.rest['value'])}{over}"
-    return [f"Worst of {len(found)} subgroups: {last.by} {last.level}: {sides}; difference {gap_text(gap)}.", _beyond_chance(found), *rest]
+    return [
+        f"Worst of {len(found)} subgroup{'s' * (len(found) > 1)}: {last.by} {last.level}: {sides}; difference {gap_text(gap)}.",
+        _beyond_chance(found),
+        *rest,
+    ]
 
 
 def _beyond_chance(found: Sequence[Subgroup]) -> str:

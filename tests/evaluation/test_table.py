@@ -15,6 +15,8 @@ def test_what_the_terminal_shows(make_table, make_task):
     p[0] = np.nan
     shown = lines(summarize(make_table(truth, p), make_task(2), threshold=0.41), make_task(2), "patient").splitlines()
     assert shown[0] == "20 images, 20 patients; 1 could not be read and count as missed; threshold 0.410 (95 % intervals by patient)"
+    tiny = lines(summarize(make_table(truth, p), make_task(2), threshold=1e-9), make_task(2), "patient").splitlines()
+    assert "; threshold <0.0001 (" in tiny[0]
     assert shown[2].split() == ["AUROC", "of", "b", "1.000", "[0.777,", "1.000]"]
     assert shown[-3].split() == ["class", "precision", "NPV", "recall", "specificity", "f1", "images"]
     assert shown[-1].split()[0] == "b"
