@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -38,6 +39,12 @@ def withdraw(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # something else lies there
         folder.rmdir()
+
+
+def drop_checkpoints(folder: Path) -> None:
+    """Of a run that nothing will continue, its folds and members: several times as large as the package, which holds the weights."""
+    for checkpoints in [*folder.rglob("checkpoints")]:
+        shutil.rmtree(checkpoints)
 
 
 def finished(folder: Path) -> bool:

@@ -6,7 +6,6 @@ what a killed worker left running is continued by the next that comes.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -20,7 +19,7 @@ from medtl.files import claimed
 from medtl.flows import study_results
 from medtl.flows.pruning import Pruned, Pruning
 from medtl.flows.run import load_run
-from medtl.flows.run_folder import finished
+from medtl.flows.run_folder import drop_checkpoints, finished
 from medtl.flows.search import EXHAUSTED, REASON, RUN, VOID, Part, Search, counted, finals, over, spent, trials, values_of
 from medtl.flows.trials import Planned, run_all, train_trial, write_failure
 from medtl.study import journal
@@ -122,8 +121,7 @@ def _train(search: Search, part: Part, planned: Planned, trial: optuna.Trial | N
         assert trial is not None
         memory.tell(trial, state=TrialState.PRUNED)
         site.line.keep(f"pruned: {pruned}")
-        for checkpoints in [*site.place(planned.name).rglob("checkpoints")]:
-            shutil.rmtree(checkpoints)
+        drop_checkpoints(site.place(planned.name))
     except MedtlError as refusal:
         if trial is None:
             write_failure(site, planned.name, refusal)

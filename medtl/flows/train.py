@@ -84,6 +84,7 @@ def train(
             if expected is not None:
                 _refuse_another(rows, expected, None if resume else folder)
             fit_all(Training(experiment, rows, store, root, folder, log, line, features, watch))
+            run_folder.drop_checkpoints(folder)
             log.event("finished", wall_seconds=round(time.monotonic() - started, 1), cpu_seconds=round(time.process_time() - cpu, 1))
         except KeyboardInterrupt:
             line.keep(f"stopped; continue with the same command and: --resume --out {folder}")

@@ -81,7 +81,8 @@ def test_partial_tuning_on_kept_maps_gives_a_model_like_any_other(data: Path, tm
 
 def test_a_run_folder_is_complete(run: Path) -> None:
     tables = {"records.csv", "measurements.csv", "predictions.csv", "metrics.json", "report.html"}
-    assert {path.name for path in run.iterdir()} >= tables | {"experiment.yaml", "environment.json", "log.jsonl", "checkpoints", "model"}
+    assert {path.name for path in run.iterdir()} >= tables | {"experiment.yaml", "environment.json", "log.jsonl", "model"}
+    assert not (run / "checkpoints").exists(), "nothing continues a finished run; its checkpoints are several times its size"
     rows, judged = records.read(run / "records.csv"), predictions.read(run / "predictions.csv")
     assert len(rows) == 60
     assert set(judged["image"]) == set(rows["image"][rows["split"] == "validation"])
