@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from medtl.registry import Settings
 
 Scalar = str | int | float | bool
+Features = Literal["last", "stages"]
 
 
 def check_plain_name(name: str) -> str:
@@ -50,5 +51,8 @@ class BackboneSettings(Settings):
     """A CNN of timm by its plain name; torchvision's where timm has none (alexnet, squeezenet1_0, googlenet …)."""
     weights: str = "imagenet"
     """`imagenet` (from the hub), `none`, or a path: a `.safetensors` or `.pth` file, or a medtl model package."""
+    features: Features = "last"
+    """What the head sees: `last`: the pooled last maps. `stages`: beside them the mean of every earlier stage's maps, which know of edges,
+    texture and colour what a network of photographs drops later (Head2Toe: Evci et al., ICML 2022)."""
     options: Annotated[dict[str, Scalar], AfterValidator(check_options)] = Field(default_factory=dict)
     """Scalar options of the network's constructor, such as `pad_type: same`; a sidecar `<file>.json` brings its own."""

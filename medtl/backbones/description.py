@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
-from medtl.backbones import Scalar, check_options, check_plain_name
+from medtl.backbones import Features, Scalar, check_options, check_plain_name
 from medtl.errors import MedtlError
 from medtl.registry import Settings
 
@@ -26,6 +26,8 @@ class Description(Settings):
     mean: PerChannel
     """Of the network's own input channels, subtracted from pixels in [0, 1]; its length says how many channels the network has."""
     std: PerChannel
+    features: Features = "last"
+    """See `BackboneSettings`."""
     dim: Annotated[int, Field(ge=1)] | None = None
     """Number of features; measured where it is not given."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,9 @@ class Network(nn.Module):
         """Where the weights are from, what fitted and what did not (see `fitting.fit`)."""
         self.register_buffer("mean", torch.tensor(description.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(description.std).view(1, -1, 1, 1), persistent=False)
-        self.dim = description.dim or self._measured_dim()
+        self.dims = (description.dim,) if description.dim and description.features == "last" else self._measured_dims()
+        """How many features come from each of the maps."""
+        self.dim = sum(self.dims)
         """Number of features D."""
 
     @property
@@ -45,30 +47,37 @@ class Network(nn.Module):
         """JSON for `rebuild`: architecture, library, options, mean, std, dim."""
         return {**self._description.model_dump(mode="json"), "dim": self.dim}
 
-    def feature_maps(self, x: Tensor) -> Tensor:
-        """(B, C, S, S) in [0, 1], C = 1 or the network's own -> the last maps, (B, F, h, w)."""
-        maps: Tensor = self.backbone.forward_features((x - self.mean) / self.std)
-        return maps
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """(B, C, S, S) in [0, 1], C = 1 or the network's own -> what features are pooled from, (B, F, h, w) each: the last maps; with
+        `features: stages` every stage's, the last ones at the end."""
+        given = (x - self.mean) / self.std
+        if self._description.features == "last":
+            return [self.backbone.forward_features(given)]
+        last, stages = self.backbone.forward_intermediates(given)
+        return [*(stages[:-1] if stages[-1].shape == last.shape else stages), last]
 
-    def pool(self, maps: Tensor) -> Tensor:
-        """Maps (B, F, h, w) -> features (B, D): global pooling and what the network has between it and its classifier."""
-        features: Tensor = self.backbone.forward_head(maps, pre_logits=True)
-        return features.reshape(features.shape[0], self.dim, -1).mean(dim=2)  # some leave the averaging to their classifier
+    def pool(self, maps: Sequence[Tensor]) -> Tensor:
+        """Maps as of :meth:`maps` -> features (B, D): the mean of earlier stages; of the last maps global pooling and what the network
+        has between it and its classifier."""
+        *earlier, last = maps
+        top: Tensor = self.backbone.forward_head(last, pre_logits=True)
+        top = top.reshape(top.shape[0], self.dims[-1], -1).mean(dim=2)  # some leave the averaging to their classifier
+        return torch.cat([*(each.mean(dim=(2, 3)) for each in earlier), top], dim=1) if earlier else top
 
     def features(self, x: Tensor) -> Tensor:
         """(B, C, S, S) in [0, 1] -> (B, D)."""
-        return self.pool(self.feature_maps(x))
+        return self.pool(self.maps(x))
 
     forward = features
 
-    def _measured_dim(self) -> int:
+    def _measured_dims(self) -> tuple[int, ...]:
         """By one forward of a small black image; training mode afterwards."""
         self.eval()
         with torch.no_grad():
-            maps = self.feature_maps(torch.zeros(1, self.mean.shape[1], 128, 128))
-            dim: int = self.backbone.forward_head(maps, pre_logits=True).shape[1]
+            *earlier, last = self.maps(torch.zeros(1, self.mean.shape[1], 128, 128))
+            top: int = self.backbone.forward_head(last, pre_logits=True).shape[1]
         self.train()
-        return dim
+        return (*(each.shape[1] for each in earlier), top)
 
     def stages(self) -> list[list[str]]:
         """Names of the parameters in groups, from the input to the features: for tuning a part of the network.
@@ -136,6 +145,7 @@ def _describe(settings: BackboneSettings, given: Weights) -> Description:
         options=options,
         mean=given.mean or mean,
         std=given.std or std,
+        features=settings.features,
     )
 
 
@@ -171,12 +181,13 @@ def _check_input(network: Network, image: ImageSettings) -> None:
     network.eval()
     try:
         with torch.no_grad():
-            maps = network.feature_maps(torch.zeros(1, image.channels, side, side))
+            maps = network.maps(torch.zeros(1, image.channels, side, side))
             network.pool(maps)
     except RuntimeError:
         raise MedtlError(f"{name} cannot take images of {image.size} pixels; choose a larger image.size, such as 224") from None
     network.train()
-    if maps.ndim != 4 or maps.shape[2] != maps.shape[3] or maps.shape[2] > side // 2:
+    last = maps[-1]
+    if last.ndim != 4 or last.shape[2] != last.shape[3] or last.shape[2] > side // 2:
         raise MedtlError(
             f"backbone.name: '{name}' gives no maps of features over the image (it is no CNN); choose one such as convnext_tiny"
         )

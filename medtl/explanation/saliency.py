@@ -11,6 +11,7 @@ must its explanation. With two classes this is the difference of the logits. Of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -111,11 +112,22 @@ def _member_evidence(member: Classifier, images: Tensor, classes: Tensor, score:
 def _view_evidence(member: Classifier, given: Tensor, classes: Tensor, score: Score = contrast) -> Tensor:
     """float32 (B, C, S, S), classes (B, J) → float32 (B, J, h, w)."""
     with torch.no_grad():
-        maps = member.network.feature_maps(given).float()
+        maps = [each.float() for each in member.network.maps(given)]
     with torch.enable_grad():
-        maps.requires_grad_()
-        scores = score(member.classify(member.network.pool(maps.clone())))  # a copy: some heads work in place
+        for each in maps:
+            each.requires_grad_()
+        scores = score(member.classify(member.network.pool([each.clone() for each in maps])))  # copies: some heads work in place
         asked = scores.gather(1, classes).sum(dim=0)
-        gradients = [torch.autograd.grad(each, maps, retain_graph=True)[0] for each in asked]
-    weights = [gradient.mean(dim=(2, 3), keepdim=True) for gradient in gradients]
-    return torch.stack([(weight * maps.detach()).sum(dim=1) for weight in weights], dim=1)
+        gradients = [torch.autograd.grad(each, maps, retain_graph=True) for each in asked]
+    finest = max((each.shape[2:] for each in maps), key=lambda size: size[0])
+    return torch.stack([_weighted(maps, of_class, finest) for of_class in gradients], dim=1)
+
+
+def _weighted(maps: Sequence[Tensor], gradients: Sequence[Tensor], size: torch.Size) -> Tensor:
+    """(B, h, w): the evidence of every stage's maps, enlarged so that each stage's sum stays what it adds to the score."""
+    total = torch.zeros(len(maps[0]), 1, *size, device=maps[0].device)
+    for each, gradient in zip(maps, gradients, strict=True):
+        own = (gradient.mean(dim=(2, 3), keepdim=True) * each.detach()).sum(dim=1, keepdim=True)
+        share = math.prod(each.shape[2:]) / math.prod(size)
+        total += own if own.shape == total.shape else share * interpolate(own, size=size, mode="bilinear", align_corners=False)
+    return total.squeeze(1)

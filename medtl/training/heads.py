@@ -74,6 +74,7 @@ def _fit(job: Job, classifier: Classifier, balanced: Balance, views: list[View])
         classes,
         experiment.task.positive_index,
         balanced.prior_shift,
+        classifier.network.dims,
     )
     balanced.loss.float()
     return fitted

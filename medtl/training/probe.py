@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -45,14 +46,16 @@ def fit_probe(
     classes: int,
     positive: int | None = None,
     prior_shift: Sequence[float] = (0.0,),
+    dims: Sequence[int] | None = None,
 ) -> Probe:
     """Minimise `mean loss + penalty / 2 · |W|²` by L-BFGS in float64 for each penalty, strongest first, each from the last.
 
     features (N, D), targets (N,) or (N, K), weights (N,) or None: training images. `judge`: validation features (M, D), their targets;
     the penalty with the best `score` (see `evaluation.monitor`) wins, the stronger on a tie; `prior_shift` (K,), which loss and weights
     add to the logits, is undone before. Features are standardised by the training images; that is folded into the returned head.
+    `dims`: how many of the D features are of each stage; each stage is given the weight of the last one, however few features it has.
     """
-    centre, spread = features.double().mean(0), _spread(features)
+    centre, spread = features.double().mean(0), _spread(features, dims or (features.shape[1],))
     standard = (features.double() - centre) / spread
     judged = (judge[0].double() - centre) / spread
     head = torch.zeros(classes, features.shape[1] + 1, dtype=torch.float64, requires_grad=True)
@@ -70,14 +73,15 @@ def fit_probe(
     return Probe(weight.float(), bias.float(), best[0], scores)
 
 
-def _spread(features: Tensor) -> Tensor:
-    """(D,) standard deviations, none below a tenth of their median.
+def _spread(features: Tensor, dims: Sequence[int]) -> Tensor:
+    """(D,) standard deviations, none below a tenth of their stage's median; less where the stage has fewer features than the last.
 
     A feature that is next to constant over few training images would else weigh as much as any: one image that shows it gets logits of 35,
     and fine-tuning from such a head begins with a loss of 51 (docs/decisions/0036-spread-of-features.md).
     """
-    found = features.double().std(0)
-    return found.clamp_min(max(1e-6, 0.1 * float(found.median())))
+    stages = features.double().std(0).split(list(dims))
+    floored = [each.clamp_min(max(1e-6, 0.1 * float(each.median()))) for each in stages]
+    return torch.cat([each * math.sqrt(len(each) / dims[-1]) for each in floored])
 
 
 def _minimise(head: Tensor, features: Tensor, targets: Tensor, weights: Tensor | None, loss: Loss, penalty: float) -> None:

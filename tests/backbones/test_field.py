@@ -10,7 +10,8 @@ import torch
 
 from medtl.backbones import BackboneSettings
 from medtl.backbones.cutting import cut
-from medtl.backbones.network import build_network
+from medtl.backbones.description import parse_description
+from medtl.backbones.network import Network, build_network
 from medtl.imaging.settings import ImageSettings
 from medtl.imbalance.losses import cross_entropy
 from medtl.module.classifier import Classifier
@@ -43,9 +44,12 @@ def test_built_stepped_and_shape_checked(name):
     assert (network.dim, len(network.stages())) == (dim, stages)
     grey = torch.rand(2, 1, size, size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        maps = network.eval().feature_maps(grey)
-        assert maps.shape[2:] == (side, side)
+        maps = network.eval().maps(grey)
+        assert maps[-1].shape[2:] == (side, side)
         torch.testing.assert_close(network.pool(maps), network.features(grey.expand(-1, 3, -1, -1)))
+        staged = Network(network.backbone, parse_description({**network.description, "features": "stages"}, "a test")).eval()
+        assert staged.features(grey).shape == (2, staged.dim)
+        assert staged.dim > dim
     assert cut(network, 1) is not None
 
     auxiliary = 0.4 if name == "inception_v3" else 0.0

@@ -42,12 +42,12 @@ def test_features_maps_and_rebuilding(name: str) -> None:
     network = random(name)
     x = pixels()
     with torch.no_grad():
-        maps, features = network.feature_maps(x), network.features(x)
-        assert maps.ndim == 4
-        assert maps.shape[2] == maps.shape[3] < 64
+        (last,), features = network.maps(x), network.features(x)
+        assert last.ndim == 4
+        assert last.shape[2] == last.shape[3] < 64
         assert features.shape == (2, network.dim)
         assert torch.isfinite(features).all()
-        assert torch.equal(network.pool(maps), features)
+        assert torch.equal(network.pool([last]), features)
         assert torch.equal(network(x), features)
         again = rebuild(network.description).eval()
         assert again.description == network.description
@@ -83,6 +83,27 @@ def test_alexnet_keeps_its_hidden_layers_and_drops_its_dropout() -> None:
         assert torch.equal(network.features(pixels()), network.features(pixels())), "no dropout but transfer.dropout"
 
 
+@pytest.mark.parametrize("name", SMALL)
+def test_every_stage_can_speak_for_itself(name: str) -> None:
+    """`features: stages`: the means of the earlier stages' maps, finest first, then what the network alone would have given."""
+    settings = BackboneSettings(name=name, weights="none", features="stages")
+    network, alone, x = build_network(settings, ImageSettings(size=64), Path(".")).eval(), random(name), pixels()
+    with torch.no_grad():
+        maps, features = network.maps(x), network.features(x)
+        assert len(maps) >= 3
+        sides = [each.shape[2] for each in maps]
+        assert sides == sorted(sides, reverse=True)
+        assert network.dims == (*(each.shape[1] for each in maps[:-1]), alone.dim)
+        parts = features.split(list(network.dims), dim=1)
+        for part, each in zip(parts[:-1], maps[:-1], strict=True):
+            torch.testing.assert_close(part, each.flatten(2).mean(dim=2))
+        torch.testing.assert_close(parts[-1], alone.features(x))
+        assert not torch.equal(maps[-1], maps[-2]), "the last maps stand there once"
+        again = rebuild(network.description).eval()
+        again.load_state_dict(network.state_dict())
+        assert torch.equal(again.features(x), features)
+
+
 def test_the_library_is_timm_and_else_torchvision() -> None:
     assert library_of("resnet18") == "timm"
     assert library_of("googlenet") == "torchvision"
@@ -95,7 +116,7 @@ def test_normalisation_is_the_networks_own() -> None:
     assert random("test_resnet").mean.flatten().tolist() == [0.5, 0.5, 0.5]
     seen = []
     usual.backbone.forward_features = lambda x: seen.append(x) or x  # type: ignore[method-assign]
-    usual.feature_maps(torch.full((1, 3, 2, 2), 0.5))
+    usual.maps(torch.full((1, 3, 2, 2), 0.5))
     assert seen[0][0, :, 0, 0].tolist() == pytest.approx(
         [(0.5 - m) / s for m, s in zip((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True)]
     )

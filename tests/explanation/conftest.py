@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from medtl.backbones import BackboneSettings
+from medtl.backbones import BackboneSettings, Features
 from medtl.backbones.network import Network, build_network
 from medtl.imaging.settings import ImageSettings
 from medtl.model.format import signed
@@ -20,11 +20,13 @@ MakeModel = Callable[..., Model]
 
 @pytest.fixture(scope="session")
 def model() -> MakeModel:
-    """`model(network, size, classes=2, members=1, channels=3)`: `network` is a name, or a ready one."""
+    """`model(network, size, classes=2, members=1, channels=3, features="last")`: `network` is a name, or a ready one."""
 
-    def make(network: str | Network, size: int, classes: int = 2, members: int = 1, channels: int = 3) -> Model:
+    def make(
+        network: str | Network, size: int, classes: int = 2, members: int = 1, channels: int = 3, features: Features = "last"
+    ) -> Model:
         image = ImageSettings(size=size, channels=channels)
-        built = [_classifier(network, image, classes, seed) for seed in range(members)]
+        built = [_classifier(network, image, classes, seed, features) for seed in range(members)]
         task = {"classes": {f"class {k}": [] for k in range(classes)}}
         package = signed(
             {
@@ -40,11 +42,12 @@ def model() -> MakeModel:
     return make
 
 
-def _classifier(network: str | Network, image: ImageSettings, classes: int, seed: int) -> Classifier:
+def _classifier(network: str | Network, image: ImageSettings, classes: int, seed: int, features: Features) -> Classifier:
     torch.manual_seed(seed)
     if isinstance(network, str):
         options = {"mlp_ratio": 0.02} if network.startswith("vgg") else {}  # 4096 hidden channels cost seconds, prove nothing
-        network = build_network(BackboneSettings(name=network, weights="none", options=options), image, Path(), seed)
+        settings = BackboneSettings(name=network, weights="none", features=features, options=options)
+        network = build_network(settings, image, Path(), seed)
     made = Classifier(network, classes)
     torch.nn.init.normal_(made.head.weight)
     torch.nn.init.normal_(made.head.bias)

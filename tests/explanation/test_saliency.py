@@ -34,8 +34,8 @@ class Whole(nn.Module):
         self.maps = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        maps = self.maps(self.member.network.feature_maps(x.requires_grad_()))
-        return contrast(self.member.classify(self.member.network.pool(maps.clone())))
+        maps = self.maps(self.member.network.maps(x.requires_grad_())[0])
+        return contrast(self.member.classify(self.member.network.pool([maps.clone()])))
 
 
 @pytest.mark.parametrize(("name", "size"), {**AVERAGED, **OTHERS}.items())
@@ -69,8 +69,8 @@ def test_with_average_pooling_it_is_the_class_activation_map(model, name, size):
     made, images = model(name, size, classes=3), noise(2, size)
     member = made.members[0]
     with torch.no_grad():
-        maps = member.network.feature_maps(as_input(torch.from_numpy(images)))
-        logits = member.classify(member.network.pool(maps))
+        (maps,) = member.network.maps(as_input(torch.from_numpy(images)))
+        logits = member.classify(member.network.pool([maps]))
     against = torch.stack([member.head.weight[k] - member.head.weight[[j for j in range(3) if j != k]].mean(dim=0) for k in range(3)])
     activation = torch.einsum("kf,bfhw->bkhw", against, maps) / maps[0, 0].numel()
     expected = interpolate(activation, (size, size), mode="bilinear", align_corners=False).numpy()
@@ -78,6 +78,19 @@ def test_with_average_pooling_it_is_the_class_activation_map(model, name, size):
     assert np.allclose(found, expected, atol=1e-4 * np.abs(expected).max())
     bias = contrast(member.head.bias[None])
     assert torch.allclose(activation.sum(dim=(2, 3)) + bias, contrast(logits), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "test_resnet"])
+def test_the_evidence_of_every_stage_adds_up_to_the_score(model, name):
+    """Means and a linear head: what all stages say of all places is the score but its bias, also after coarse maps were enlarged."""
+    made, images = model(name, 64, classes=3, features="stages"), noise(2, 64)
+    member = made.members[0]
+    with torch.no_grad():
+        maps = member.network.maps(as_input(torch.from_numpy(images)))
+        logits = member.classify(member.network.pool(maps))
+        found = _member_evidence(member, torch.from_numpy(images), torch.tensor([[0, 1, 2]] * 2))
+    assert found.shape[2:] == maps[0].shape[2:]
+    assert torch.allclose(found.sum(dim=(2, 3)) + contrast(member.head.bias[None]), contrast(logits), atol=1e-3)
 
 
 def test_two_classes_are_one_contrast(model):

@@ -73,3 +73,13 @@ def test_a_feature_that_hardly_varies_in_training_does_not_decide(problem):
     typical = float(features.std(0).median())
     usual = (probe.weight[:, :-1] * features.std(0)).abs().max()
     assert (probe.weight[:, -1] * typical).abs().max() < usual
+
+
+def test_a_stage_weighs_the_same_however_many_features_it_has(problem):
+    """One feature told three times by its stage is penalised as if it were told once."""
+    features, targets = problem
+    given, truth = features[:, :2].contiguous(), torch.tensor(targets)
+    often = torch.cat([given[:, :1].repeat(1, 3), given[:, 1:]], dim=1)
+    once = fit_probe(given, truth, None, LOSS, (0.1,), (given, targets), "auroc", 3, dims=(1, 1))
+    thrice = fit_probe(often, truth, None, LOSS, (0.1,), (often, targets), "auroc", 3, dims=(3, 1))
+    torch.testing.assert_close(often @ thrice.weight.T + thrice.bias, given @ once.weight.T + once.bias, atol=1e-3, rtol=1e-3)

@@ -2,7 +2,8 @@
 
 - `names() -> list[str]`: the plain names it has; `has(name) -> bool`;
 - `build(name, options) -> nn.Module`: random weights, no classifier, with `forward_features(x (B, C, S, S)) -> (B, F, h, w)` and
-  `forward_head(maps, pre_logits=True) -> (B, D)` or `(B, D, h, w)`. Unknown options: TypeError;
+  `forward_head(maps, pre_logits=True) -> (B, D)` or `(B, D, h, w)`; `forward_intermediates(x) -> (last maps, [maps of every stage])`.
+  Unknown options: TypeError;
 - `statistics(name, options) -> (mean, std)`: of the input channels the network has with these options;
 - `hub_source(name) -> HubFile | UrlFile | None`: where its ImageNet weights are, None where there are none;
 - `heads(name) -> tuple[str, ...]`: what the state's keys of the (left out) classifiers begin with;

@@ -40,6 +40,19 @@ class Body(nn.Module):
             x = self.get_submodule(name)(x)
         return x
 
+    def forward_intermediates(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The last maps (B, F, h, w), and each that is halved next, from the first convolution up."""
+        found: list[Tensor] = []
+        for depth, layer in enumerate(self._layers()):
+            given, x = x, layer(x)
+            if depth and x.shape[-1] < given.shape[-1]:
+                found.append(given)
+        return x, found
+
+    def _layers(self) -> list[nn.Module]:
+        parts = [self.get_submodule(name) for name in self._order]
+        return [layer for part in parts for layer in (part if isinstance(part, nn.Sequential) else [part])]
+
     def forward_head(self, maps: Tensor, pre_logits: bool = True) -> Tensor:
         """(B, F, h, w) -> (B, D)."""
         features: Tensor = self.classifier(torch.flatten(self.pool(maps), 1))
