@@ -99,6 +99,30 @@ def audit(
 
 @app.command()
 @answers
+def labels(
+    config: Config,
+    domain: Annotated[
+        str, typer.Option(metavar="DOMAIN", help="The cohort of the config whose labels are drawn, and whose test images judge.")
+    ],
+    data: Data = None,
+    weights: Weights = None,
+    set_: Set = None,
+    count: Annotated[
+        list[int] | None, typer.Option(metavar="N", help="So many labels; may be repeated. Default: 10, 25, 50, 100, 200.")
+    ] = None,
+    draws: Annotated[int, typer.Option(help="How often so many labels are drawn.")] = 30,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="A new folder for page and table; default runs/NAME/labels-TIME.")] = None,
+) -> None:
+    """What 10 to 200 labels of the place where a model will be used bring: curves from many draws on cached features.
+
+    With and without the labels of another domain, at random and well chosen. Opens the domain's test images, and counts the look."""
+    from medtl.flows.label_curve import COUNTS, label_curve
+
+    label_curve(config, domain, data, weights, set_ or (), count or COUNTS, draws, out)
+
+
+@app.command()
+@answers
 def rank(
     config: Config,
     data: Data = None,

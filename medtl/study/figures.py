@@ -13,7 +13,7 @@ from medtl.study.trials import DONE, PRUNED
 
 
 @style.in_style
-def learning_curves(points: pd.DataFrame) -> style.Plot:
+def learning_curves(points: pd.DataFrame, labels: str = "labelled images (train and validation)") -> style.Plot:
     """AUROC by number of labels (logarithmic), a line with a band of 95 % for each arm. `points`: as `reading.Reading.curves`."""
     plot = style.new(6.4, 3.2)
     axes = plot.subplots()
@@ -27,7 +27,7 @@ def learning_curves(points: pd.DataFrame) -> style.Plot:
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(counts, [f"{count:,}" for count in counts])
-    axes.set(xlabel="labelled images (train and validation)", ylabel="AUROC on test")
+    axes.set(xlabel=labels, ylabel="AUROC on test")
     axes.grid(color=style.PALE, linewidth=0.4, alpha=0.6)
     axes.legend(loc="lower right")
     return plot

@@ -55,9 +55,9 @@ def fit_probe(
     add to the logits, is undone before. Features are standardised by the training images; that is folded into the returned head.
     `dims`: how many of the D features are of each stage; each stage is given the weight of the last one, however few features it has.
     """
-    centre, spread = features.double().mean(0), _spread(features, dims or (features.shape[1],))
-    standard = (features.double() - centre) / spread
-    judged = (judge[0].double() - centre) / spread
+    centre, scale = features.double().mean(0), spread(features, dims or (features.shape[1],))
+    standard = (features.double() - centre) / scale
+    judged = (judge[0].double() - centre) / scale
     head = torch.zeros(classes, features.shape[1] + 1, dtype=torch.float64, requires_grad=True)
     scores: dict[float, float] = {}
     best: tuple[float, float, Tensor] | None = None
@@ -68,12 +68,12 @@ def fit_probe(
         if best is None or scores[penalty] > best[1]:
             best = (penalty, scores[penalty], head.detach().clone())
     assert best is not None
-    weight = best[2][:, :-1] / spread
+    weight = best[2][:, :-1] / scale
     bias = best[2][:, -1] - weight @ centre
     return Probe(weight.float(), bias.float(), best[0], scores)
 
 
-def _spread(features: Tensor, dims: Sequence[int]) -> Tensor:
+def spread(features: Tensor, dims: Sequence[int]) -> Tensor:
     """(D,) standard deviations, none below a tenth of their stage's median; less where the stage has fewer features than the last.
 
     A feature that is next to constant over few training images would else weigh as much as any: one image that shows it gets logits of 35,

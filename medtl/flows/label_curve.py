@@ -1,0 +1,262 @@
+"""`medtl labels`: what 10 to 200 labels of the place where a model will be used bring, before anyone labels more.
+
+Cached features, so that many draws of the labels cost minutes: which images happen to be labelled is most of the luck of few labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from medtl.contracts import TEST, TRAIN, VALIDATION
+from medtl.errors import MedtlError, did_you_mean, listed
+from medtl.evaluation.crossed import Repeated
+from medtl.experiment.load import data_root, load_experiment
+from medtl.experiment.overrides import weights_override
+from medtl.experiment.save import save_experiment
+from medtl.experiment.schema import Experiment
+from medtl.features import cached_features
+from medtl.files import locked
+from medtl.flows.judging import refuse_occupied
+from medtl.flows.looks import count_look
+from medtl.flows.train import read_images
+from medtl.imaging.cache import cache_dir
+from medtl.imaging.store import Store
+from medtl.imbalance.losses import cross_entropy
+from medtl.labelling.choosing import choose
+from medtl.labelling.curve import AT_RANDOM, WELL_CHOSEN, Cell, Curve, Judge, Row
+from medtl.labelling.page import write_page
+from medtl.study.figures import learning_curves
+from medtl.terminal import Line
+from medtl.training import machine
+from medtl.training.fit import build_classifier, targets_of
+from medtl.training.log import Log
+from medtl.training.probe import fit_probe, spread
+
+COUNTS = (10, 25, 50, 100, 200)
+DRAWS = 30
+STRENGTH = 100.0
+"""The probe's penalty is this over the number of labels: the same pull towards "nothing known" for any number. Chosen on skin lesions and
+breast ultrasound, in which one half of the patients stood for a new place; hardly any choice between 10 and 1,000 differs."""
+MOST_OF_SOURCE = 500
+"""Images of the source that are learned together with the target's few: more change little, and each draw learns anew."""
+ALONE, JOINTLY, SOURCE, BRIGHTNESS = "target labels alone", "source and target labels", "source labels alone", "brightness alone"
+
+
+@dataclass(frozen=True)
+class Side:
+    """Images of one domain that share a purpose: features, brightness, truth, patients."""
+
+    features: Tensor
+    """(N, D)"""
+    brightness: Tensor
+    """(N, 1)"""
+    truth: NDArray[np.int64]
+    groups: NDArray[np.int64]
+
+    def some(self, positions: NDArray[np.int64]) -> Side:
+        """The images at `positions`."""
+        return Side(self.features[positions], self.brightness[positions], self.truth[positions], self.groups[positions])
+
+
+@dataclass(frozen=True)
+class Places:
+    """The source's training images; the target's that may be labelled, and those that every draw is judged on."""
+
+    source: Side
+    pool: Side
+    judged: Side
+    dims: tuple[int, ...]
+    classes: int
+    positive: int | None
+
+
+def label_curve(
+    config: Path | str,
+    domain: str,
+    data: Path | str | None = None,
+    weights: Path | str | None = None,
+    overrides: Sequence[str] = (),
+    counts: Sequence[int] = COUNTS,
+    draws: int = DRAWS,
+    out: Path | str | None = None,
+) -> tuple[Path, Curve]:
+    """Draw labels of `domain` many times, learn from each draw in several ways, judge all on the domain's test patients.
+
+    The config holds the target's cohort with its labels, and may hold a source's. Opens the target's test images, and counts the look.
+    Writes `labels.html` and `labels.csv` into `out` (default `runs/<name>/labels-<time>`). Raises the MedtlErrors of training.
+    """
+    experiment = load_experiment(Path(config), [*overrides, weights_override(weights)] if weights is not None else list(overrides))
+    _refuse(experiment, domain, counts, draws)
+    root = data_root(Path(config), data)
+    experiment = experiment.model_copy(update={"trainer": machine.decide(experiment.trainer)})
+    torch.set_num_threads(experiment.trainer.threads or 1)
+    folder = Path(out) if out is not None else Path("runs") / experiment.name / f"labels-{datetime.now():%Y%m%d-%H%M%S}"
+    refuse_occupied(folder)
+    line = Line()
+    with locked(folder):
+        save_experiment(experiment, folder / "settings.yaml")
+        rows, store = read_images(experiment, folder, root, line, Log(folder / "log.jsonl"))
+        judged = rows[(rows["domain"] == domain) & (rows["split"] == TEST) & (rows["label"] != "")]
+        places = _places(experiment, domain, rows, store, root, line)
+        looks = count_look(judged["sha256"], f"labels of {domain}", experiment.name)
+        possible = [count for count in counts if count <= len(places.pool.truth)]
+        curve = _draw(places, possible, draws, line)
+        table, lead = curve.table(), _lead(curve, domain)
+        notes = list(_notes(places, domain, draws, looks.count, sorted(set(counts) - set(possible))))
+        page = write_page(
+            experiment.name, domain, lead, table, learning_curves(curve.points(), f"labelled images of {domain}"), notes, folder
+        )
+    line.keep("\n".join(["", *lead, f"labels: {page}"]))
+    return folder, curve
+
+
+def _refuse(experiment: Experiment, domain: str, counts: Sequence[int], draws: int) -> None:
+    experiment.task.refuse_several("medtl labels")
+    domains = [cohort.domain for cohort in experiment.cohorts]
+    if domain not in domains:
+        raise MedtlError(f"--domain {domain}: is the domain of no cohort{did_you_mean(domain, domains)}; there are: {listed(domains)}")
+    if not counts or min(counts) < 2:
+        raise MedtlError(f"--count {min(counts, default=0)}: is too few; allowed: 2 and more")
+    if draws < 2:
+        raise MedtlError(f"--draws {draws}: is too few, for luck shows in what differs between draws; allowed: 2 and more (30 is usual)")
+    if experiment.split.fits is not None:
+        raise MedtlError("split.folds: medtl labels judges on one fixed part of the patients; set split.folds: null and split.test: 0.3")
+
+
+def _places(experiment: Experiment, domain: str, rows: pd.DataFrame, store: Store, root: Path, line: Line) -> Places:
+    """Features of the network as it comes, block by block of one weight."""
+    network = build_classifier(experiment, root).network
+    device = torch.device(experiment.trainer.device)
+
+    def side(chosen: pd.Series[bool], what: str, most: int | None = None) -> Side:
+        positions = np.flatnonzero(chosen & (rows["label"] != ""))
+        if most is not None and len(positions) > most:
+            positions = np.sort(np.random.default_rng(experiment.split.seed).permutation(positions)[:most])
+        found = cached_features(network, store, positions.astype(np.int64), device, cache_dir(), line.progress(what))
+        bright = torch.from_numpy(store.measurements["brightness"].to_numpy(np.float32)[positions, None])
+        own = rows.iloc[positions]
+        return Side(
+            found, bright, np.asarray(targets_of(own, experiment.task), np.int64), pd.factorize(own["group_id"])[0].astype(np.int64)
+        )
+
+    of_target, learned = rows["domain"] == domain, rows["split"].isin([TRAIN, VALIDATION])
+    places = Places(
+        side(~of_target & (rows["split"] == TRAIN), "features of the source", MOST_OF_SOURCE),
+        side(of_target & learned, f"features of {domain}"),
+        side(of_target & (rows["split"] == TEST), f"features of {domain}, test"),
+        network.dims,
+        len(experiment.task.names),
+        experiment.task.positive_index,
+    )
+    for what, given in (("be drawn from", places.pool), ("be judged on", places.judged)):
+        if len(np.unique(given.truth)) < 2:
+            raise MedtlError(f"{domain}: {len(given.truth)} labelled images to {what} are not of two classes; bring more, or see `split`")
+    return places
+
+
+def _draw(places: Places, counts: Sequence[int], draws: int, line: Line) -> Curve:
+    """All draws of all numbers of labels, and what needs none."""
+    judge = Judge(places.judged.truth, places.judged.groups, places.positive)
+    cells: dict[Cell, Repeated] = {}
+    if len(places.source.truth):
+        cells[SOURCE, "", 0] = judge.repeated([_probe(places, places.source.features, places.source.truth, None, len(places.source.truth))])
+    standard = places.pool.features.double() / spread(places.pool.features, places.dims)
+    progress, done = line.progress("draws"), 0
+    for count in counts:
+        for how in (AT_RANDOM, WELL_CHOSEN):
+            answers: dict[str, list[NDArray[np.float64]]] = {}
+            for draw in range(draws):
+                labelled = places.pool.some(_labelled(how, standard, places.pool.groups, count, draw))
+                for way, learn in _ways(places).items():
+                    answers.setdefault(way, []).append(learn(labelled))
+                done += 1
+                progress(done, 2 * draws * len(counts))
+            cells |= {(way, how, count): judge.repeated(each) for way, each in answers.items()}
+    return Curve(cells, ALONE)
+
+
+def _labelled(how: str, features: Tensor, groups: NDArray[np.int64], count: int, draw: int) -> NDArray[np.int64]:
+    """Which images of the pool are labelled in this draw."""
+    if how == AT_RANDOM:
+        return np.random.default_rng(draw).permutation(len(groups))[:count]
+    return choose(features.numpy(), count, draw, groups).positions
+
+
+def _ways(places: Places) -> Mapping[str, Callable[[Side], NDArray[np.float64]]]:
+    """Name -> from a draw of labelled target images to answers (M, K) on the judged ones."""
+
+    def alone(labelled: Side) -> NDArray[np.float64]:
+        return _probe(places, labelled.features, labelled.truth, None, len(labelled.truth))
+
+    def jointly(labelled: Side) -> NDArray[np.float64]:
+        sizes = len(places.source.truth), len(labelled.truth)
+        weights = np.repeat([sum(sizes) / (2 * size) for size in sizes], sizes)  # both domains count half
+        features = torch.cat([places.source.features, labelled.features])
+        return _probe(places, features, np.concatenate([places.source.truth, labelled.truth]), weights, len(labelled.truth))
+
+    def brightness(labelled: Side) -> NDArray[np.float64]:
+        return _fitted(labelled.brightness, labelled.truth, None, len(labelled.truth), places.judged.brightness, (1,), places)
+
+    return {ALONE: alone, **({JOINTLY: jointly} if len(places.source.truth) else {}), BRIGHTNESS: brightness}
+
+
+def _probe(
+    places: Places, features: Tensor, truth: NDArray[np.int64], weights: NDArray[np.float64] | None, labels: int
+) -> NDArray[np.float64]:
+    return _fitted(features, truth, weights, labels, places.judged.features, places.dims, places)
+
+
+def _fitted(
+    features: Tensor,
+    truth: NDArray[np.int64],
+    weights: NDArray[np.float64] | None,
+    labels: int,
+    asked: Tensor,
+    dims: tuple[int, ...],
+    places: Places,
+) -> NDArray[np.float64]:
+    """(M, K) probabilities of a linear probe with a penalty that nothing chose; all alike where the labels are of one class."""
+    if len(np.unique(truth)) < 2:
+        return np.full((len(asked), places.classes), 1 / places.classes)
+    loss = cross_entropy.build(cross_entropy.Settings(), np.bincount(truth, minlength=places.classes).astype(np.float64)).double()
+    given = None if weights is None else torch.from_numpy(weights)
+    itself = (features, truth)  # one penalty: there is nothing to choose, and so nothing to choose it on
+    probe = fit_probe(features, torch.from_numpy(truth), given, loss, (STRENGTH / labels,), itself, "loss", places.classes, dims=dims)
+    answers: NDArray[np.float64] = torch.softmax(asked.double() @ probe.weight.double().T + probe.bias.double(), dim=1).numpy()
+    return answers
+
+
+def _lead(curve: Curve, domain: str) -> list[str]:
+    """What to take away: every way of learning for each number of labels, and whether it is clear of the target's labels alone."""
+    rows = [row for row in curve.rows() if row.learned != BRIGHTNESS]
+    counts = sorted({row.labels for row in rows})
+    return [
+        f"{count or 'No'} labels of {domain}: " + "; ".join(_said(row) for row in rows if row.labels == count) + "." for count in counts
+    ]
+
+
+def _said(row: Row) -> str:
+    clear = f" (clear of {ALONE}, {AT_RANDOM}: {row.gain:+.3f})" if row.clear else ""
+    return f"{row.name} AUROC {row.auroc:.3f}{clear}"
+
+
+def _notes(places: Places, domain: str, draws: int, looks: int, too_many: Sequence[int]) -> Iterator[str]:
+    judged = places.judged
+    yield (
+        f"Judged on {len(judged.truth):,} images of {len(np.unique(judged.groups)):,} other patients of {domain}, the same for all draws; "
+        f"look {looks} at them. {draws} draws of each number of labels from {len(places.pool.truth):,} images."
+    )
+    yield "Nothing was chosen by these figures: the penalty follows from the number of labels, and no setting is tried twice."
+    yield "Well chosen: a third at random, the others one from each of as many clusters of features (`medtl next` names them)."
+    yield "Brightness alone shows how much of an AUROC an image's exposure already gives."
+    if too_many:
+        yield f"Left out, for there are fewer images to label: {', '.join(map(str, too_many))} labels."

@@ -1,0 +1,123 @@
+"""What so many labels of the target domain bring, read from many draws of them: AUROC by labels and way of learning, with intervals.
+
+Every draw is judged on the same images of other patients. Intervals cross draws and those patients (:mod:`medtl.evaluation.crossed`);
+draws share the images that they are drawn from, so they speak of this pool of images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from medtl.document.table import Table
+from medtl.estimates import number
+from medtl.evaluation import ranking
+from medtl.evaluation.crossed import Repeated, crossed, interval
+from medtl.evaluation.intervals import Interval
+from medtl.evaluation.resampling import draw_counts
+
+RESAMPLES = 500
+AT_RANDOM, WELL_CHOSEN = "at random", "well chosen"
+Cell = tuple[str, str, int]
+"""Way of learning, way of choosing (empty where no target label is used), labels."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The target images that every draw is judged on."""
+
+    truth: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    """0 … G-1."""
+    positive: int | None
+
+    def repeated(self, answers: Sequence[NDArray[np.float64]]) -> Repeated:
+        """AUROC of each draw's (N, K) answers, and on 500 draws of the patients."""
+        values, drawn = zip(*(self._areas(each) for each in answers), strict=True)
+        return crossed(list(values), list(drawn), int(self.groups.max()) + 1, [Interval(np.nan, np.nan)] * len(values))
+
+    def _areas(self, answers: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        orders = ranking.one_against_rest(self.truth, answers, self.positive)
+        blocks = [
+            np.nanmean([ranking.curves_areas(order, counts.astype(np.float64), self.groups)[0] for order in orders], axis=0)
+            for counts in draw_counts(int(self.groups.max()) + 1, RESAMPLES, RESAMPLES, seed=0)
+        ]
+        return ranking.auroc(self.truth, answers, self.positive), np.concatenate(blocks)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell as figures; the gain is NaN where there is nothing to hold it against."""
+
+    learned: str
+    chosen: str
+    labels: int
+    draws: int
+    auroc: float
+    low: float
+    high: float
+    gain: float = np.nan
+    gain_low: float = np.nan
+    gain_high: float = np.nan
+
+    @property
+    def name(self) -> str:
+        """`target labels alone, at random`"""
+        return f"{self.learned}, {self.chosen}" if self.chosen else self.learned
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval of the gain leaves 0 out."""
+        return self.gain_low > 0 or self.gain_high < 0
+
+
+@dataclass(frozen=True)
+class Curve:
+    """AUROC of every way of learning, choosing and number of labels; `alone` is the way that knows target labels alone."""
+
+    cells: Mapping[Cell, Repeated]
+    alone: str
+
+    def rows(self) -> list[Row]:
+        """By number of labels; each with its difference from the target's labels alone, as many and at random."""
+        return [self._row(*cell) for cell in sorted(self.cells, key=lambda cell: (cell[2], cell))]
+
+    def _row(self, learned: str, chosen: str, labels: int) -> Row:
+        cell, against = self.cells[learned, chosen, labels], self.cells.get((self.alone, AT_RANDOM, labels))
+        low, high = interval(cell)
+        row = Row(learned, chosen, labels, len(cell.values), cell.mean, max(0.0, low), min(1.0, high))
+        if against is None or against is cell:
+            return row
+        gain = cell.less(against)
+        return replace(row, gain=gain.mean, gain_low=interval(gain).low, gain_high=interval(gain).high)
+
+    def table(self) -> Table:
+        """A row per cell."""
+        rows = self.rows()
+        texts = [
+            [
+                f"{row.labels}", row.learned, row.chosen,
+                f"{number(row.auroc)} ({number(row.low)} to {number(row.high)})",
+                "" if np.isnan(row.gain) else f"{row.gain:+.3f} ({row.gain_low:+.3f} to {row.gain_high:+.3f})",
+            ]
+            for row in rows
+        ]  # fmt: skip
+        header = ["labels", "learned from", "labels chosen", "AUROC (95 %)", f"less {self.alone}, {AT_RANDOM} (95 %)"]
+        note = "Means over draws of the labels; intervals cross draws and the patients that are judged."
+        caption = "AUROC on the target's test images by its labels"
+        return Table("labels", caption, header, texts, pd.DataFrame([asdict(row) for row in rows]), note)
+
+    def points(self) -> pd.DataFrame:
+        """For the figure: `arm`, `labels`, `value`, `low`, `high`; what uses no target label is a level line over all numbers of labels."""
+        counts = sorted({labels for _, _, labels in self.cells if labels})
+        return pd.DataFrame(
+            [
+                {"arm": row.name, "labels": at, "value": row.auroc, "low": row.low, "high": row.high}
+                for row in self.rows()
+                for at in ([row.labels] if row.labels else counts)
+            ]
+        )
