@@ -73,7 +73,7 @@ def test_the_same_command_gives_the_same_table(places: Path, tmp_path: Path) -> 
         ("ther", (6,), 2, [], "--domain ther: is the domain of no cohort; did you mean 'there'"),
         ("there", (1,), 2, [], "--count 1: is too few"),
         ("there", (6,), 1, [], "--draws 1: is too few"),
-        ("there", (6,), 2, ["split.folds=3", "split.test=null"], "split.folds: medtl labels judges on one fixed part"),
+        ("there", (6,), 2, ["split={by: image, folds: 3, validation: 0.15}"], "split.folds: medtl labels judges on one fixed part"),
     ],
 )
 def test_what_cannot_be_asked(
