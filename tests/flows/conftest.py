@@ -56,8 +56,10 @@ def write_image() -> Callable[[Path, int], None]:
 
 @pytest.fixture(scope="session")
 def discs_and_squares(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """`discs_and_squares(config, per_class, images=1)`: a new folder to train in. `tiny.yaml`; that many pictures of each shape; `table.csv`
-    (file, shape, who: so many images are of one patient); `weights.safetensors` for mobilenetv3_small_050, of no use but of its shape.
+    """`discs_and_squares(config, per_class, images=1)`: a new folder to train in.
+
+    `tiny.yaml`; that many pictures of each shape; `table.csv` (file, shape, who: so many images are of one patient); and
+    `weights.safetensors` for mobilenetv3_small_050, of no use but of the right shape.
     """
 
     def make(config: str, per_class: int, images: int = 1) -> Path:

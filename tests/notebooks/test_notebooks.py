@@ -84,6 +84,10 @@ def test_operating_points_and_subgroups(execute: Execute, place: Path) -> None:
     assert f"{points['threshold'].iloc[0]:.3f}" in row
     groups = medtl.load_run(place / "run").table("test_subgroups")
     assert {"age", "sex", "view"} & set(groups["by"])
+    few = groups["too_few"].notna()
+    assert f"too few to judge: {', '.join(groups['by'][few] + ' ' + groups['level'][few].astype(str)) or 'none'}" in said
+    table = next(output["data"]["text/plain"] for output in outputs if "accuracy_low" in output.get("data", {}).get("text/plain", ""))
+    assert [line.split()[0] for line in table.splitlines()[1:]] == [str(place) for place in groups.index[~few]]
 
 
 def test_compare_two_runs(execute: Execute) -> None:
