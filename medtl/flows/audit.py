@@ -32,6 +32,7 @@ from medtl.imaging.cache import cache_dir
 from medtl.imaging.settings import ImageSettings
 from medtl.imaging.store import Store, open_store
 from medtl.model.scope import set_aside
+from medtl.predictions import OUT_OF_SCOPE
 from medtl.records import KEY
 from medtl.terminal import Line
 
@@ -166,9 +167,13 @@ def _with_ids(records: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _unread(store: Store) -> Iterator[str]:
-    broken = int((~store.usable).sum())
+    """What was left aside, broken files and readable images out of scope apart."""
+    outside = int((store.measurements["quarantine"] == OUT_OF_SCOPE).sum())
+    broken = int((~store.usable).sum()) - outside
     if broken:
         yield f"{broken:,} of {len(store):,} images could not be read."
+    if outside:
+        yield f"{outside:,} of {len(store):,} images are outside the stated scope and were left aside."
 
 
 def _write(done: Audit, records: pd.DataFrame, subject: Subject, folder: Path, line: Line) -> None:

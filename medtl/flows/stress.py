@@ -29,6 +29,8 @@ from medtl.model.model import Model
 from medtl.stress.views import VIEWS, View
 from medtl.terminal import Line
 
+FROZEN = "Frozen: the training left the features unchanged, so these are also those of the weights that it started from."
+
 
 class Shown(Store):
     """The images of a store, seen through a view."""
@@ -98,6 +100,8 @@ def _probes(
     columns = columns_of(asked.reset_index(drop=True), [*(told or ["label"]), "domain", *kept])
     after = cached_features(model.members[0].network, store, own, model.device, cache_dir(), line.progress("features")).numpy()
     before, started = _before(model, own, store, experiment, root, line)
+    if before is not None and np.array_equal(before, after):
+        before, started = None, FROZEN
     groups = pd.factorize(asked["group_id"])[0].astype(np.int64)
     return {"started": started, "columns": probed(columns, after, before, groups)}
 

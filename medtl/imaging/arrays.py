@@ -6,6 +6,7 @@ file, so memory does not grow with N; reading them in ascending order (as the st
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import zipfile
 from collections.abc import Callable
@@ -32,21 +33,29 @@ class Rows:
         self._stamp = _stamp(location.file)
         self._stream: IO[bytes] | None = None
         self._next = 0
-        try:
-            self._archive = opened(location.file)
-            if f"{location.member}.npy" not in self._archive.namelist():
-                held = ", ".join(sorted(name.removesuffix(".npy") for name in self._archive.namelist()))
-                raise self._refused("NOT_FOUND", f"has no array '{location.member}'; it holds: {held}")
-            with member_of_npz(self._archive, self._archive.getinfo(f"{location.member}.npy")) as stream:
-                shape, fortran, self.dtype = _header(stream)
-        except BrokenArchive as broken:
-            raise self._refused("NOT_AN_IMAGE", str(broken)) from None
-        except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
-            raise self._refused("NOT_AN_IMAGE", f"is no readable NPZ file ({type(error).__name__})") from None
-        self._check(shape, fortran, largest_pixels)
+        with contextlib.ExitStack() as closing:  # unless nothing is refused
+            try:
+                self._archive = closing.enter_context(opened(location.file))
+                if f"{location.member}.npy" not in self._archive.namelist():
+                    held = ", ".join(sorted(name.removesuffix(".npy") for name in self._archive.namelist()))
+                    raise self._refused("NOT_FOUND", f"has no array '{location.member}'; it holds: {held}")
+                with member_of_npz(self._archive, self._archive.getinfo(f"{location.member}.npy")) as stream:
+                    shape, fortran, self.dtype = _header(stream)
+            except BrokenArchive as broken:
+                raise self._refused("NOT_AN_IMAGE", str(broken)) from None
+            except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
+                raise self._refused("NOT_AN_IMAGE", f"is no readable NPZ file ({type(error).__name__})") from None
+            self._check(shape, fortran, largest_pixels)
+            closing.pop_all()
         self.count = int(shape[0])
         self.shape = tuple(int(side) for side in shape[1:])
         self._row_bytes = int(np.prod(self.shape)) * self.dtype.itemsize
+
+    def close(self) -> None:
+        """Let go of the file; no row can be read any more."""
+        if self._stream is not None:
+            self._stream.close()
+        self._archive.close()
 
     def current(self) -> bool:
         """Whether the file is still the one that was opened."""
@@ -113,12 +122,13 @@ def rows(location: Location, largest_pixels: int) -> Rows:
         raise ImageError("NOT_FOUND", str(location.file), f"holds arrays: name one, such as {location.file.name}/train_images")
     key = (location.file, location.member, largest_pixels)
     known = _opened.pop(key, None)
-    if known is None or not known.current():
-        known = Rows(location, largest_pixels)
-    _opened[key] = known
+    if known is not None and not known.current():
+        known.close()
+        known = None
+    _opened[key] = known or Rows(location, largest_pixels)
     while len(_opened) > _OPEN_AT_ONCE:
-        del _opened[next(iter(_opened))]
-    return known
+        _opened.pop(next(iter(_opened))).close()
+    return _opened[key]
 
 
 def read(location: Location, largest_pixels: int) -> Image:

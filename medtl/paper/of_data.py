@@ -107,7 +107,8 @@ def partition_text(contents: Contents, audit: Audit | None) -> Iterator[str]:
 def _assignment(split: Mapping[str, Any]) -> Iterator[str]:
     together = _kept_together(split)
     if split.get("column"):
-        yield f"The parts were given by the column `{split['column']}` of the source's table. {together}"
+        held = f", and of the training groups {percent(split['held_out'], 0)} were held out by a hash" if split.get("held_out") else ""
+        yield f"The parts were given by the column `{split['column']}` of the source's table{held}. {together}"
     elif split.get("from_run"):
         yield f"The split of an earlier run was taken over; new groups fell by a hash. {together}"
     elif split.get("fold") is not None:
@@ -116,16 +117,16 @@ def _assignment(split: Mapping[str, Any]) -> Iterator[str]:
             f"and of the others {percent(split['validation'], 0)} were set aside for validation. {together}"
         )
     elif split.get("folds"):
+        held = f"; {percent(split['held_out'], 0)} of all groups stood in no fold" if split.get("held_out") else ""
         yield (
             f"{split['folds']}-fold cross-validation: a hash of the group's id (seed {split['seed']}) decided the fold, and each fold was "
             "judged by the model that did not learn from it; of the other folds "
-            f"{percent(split['validation'], 0)} were set aside for validation. {together}"
+            f"{percent(split['validation'], 0)} were set aside for validation{held}. {together}"
         )
     else:
-        yield (
-            f"A hash of the group's id (seed {split['seed']}) decided the part, with target shares of {percent(split['validation'], 0)} "
-            f"for validation and {percent(split['test'], 0)} for test. {together}"
-        )
+        shares = {"validation": split["validation"], "test": split["test"], "calibration": split.get("held_out")}
+        wanted = [f"{percent(share, 0)} for {name}" for name, share in shares.items() if share]
+        yield f"A hash of the group's id (seed {split['seed']}) decided the part, with target shares of {', '.join(wanted)}. {together}"
 
 
 def _kept_together(split: Mapping[str, Any]) -> str:

@@ -201,10 +201,14 @@ def decision_text(contents: Contents) -> Iterator[str]:
         yield f"Probabilities were calibrated{named}{source} on {point['n']:,} {point['split']} images."
     yield _rule(point, contents.task.names)
     yield from summary.promised(contents)
-    for name, value in settings.items():
-        if name not in _TOLD and value not in (None, False, "none"):
-            own = f" ({_options(value)})" if isinstance(value, Mapping) else f" {value}"
-            yield f"Set besides: {name}{own}{cite_file('decisions', name)}."
+    others = [_as_set(name, value) for name, value in settings.items() if name not in _TOLD and value not in (None, False, "none")]
+    if others:
+        yield f"Further settings of the decision: {'; '.join(others)}."
+
+
+def _as_set(name: str, value: Any) -> str:
+    own = f" ({_options(value)})" if isinstance(value, Mapping) else f" {value}"
+    return f"{name}{own}{cite_file('decisions', name)}"
 
 
 _TOLD = ("flips", "calibration", "threshold", "adjust")

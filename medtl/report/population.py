@@ -11,6 +11,7 @@ from medtl import findings
 from medtl.contracts import CALIBRATION, EXCLUDED, SPLITS
 from medtl.document.table import Table, plain
 from medtl.estimates import percent
+from medtl.predictions import OUT_OF_SCOPE
 from medtl.records import KEY
 from medtl.report.contents import Contents
 
@@ -132,13 +133,17 @@ def flow(contents: Contents) -> Flow:
     broken = _quarantined(contents)
     broken_keys = pd.MultiIndex.from_frame(broken[KEY])
     others = out[~pd.MultiIndex.from_frame(out[KEY]).isin(broken_keys)]
-    lost = [(f"quarantined: {code}", int(count)) for code, count in broken["quarantine"].value_counts().sort_index().items()]
+    lost = [(_why(str(code)), int(count)) for code, count in broken["quarantine"].value_counts().sort_index().items()]
     unlabelled = int((others["label"] == "").sum())
     lost += [("no label", unlabelled)] if unlabelled else []
     lost += [("left out by the split", len(others) - unlabelled)] if len(others) > unlabelled else []
     kept = [(name, len(part), int(part["group_id"].nunique())) for name, part in _by_split(contents).items()]
     notes = [note for log in contents.logs.values() for event in log if event.get("event") == "images" for note in event.get("notes", [])]
     return Flow(len(rows), lost, len(rows) - len(out), kept, list(dict.fromkeys(notes)))
+
+
+def _why(code: str) -> str:
+    return "outside the stated scope" if code == OUT_OF_SCOPE else f"quarantined: {code}"
 
 
 def _quarantined(contents: Contents) -> pd.DataFrame:

@@ -53,7 +53,7 @@ def _origin(contents: Contents) -> str:
     if members > 1 and contents.over_folds:
         return (
             f"Cross-validation: each image was judged by the one of the {members} networks that did not learn from it (out-of-fold). "
-            f"The packaged model, all {members} together, was not judged itself."
+            f"The packaged model, {'both' if members == 2 else f'all {members}'} together, was not judged itself."
         )
     return "Test images: the model neither learned from them nor was chosen by them."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import runpy
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,7 @@ from medtl.model.package import save
 from medtl.module.classifier import Classifier
 from medtl.records import KEY
 
+ROOT = Path(__file__).parents[2]
 MakeRun = Callable[..., Path]
 
 
@@ -50,6 +52,30 @@ def write_image() -> Callable[[Path, int], None]:
         Image.fromarray(np.random.default_rng(seed).integers(0, 256, (36, 40), dtype=np.uint8)).save(path)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def discs_and_squares(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`discs_and_squares(config, per_class, images=1)`: a new folder to train in.
+
+    `tiny.yaml`; that many pictures of each shape; `table.csv` (file, shape, who: so many images are of one patient); and
+    `weights.safetensors` for mobilenetv3_small_050, of no use but of the right shape.
+    """
+
+    def make(config: str, per_class: int, images: int = 1) -> Path:
+        import timm
+        from safetensors.torch import save_file
+
+        folder = tmp_path_factory.mktemp("data")
+        runpy.run_path(str(ROOT / "tools" / "made_pictures.py"))["make_pictures"](folder, per_class)
+        files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+        shapes, patients = [name.split("/")[0] for name in files], [f"p{row // images}" for row in range(len(files))]
+        pd.DataFrame({"file": files, "shape": shapes, "who": patients}).to_csv(folder / "table.csv", index=False)
+        save_file(timm.create_model("mobilenetv3_small_050").state_dict(), folder / "weights.safetensors")
+        (folder / "tiny.yaml").write_text(config)
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")

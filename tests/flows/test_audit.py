@@ -17,13 +17,14 @@ from medtl.cohorts.joining import read_cohorts
 from medtl.cohorts.settings import SplitSettings
 from medtl.cohorts.splitting import make_records
 from medtl.errors import MedtlError
-from medtl.experiment.schema import TrainerSettings
-from medtl.flows.audit import Audited, audit
+from medtl.experiment.schema import Scope, TrainerSettings
+from medtl.flows.audit import Audited, _unread, audit
 from medtl.flows.audit_evidence import features
 from medtl.flows.manifest import Outside, read_unjudged
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.settings import ImageSettings
 from medtl.imaging.store import open_store
+from medtl.model.scope import set_aside
 from medtl.phantom.making import make
 from medtl.phantom.settings import Faults, PhantomSettings
 from medtl.records import KEY
@@ -49,6 +50,14 @@ def _audited(folder: Path, faults: Faults) -> tuple[Path, Audited]:
 
 def truth_of(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "truth.csv", dtype=str, keep_default_na=False).drop_duplicates("image").set_index("image")
+
+
+def test_an_image_out_of_scope_could_be_read(tmp_path: Path) -> None:
+    make(PhantomSettings(kind="chest", patients=4, images=1, size=48, faults=Faults(broken=0.25)), tmp_path)
+    files = pd.DataFrame({"image": sorted(f"images/{path.name}" for path in (tmp_path / "images").iterdir()), "frame": 0})
+    store = open_store(files, tmp_path, ImageSettings(size=32), cache_dir())
+    set_aside(store, Scope(view=["LATERAL"]))
+    assert list(_unread(store)) == ["1 of 4 images could not be read.", "3 of 4 images are outside the stated scope and were left aside."]
 
 
 def test_nothing_is_grave_without_a_plant(clean: tuple[Path, Audited]) -> None:

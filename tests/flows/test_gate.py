@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import runpy
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,6 @@ from medtl.model import format as package_format
 from medtl.model.model import Model
 from medtl.predictions import NO_ANSWER
 
-ROOT = Path(__file__).parents[2]
 CONFIG = """
 name: tiny
 task: {classes: {disc: [disc], square: [square]}, positive: square}
@@ -36,17 +35,8 @@ trainer: {device: cpu, threads: 1}
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import timm
-    from safetensors.torch import save_file
-
-    folder = tmp_path_factory.mktemp("data")
-    runpy.run_path(str(ROOT / "tools" / "made_pictures.py"))["make_pictures"](folder, 40)
-    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
-    pd.DataFrame({"file": files, "shape": [name.split("/")[0] for name in files]}).to_csv(folder / "table.csv", index=False)
-    save_file(timm.create_model("mobilenetv3_small_050").state_dict(), folder / "weights.safetensors")
-    (folder / "tiny.yaml").write_text(CONFIG)
-    return folder
+def data(discs_and_squares: Callable[..., Path]) -> Path:
+    return discs_and_squares(CONFIG, 40)
 
 
 @pytest.fixture(scope="module")

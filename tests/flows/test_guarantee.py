@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import runpy
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,6 @@ from medtl.flows.report import report
 from medtl.flows.train import train
 from medtl.model import format as package_format
 
-ROOT = Path(__file__).parents[2]
 CONFIG = """
 name: tiny
 task: {classes: {disc: [disc], square: [square]}, positive: square}
@@ -37,21 +36,13 @@ trainer: {device: cpu, threads: 1}
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(discs_and_squares: Callable[..., Path]) -> Path:
     """120 pictures, two of a patient and both of one shape."""
-    import timm
-    from safetensors.torch import save_file
-
-    folder = tmp_path_factory.mktemp("data")
-    runpy.run_path(str(ROOT / "tools" / "made_pictures.py"))["make_pictures"](folder, 60)
-    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
-    table = pd.DataFrame({"file": files, "shape": [name.split("/")[0] for name in files]})
-    table["who"] = [f"p{row // 2}" for row in range(len(table))]
+    folder: Path = discs_and_squares(CONFIG, 60, 2)
+    table = pd.read_csv(folder / "table.csv")
     table["square"], table["disc"] = (table["shape"] == "square") * 1, (table["shape"] == "disc") * 1
     table.to_csv(folder / "table.csv", index=False)
     table.rename(columns={"file": "image", "shape": "label"})[["image", "label"]].to_csv(folder / "elsewhere.csv", index=False)
-    save_file(timm.create_model("mobilenetv3_small_050").state_dict(), folder / "weights.safetensors")
-    (folder / "tiny.yaml").write_text(CONFIG)
     return folder
 
 

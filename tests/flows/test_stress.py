@@ -130,6 +130,17 @@ def test_outside_images_too(make_run, tmp_path, data):
     assert found["columns"][0]["reason"], "eight patients are too few to ask"
 
 
+@pytest.mark.parametrize(("start", "begins"), [("run", "Frozen: the training left the features"), ("other", "Before: test_resnet")])
+def test_features_that_no_training_changed_have_no_before(make_run, tmp_path, start, begins):
+    folder, _ = make_run(), make_run("other", seed=1)
+    settings = (folder / "experiment.yaml").read_text()
+    assert "weights: none" in settings
+    started = settings.replace("weights: none", f"weights: {tmp_path / start / 'model'}").replace("strategy: scratch", "strategy: full")
+    (folder / "experiment.yaml").write_text(started)
+    evaluate(folder, stress=True, split="validation")
+    assert stress_file.read(folder)["validation"]["probes"]["started"].startswith(begins)
+
+
 def test_the_report_has_the_section_its_pictures_and_its_tables(make_run):
     folder = make_run()
     evaluate(folder, stress=True, split="validation")

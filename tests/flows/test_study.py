@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import runpy
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +14,6 @@ from medtl.errors import MedtlError
 from medtl.files import claimed
 from medtl.flows.study import study
 
-ROOT = Path(__file__).parents[2]
 CONFIG = """
 name: tiny
 task: {classes: {disc: [disc], square: [square]}, positive: square}
@@ -35,16 +34,8 @@ reading: ledger
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import timm
-    from safetensors.torch import save_file
-
-    folder = tmp_path_factory.mktemp("data")
-    runpy.run_path(str(ROOT / "tools" / "made_pictures.py"))["make_pictures"](folder, 30)
-    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
-    pd.DataFrame({"file": files, "shape": [name.split("/")[0] for name in files]}).to_csv(folder / "table.csv", index=False)
-    save_file(timm.create_model("mobilenetv3_small_050").state_dict(), folder / "weights.safetensors")
-    (folder / "tiny.yaml").write_text(CONFIG)
+def data(discs_and_squares: Callable[..., Path]) -> Path:
+    folder: Path = discs_and_squares(CONFIG, 30)
     (folder / "study.yaml").write_text(STUDY)
     return folder
 

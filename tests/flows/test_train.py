@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
-import runpy
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,6 @@ from medtl.flows.train import train
 from medtl.model.model import Model
 from medtl.model.seen import read_seen
 
-ROOT = Path(__file__).parents[2]
 CONFIG = """
 name: tiny
 task: {classes: {disc: [disc], square: [square]}, positive: square}
@@ -40,18 +39,9 @@ trainer: {device: cpu, threads: 1}
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A config, 60 pictures, their table, and a weights file (of no use, but of the right shape)."""
-    import timm
-    from safetensors.torch import save_file
-
-    folder = tmp_path_factory.mktemp("data")
-    runpy.run_path(str(ROOT / "tools" / "made_pictures.py"))["make_pictures"](folder, 30)
-    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
-    pd.DataFrame({"file": files, "shape": [name.split("/")[0] for name in files]}).to_csv(folder / "table.csv", index=False)
-    save_file(timm.create_model("mobilenetv3_small_050").state_dict(), folder / "weights.safetensors")
-    (folder / "tiny.yaml").write_text(CONFIG)
-    return folder
+def data(discs_and_squares: Callable[..., Path]) -> Path:
+    """A config, 60 pictures, their table, and a weights file."""
+    return discs_and_squares(CONFIG, 30)
 
 
 @pytest.fixture(scope="module")

@@ -8,20 +8,22 @@ import numpy as np
 import pytest
 
 from medtl.errors import ImageError
+from medtl.imaging import arrays
 from medtl.imaging.reader import read_image
 from medtl.imaging.sources import Location, locate, parse
+from medtl.imaging.unpacking import opened
 
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
-    arrays = {
+    held = {
         "grey": rng.integers(0, 256, (9, 5, 7), dtype=np.uint8), "colour": rng.integers(0, 256, (4, 5, 7, 3), dtype=np.uint8),
         "deep": rng.integers(0, 65536, (3, 5, 7), dtype=np.uint16), "floats": rng.random((3, 5, 7)), "labels": np.arange(9),
         "objects": np.array([{"a": 1}] * 3, dtype=object), "counts": rng.integers(0, 9, (3, 5, 7)), "nan": np.full((2, 5, 7), np.nan),
         "percent": 100 * rng.random((2, 5, 7)),
     }  # fmt: skip
-    np.savez_compressed(tmp_path / "set.npz", **arrays)
+    np.savez_compressed(tmp_path / "set.npz", **held)
     return tmp_path / "set.npz"
 
 
@@ -56,6 +58,21 @@ def test_a_changed_file_is_opened_anew(archive: Path) -> None:
     read_image(archive / "grey", 0)
     np.savez(archive, grey=np.full((2, 5, 7), 255, np.uint8))
     assert read_image(archive / "grey", 1).pixels.min() == 1
+
+
+def test_files_are_closed_when_they_are_refused_changed_or_pushed_out(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(arrays, "opened", lambda file: (seen.append(opened(file)), seen[-1])[1])
+    for member in ("absent", "labels"):
+        with pytest.raises(ImageError):
+            read_image(archive / member, 0)
+    for number in range(5):
+        copy = archive.with_name(f"{number}.npz")
+        copy.write_bytes(archive.read_bytes())
+        read_image(copy / "grey", 0)
+    np.savez(copy, grey=np.full((2, 5, 7), 255, np.uint8))
+    read_image(copy / "grey", 0)
+    assert [each.fp is None for each in seen] == [True, True, True, False, False, False, True, False]
 
 
 def test_a_cut_or_false_archive(archive: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
@@ -75,6 +76,13 @@ def test_train_and_read_a_run(execute: Execute, place: Path) -> None:
 
 
 def test_operating_points_and_subgroups(execute: Execute, place: Path) -> None:
+    file = place / "run" / "report" / "test_subgroups.csv"
+    groups = pd.read_csv(file)
+    assert {"age", "sex", "view"} & set(groups["by"])
+    assert groups["too_few"].notna().all(), "so few patients, so one of these subgroups is made large"
+    groups.loc[1, ["balanced_accuracy", "balanced_accuracy_low", "balanced_accuracy_high"]] = 0.7, 0.6, 0.8
+    groups.loc[1, "too_few"] = None
+    groups.to_csv(file, index=False)
     outputs = execute("3_operating_points_and_subgroups")
     assert (pictures(outputs, "image/svg+xml"), pictures(outputs, "image/png")) == (1, 1), "decision curve, subgroups"
     said = texts(outputs)
@@ -82,8 +90,10 @@ def test_operating_points_and_subgroups(execute: Execute, place: Path) -> None:
     points = medtl.operating_points(place / "run", ["youden"], "test")
     row = next(line for line in said.splitlines() if line.startswith("youden"))
     assert f"{points['threshold'].iloc[0]:.3f}" in row
-    groups = medtl.load_run(place / "run").table("test_subgroups")
-    assert {"age", "sex", "view"} & set(groups["by"])
+    few = groups.drop(index=1)
+    assert f"too few to judge: {', '.join(few['by'] + ' ' + few['level'].astype(str))}\n" in said
+    table = next(output["data"]["text/plain"] for output in outputs if "accuracy_low" in output.get("data", {}).get("text/plain", ""))
+    assert [line.split()[0] for line in table.splitlines()[1:]] == ["1"]
 
 
 def test_compare_two_runs(execute: Execute) -> None:

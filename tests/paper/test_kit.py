@@ -97,9 +97,9 @@ def test_a_control_with_shuffled_labels_says_so(contents, make_settings) -> None
 
 
 def test_a_setting_of_the_decision_without_words_is_told_as_it_is(contents) -> None:
-    decision = {**contents.experiment["decision"], "prior": {"share": 0.1, "other": None}, "unset": None}
+    decision = {**contents.experiment["decision"], "gate": {"refuse": 0.05}, "prior": {"share": 0.1, "other": None}, "unset": None}
     text = methods.methods(dataclasses.replace(contents, experiment={**contents.experiment, "decision": decision}), None)
-    assert "Set besides: prior (share 0.1) [@saerens2002]." in text
+    assert "Further settings of the decision: gate (refuse 0.05); prior (share 0.1) [@saerens2002]." in text
     assert "unset" not in text
 
 
@@ -115,63 +115,7 @@ def test_a_linear_probe_has_no_fine_tuning(contents, make_settings) -> None:
     ("name", "ids"),
     [
         ("claim_2024", [str(number) for number in range(1, 45)]),
-        (
-            "tripod_ai",
-            [
-                "1",
-                "2",
-                "3a",
-                "3b",
-                "3c",
-                "4",
-                "5a",
-                "5b",
-                "6a",
-                "6b",
-                "6c",
-                "7",
-                "8a",
-                "8b",
-                "8c",
-                "9a",
-                "9b",
-                "9c",
-                "10",
-                "11",
-                "12a",
-                "12b",
-                "12c",
-                "12d",
-                "12e",
-                "12f",
-                "12g",
-                "13",
-                "14",
-                "15",
-                "16",
-                "17",
-                "18a",
-                "18b",
-                "18c",
-                "18d",
-                "18e",
-                "18f",
-                "19",
-                "20a",
-                "20b",
-                "20c",
-                "21",
-                "22",
-                "23a",
-                "23b",
-                "24",
-                "25",
-                "26",
-                "27a",
-                "27b",
-                "27c",
-            ],
-        ),
+        ("tripod_ai", TRIPOD_AI),
     ],
 )
 def test_a_checklist_has_every_item_and_knows_its_answers(name: str, ids: list[str], contents) -> None:
@@ -266,6 +210,28 @@ def test_what_was_held_out_of_a_single_training_calibrated_no_ensemble(contents,
     said = " ".join(of_data.partition_text(held, None))
     assert "nothing was trained on or chosen by them; only prediction sets were fitted on them" in said
     assert "ensemble" not in said
+
+
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        ({}, "target shares of 15 % for validation, 20 % for test. "),
+        ({"held_out": 0.1}, "target shares of 15 % for validation, 20 % for test, 10 % for calibration. "),
+        ({"held_out": 0.1, "folds": 5}, "set aside for validation; 10 % of all groups stood in no fold. "),
+        ({"held_out": 0.1, "column": "split"}, "of the source's table, and of the training groups 10 % were held out by a hash. "),
+    ],
+)
+def test_the_shares_of_the_parts_name_what_is_held_out(contents, make_settings, split: dict[str, Any], said: str) -> None:
+    assert said in " ".join(of_data.partition_text(dataclasses.replace(contents, experiment=make_settings(split=split)), None))
+
+
+def test_an_image_out_of_scope_is_not_called_broken(contents) -> None:
+    rows = contents.records.copy()
+    rows.loc[rows.index[:3], "split"] = "excluded"
+    measured = rows[["image", "frame"]].assign(quarantine="", reason="", format="PNG")
+    measured.loc[measured.index[:2], "quarantine"], measured.loc[measured.index[2], "quarantine"] = "OUT_OF_SCOPE", "DECODE_FAILED"
+    left = dataclasses.replace(contents, records=rows, measurements=measured)
+    assert flow_text(left).splitlines()[1:3] == ["  left out: quarantined: DECODE_FAILED, 1", "  left out: outside the stated scope, 2"]
 
 
 def test_who_was_left_out_stands_in_the_flow(contents) -> None:

@@ -14,7 +14,7 @@ from sklearn.metrics import log_loss
 
 from medtl.document.picture import Picture
 from medtl.estimates import estimate, number
-from medtl.report import acceptance, subgroups
+from medtl.report import acceptance, subgroups, summary
 from medtl.report import page as page_file
 from medtl.report.further import OF_CLASS, OVERALL
 from medtl.report.mistakes import worst
@@ -185,6 +185,9 @@ def test_out_of_fold_figures_are_called_so(make_contents, make_table):
     html, tables = page(dataclasses.replace(contents, records=rows, package=package))
     text = Elements(html).text
     assert "judged by the one of the 3 networks that did not learn from it (out-of-fold)" in text
+    assert "The packaged model, all 3 together, was not judged itself." in text
+    two = dataclasses.replace(contents, records=rows, package={**package, "weights": package["weights"][:2]})
+    assert "The packaged model, both together, was not judged itself." in summary.basis(two)
     assert next(each for each in tables if each.name == "table_1").header == ["", "all used", "fold 1", "fold 2", "fold 3"]
 
 
