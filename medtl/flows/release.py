@@ -6,7 +6,6 @@ config allows it; or they come later, in a manifest (:mod:`medtl.flows.later_rel
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from medtl.flows import label_free
 from medtl.flows.fitting import Training
 from medtl.flows.judging import judge, write_predictions
 from medtl.flows.label_free import Candidate, Scores
+from medtl.flows.release_file import FILE, read
 from medtl.flows.run import CANDIDATES
 from medtl.imaging.store import Store
 from medtl.model import package
@@ -35,7 +35,6 @@ from medtl.model.model import Model
 from medtl.records import KEY
 from medtl.terminal import Line
 
-FILE = "release.json"
 ANSWERS = "target.csv"
 """A candidate's predictions of the labelled target patients that decided."""
 NO_LABELS = (
@@ -138,25 +137,12 @@ def evidence(answers: Mapping[str, pd.DataFrame], task: Task) -> dict[str, Any]:
 def settle(folder: Path, content: Mapping[str, Any], verdict: Verdict, margin: float, line: Line) -> None:
     """Make the released candidate the run's own model, tables and figures, and write `release.json`."""
     released = content["candidate"] if verdict.shown else SOURCE_ONLY
-    place = folder / CANDIDATES / released
-    for name in ("predictions.csv", "metrics.json"):
-        shutil.copyfile(place / name, folder / name)
-    package.copy(place / "model", folder / "model")
+    before = read(folder)
+    if before is None or before["released"] != released:  # else what was found since, such as a look at the test, stays
+        place = folder / CANDIDATES / released
+        for name in ("predictions.csv", "metrics.json"):
+            shutil.copyfile(place / name, folder / name)
+        package.copy(place / "model", folder / "model")
     told = {"released": released, "reason": verdict.reason, "margin": margin, "difference": verdict.difference}
     write_json(folder / FILE, {**content, **told})
     line.keep(f"released: {released}. {verdict.reason}")
-
-
-def read(folder: Path) -> dict[str, Any] | None:
-    """The content of a run's `release.json`, None where it has none. Raises MedtlError where it is damaged or of a newer format."""
-    path = folder / FILE
-    if not path.is_file():
-        return None
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        version = int(content["format"])
-    except (ValueError, KeyError, TypeError):
-        raise MedtlError(f"{path}: is cut or damaged; restore it from where the run was kept") from None
-    if version > FORMAT:
-        raise MedtlError(f"{path}: has format {version}; this version reads up to {FORMAT}: update medtl")
-    return content
