@@ -24,14 +24,14 @@ STILL = AugmentationSettings(rotate=0, scale=0, translate=0, brightness=0, contr
 
 @pytest.fixture
 def adapted(job, data, classifier, monkeypatch, tmp_path):
-    """`adapted(name, **transfer)`: the fit of a method to the last 15 validation images, from the tiny classifier."""
+    """`adapted(name, **transfer)`: the fit of a method to the last 12 validation images, from the tiny classifier."""
 
     def fit(name, settings=None, imbalance=None, **transfer):
-        target = np.arange(45, 60)
+        target = np.arange(48, 60)
         method = registry.parse_choice(FOLDER, {"name": name, "target": {"domain": "there"}, **(settings or {})})
         adapting = Adapting(method, target, tmp_path / "source-only")
         own = job(tmp_path / name / "checkpoints", imbalance=imbalance, **transfer)
-        own = replace(own, validation=Part(data.validation.positions[:5], data.validation.targets[:5]), adapting=adapting)
+        own = replace(own, validation=Part(data.validation.positions[:8], data.validation.targets[:8]), adapting=adapting)
         start = copy.deepcopy(classifier)
         monkeypatch.setattr(adapt, "build_classifier", lambda *_: start)
         monkeypatch.setattr(Adapting, "begin", lambda self, given: None)
@@ -85,7 +85,7 @@ def test_a_probe_on_frozen_features_moves_the_head_alone(adapted, classifier, na
 
 def test_running_averages_are_the_targets(adapted, data):
     """The target's images are all white: what batch norms keep is what they saw of it."""
-    data.store.images[45:60] = 255
+    data.store.images[48:60] = 255
     fitted = adapted("coral", {"weight": 1e-9}, strategy="full", epochs=3, rate=1e-6)
     norm = fitted.classifier.network.body[1]
     with torch.no_grad():
