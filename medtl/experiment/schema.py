@@ -183,6 +183,10 @@ class Experiment(Settings):
             mistakes += _without_held_out(info.data.get("split", SplitSettings()), task)
         if decision.guarantee is not None:
             mistakes += _unfit_guarantee(info.data)
+        if info.data.get("adaptation", "none") != "none":
+            sentence = "promises something of patients like those held out, which a target domain's are not; leave it out"
+            promises = {"conformal": decision.conformal, "guarantee": decision.guarantee}
+            mistakes += [Mistake((key,), None, sentence) for key, asked in promises.items() if asked is not None]
         reason = "" if task is None else calibration_unfit(decision.calibration, len(task.names), task.kind == "multi")
         if reason:
             mistakes.append(Mistake(("calibration",), decision.calibration, reason))

@@ -186,6 +186,7 @@ def test_the_report_says_which_rule_chose_and_what_an_oracle_had(run: Path) -> N
         ("adaptation.target.domain=nowhere", "is the domain of no cohort"),
         ("cohorts.1.labels=given", "has labels that are not hidden"),
         ("split.folds=3", "adapts one network"),
+        ("decision.guarantee={recall: 0.9}", "which a target domain's are not"),
         ("adaptation.beside=[coral]", "is named twice"),
         ("adaptation.beside=[korall]", "did you mean 'coral'"),
         ("adaptation.wieght=1", "did you mean 'weight'"),
