@@ -26,8 +26,6 @@ class Settings(CohortSettings, PhantomSettings):
     """`domain` is `synthetic-<hospital>` unless another name with `synthetic` is given; patients and lesions have ids."""
 
     name: Literal["phantom"] = "phantom"
-    labels: Literal["given", "hidden", "true", "shuffled"] = "given"  # type: ignore[assignment]
-    """As of every cohort, or as the images are made: `true` is `given`; `shuffled`: see :class:`medtl.phantom.settings.PhantomSettings`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -42,8 +40,7 @@ class Settings(CohortSettings, PhantomSettings):
 
     def phantom(self) -> PhantomSettings:
         """What the images depend on."""
-        own = {name: getattr(self, name) for name in PhantomSettings.model_fields}
-        return PhantomSettings(**{**own, "labels": "shuffled" if self.labels == "shuffled" else "true"})
+        return PhantomSettings(**{name: getattr(self, name) for name in PhantomSettings.model_fields})
 
 
 def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
