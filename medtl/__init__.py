@@ -21,6 +21,7 @@ _HOME = {
     "study": "medtl.flows.study",
     "train": "medtl.flows.train",
     "evaluate": "medtl.flows.evaluate",
+    "release": "medtl.flows.later_release",
     "accept": "medtl.flows.accept",
     "compare": "medtl.flows.compare",
     "paper_kit": "medtl.flows.paper:paper",

@@ -39,6 +39,15 @@ class AugmentationSettings(Settings):
         """True if nothing changes."""
         return self.flip == "none" and not (self.rotate or self.scale or self.translate or self.brightness or self.contrast)
 
+    def at_least(self, floor: AugmentationSettings) -> AugmentationSettings:
+        """These settings with no range narrower than that of `floor`; mirroring and fill as they are."""
+        ranges = ("rotate", "scale", "translate", "brightness", "contrast")
+        return self.model_copy(update={name: max(getattr(self, name), getattr(floor, name)) for name in ranges})
+
+
+STRONG = AugmentationSettings(rotate=15, scale=0.25, translate=0.1, brightness=0.25, contrast=0.5)
+"""Beside which adaptation has to prove itself: what augmentation can do against another device costs nothing."""
+
 
 def draw(
     settings: AugmentationSettings, seed: int, epoch: int, positions: NDArray[np.int64], size: int

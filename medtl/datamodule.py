@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from medtl.augmentation import AugmentationSettings, augment
-from medtl.batches import Batches, EpochOrder, Part
+from medtl.batches import Batches, EpochOrder, PairOrder, Pairs, Part
 
 if TYPE_CHECKING:
     from medtl.imaging.store import Store
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 class StoredImages(pl.LightningDataModule):
     """Training and validation batches of one run."""
+
+    maps = False
+    """Whether batches hold maps of frozen layers in place of images."""
 
     def __init__(
         self,
@@ -70,6 +73,8 @@ class StoredImages(pl.LightningDataModule):
 class StoredMaps(StoredImages):
     """The same batches where frozen layers have run once: maps at the border below the stages that learn."""
 
+    maps = True
+
     def __init__(self, images: StoredImages, training: list[Tensor], validation: list[Tensor]):
         super().__init__(images.store, images.train, images.validation, images.augmentation, images.batch, images.seed, images.weights)
         self.views, self.judged = training, validation
@@ -86,3 +91,33 @@ class StoredMaps(StoredImages):
     def validation_batch(self, places: NDArray[np.int64]) -> Tensor:
         """Maps (B, V, …) of all mirror images."""
         return torch.stack([view[torch.from_numpy(places)] for view in self.judged], dim=1)
+
+
+class StoredPairs(StoredImages):
+    """A labelled batch of the source and an unlabelled one of the target in every step, from one loader; validation is the source's.
+
+    A training batch is (source, targets, target, places): images or maps of both, the source's classes, and which of the target's training
+    images they are. Not `labelled`: an epoch is one of the target alone, and the source's batch is empty.
+    """
+
+    def __init__(self, source: StoredImages, target: StoredImages, labelled: bool = True):
+        super().__init__(source.store, source.train, source.validation, source.augmentation, source.batch, source.seed, source.weights)
+        self.source, self.target, self.labelled, self.maps = source, target, labelled, source.maps
+
+    def _leading(self) -> StoredImages:
+        return self.source if self.labelled else self.target
+
+    def steps_per_epoch(self, world: int = 1) -> int:
+        return self._leading().steps_per_epoch(world)
+
+    def validation_batch(self, places: NDArray[np.int64]) -> Tensor:
+        return self.source.validation_batch(places)
+
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:  # type: ignore[override]
+        for each in (self.source, self.target):
+            each.trainer, each.first_epoch = self.trainer, self.first_epoch
+        rank, world = self._place()
+        source = EpochOrder(len(self.train), self.batch, self.seed, self.weights, rank, world, self._epoch)
+        order = PairOrder(source if self.labelled else None, len(self.target.train), self.batch, self.seed, rank, world, self._epoch)
+        pairs = Pairs(self.source.training_batch, self.train.targets, self.target.training_batch)
+        return DataLoader(pairs, sampler=order, batch_size=None)

@@ -102,16 +102,17 @@ class Chosen:
     """Annotation of a field that holds a component of `folder` chosen by name.
 
     `loss: Annotated[SerializeAsAny[Settings], Chosen("imbalance.losses")]`. Validates with :func:`parse_choice`, and tells the JSON
-    schema and the explanation of mistakes what may be chosen. With `or_false`, `false` may stand there too: none.
+    schema and the explanation of mistakes what may be chosen. With `or_false`, `false` may stand there too: none; with `or_none`, `none`.
     """
 
-    def __init__(self, folder: str, or_false: bool = False):
+    def __init__(self, folder: str, or_false: bool = False, or_none: bool = False):
         self.folder = folder
         self.or_false = or_false
+        self.or_none = or_none
 
     def listed(self) -> str:
         """What may stand there, in words."""
-        return ", ".join([*(["false"] if self.or_false else []), *names(self.folder)])
+        return ", ".join([*(["false"] if self.or_false else []), *(["none"] if self.or_none else []), *names(self.folder)])
 
     def settings(self, value: Any) -> type[Settings] | None:
         """The settings class that `value` chooses, None where it chooses none."""
@@ -123,10 +124,12 @@ class Chosen:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         def parsed(value: Any) -> Any:
-            return False if self.or_false and value is False else parse_choice(self.folder, value)
+            off = (self.or_false and value is False) or (self.or_none and value == "none")
+            return value if off else parse_choice(self.folder, value)
 
         return core_schema.no_info_before_validator_function(parsed, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         every = [handler(component(self.folder, name).Settings.__pydantic_core_schema__) for name in names(self.folder)]
-        return {"oneOf": [*([{"const": False}] if self.or_false else []), {"enum": list(names(self.folder))}, *every]}
+        off = [*([{"const": False}] if self.or_false else []), *([{"const": "none"}] if self.or_none else [])]
+        return {"oneOf": [*off, {"enum": list(names(self.folder))}, *every]}

@@ -216,6 +216,22 @@ def evaluate(
 
 @app.command()
 @answers
+def release(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run with `adaptation`.")],
+    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST.csv", help="Labelled target patients that nothing has used.")],
+    column: Column = None,
+    map_: Map = None,
+) -> None:
+    """Let labelled target patients decide whether an adapted model is released.
+
+    Released if they show that it is not worse than source-only by the margin in the config; see release.json in the run."""
+    from medtl.flows.later_release import release
+
+    release(run, manifest, _pairs("--column", column), _pairs("--map", map_))
+
+
+@app.command()
+@answers
 def compare(
     runs: Annotated[
         list[Path], typer.Argument(metavar="REFERENCE CANDIDATE...", help="Runs, or results of `evaluate` on one outside set.")

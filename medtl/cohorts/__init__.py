@@ -94,6 +94,9 @@ class CohortSettings(Settings):
     only: Annotated[dict[str, tuple[str, ...]], BeforeValidator(_only)] = Field(default_factory=dict)
     """Which images are taken, by columns of the table, else by facts of the DICOM header (view, modality, body_part, laterality, age, sex,
     device, site, date): `{view: [PA, AP], modality: [CR, DX], age: [18, 90]}`. Age and date are ranges; "" stands for unknown."""
+    labels: Literal["given", "hidden"] = "given"
+    """`hidden`: they are masked as soon as records are joined, and reach no training, choice or calibration: a target domain's (see
+    `adaptation`), whose labels may then be missing or wrong. The images are split as all others."""
     issuer: str = ""
     """Who gave the patient ids. Cohorts with the same issuer share patients: equal ids are one person (the safe reading)."""
     patient: Annotated[IdSource | None, BeforeValidator(_id_source)] = None

@@ -27,7 +27,7 @@ def draw_fraction(made: pd.DataFrame, settings: SplitSettings, seed: int) -> pd.
         return made
     made = made.copy()
     for split, least in LEAST.items():
-        rows = made[made["split"] == split]
+        rows = made[(made["split"] == split) & (made["label"] != "")]  # what is hidden was not bought either way
         chance = rows.groupby("group_id")["sha256"].min().map(lambda unit, of=split: draw(seed, f"fraction of {of}:{unit}"))
         kept: set[str] = set()
         for own, share in _strata(rows, settings.fraction):

@@ -81,7 +81,10 @@ def read_cohorts(experiment: Plan, root: Path, every_class: bool = True) -> Sour
     mistakes = _refused_columns(experiment)
     for settings in experiment.cohorts:
         source = _read(settings, root, wanted, experiment.task)
-        (name_findings if experiment.task.kind == "multi" else _name_classes)(source, experiment.task)
+        if settings.labels == "hidden":
+            _hide_labels(source, experiment.task)
+        else:
+            (name_findings if experiment.task.kind == "multi" else _name_classes)(source, experiment.task)
         _take_split(source, column)
         notes += [f"{settings.domain}: {note}" for note in source.notes]
         mistakes += [f"{settings.domain}: {mistake}" for mistake in source.mistakes]
@@ -144,6 +147,13 @@ def _name_classes(source: SourceTable, task: Task) -> None:
     if unknown:
         source.notes.append(f"{counted(unknown, 'image')} without a label: kept in records, not trained on")
     source.table = table[~spelling.isin(task.ignore)].copy()
+
+
+def _hide_labels(source: SourceTable, task: Task) -> None:
+    """Every label is unknown, whatever the source says: no spelling is looked at, and none leaves images out."""
+    names = task.names if task.kind == "multi" else ()
+    source.table = source.table.assign(label="", **{findings.PREFIX + name: "" for name in names})
+    source.notes.append(f"{counted(len(source.table), 'image')} whose labels are hidden")
 
 
 def _known(text: str, classes: Mapping[str, str], ignore: Iterable[str]) -> str:

@@ -44,8 +44,11 @@ def without_uncertain(spelling: pd.Series[str], uncertain: Iterable[str]) -> pd.
 def label_columns(settings: TableSettings, cells: pd.DataFrame, task: Task | None) -> tuple[dict[str, str], list[str]]:
     """Column of :class:`SourceTable` → column of `cells` that holds its labels, and what is wrong with that.
 
-    `spelling` for one column of labels; `y_<class>` where several findings (`task`, else None) have columns of their own.
+    `spelling` for one column of labels; `y_<class>` where several findings (`task`, else None) have columns of their own. Labels that
+    are hidden need no column.
     """
+    if settings.labels == "hidden":
+        return {}, []
     if task is None or settings.label in cells.columns or settings.label != TableSettings.model_fields["label"].default:
         return {"spelling": settings.label}, missing_columns(cells, {"label": settings.label})
     found, mistakes = class_columns(task, cells.columns)

@@ -8,6 +8,7 @@ split changes nothing. What chance does to rare classes is told (:func:`check_cl
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def make_records(table: pd.DataFrame, measurements: pd.DataFrame, experiment: Pl
     """
     settings = experiment.split
     grouped = _with_groups(table, measurements, settings.by)
-    usable = _usable(grouped)
+    usable = _usable(grouped, [cohort.domain for cohort in experiment.cohorts if cohort.labels == "hidden"])
     chance = grouped["group_unit"].map(lambda unit: draw(settings.seed, unit))
     grouped["fold"], grouped["split"] = "", EXCLUDED
     if settings.folds is not None:
@@ -101,9 +102,9 @@ def _with_groups(table: pd.DataFrame, measurements: pd.DataFrame, by: str) -> pd
     return add_groups(joined, by)
 
 
-def _usable(grouped: pd.DataFrame) -> pd.Series[bool]:
-    """(N,) readable, labelled and not left out by `split.exclude`."""
-    usable = (grouped["quarantine"] == "") & (grouped["label"] != "")
+def _usable(grouped: pd.DataFrame, hidden: Sequence[str] = ()) -> pd.Series[bool]:
+    """(N,) readable, labelled (or of a domain whose labels are `hidden`) and not left out by `split.exclude`."""
+    usable = (grouped["quarantine"] == "") & ((grouped["label"] != "") | grouped["domain"].isin(hidden))
     return usable & ~grouped["left_out"].astype(bool) if "left_out" in grouped.columns else usable
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationInfo, field_validator
 
+from medtl.adaptation import MethodSettings
+from medtl.adaptation import unfit as adaptation_unfit
 from medtl.audit.settings import AuditSettings
 from medtl.augmentation import AugmentationSettings
 from medtl.backbones import BackboneSettings
@@ -96,7 +98,8 @@ class Experiment(Settings):
     backbone: BackboneSettings = BackboneSettings()
     transfer: Annotated[TransferSettings, Field(validate_default=True)] = TransferSettings()
     imbalance: ImbalanceSettings = Field(default_factory=ImbalanceSettings)
-    adaptation: Literal["none"] = "none"
+    adaptation: Annotated[Literal["none"] | SerializeAsAny[MethodSettings], Chosen("adaptation.methods", or_none=True)] = "none"
+    """To a target domain whose labels are hidden: `none`, or `{name: dann, target: {domain: adults}}`."""
     decision: DecisionSettings = DecisionSettings()
     trainer: TrainerSettings = TrainerSettings()
     tracking: TrackingSettings = TrackingSettings()
@@ -154,6 +157,17 @@ class Experiment(Settings):
         refuse(mistakes)
         return imbalance
 
+    @field_validator("adaptation")
+    @classmethod
+    def _can_adapt(cls, adaptation: Literal["none"] | MethodSettings, info: ValidationInfo) -> Literal["none"] | MethodSettings:
+        task, cohorts, transfer, split = (info.data.get(key) for key in ("task", "cohorts", "transfer", "split"))
+        if adaptation != "none" and task and cohorts and transfer and split:  # absent where they are themselves mistaken
+            domains = [cohort.domain for cohort in cohorts]
+            hidden = [cohort.domain for cohort in cohorts if cohort.labels == "hidden"]
+            alone = split.fits is None and transfer.trainings == 1
+            refuse([*adaptation_unfit(adaptation, domains, hidden, task.kind, transfer.tuned, alone)])
+        return adaptation
+
     @field_validator("decision")
     @classmethod
     def _fits_task_and_training(cls, decision: DecisionSettings, info: ValidationInfo) -> DecisionSettings:
@@ -169,6 +183,10 @@ class Experiment(Settings):
             mistakes += _without_held_out(info.data.get("split", SplitSettings()), task)
         if decision.guarantee is not None:
             mistakes += _unfit_guarantee(info.data)
+        if info.data.get("adaptation", "none") != "none":
+            sentence = "promises something of patients like those held out, which a target domain's are not; leave it out"
+            promises = {"conformal": decision.conformal, "guarantee": decision.guarantee}
+            mistakes += [Mistake((key,), None, sentence) for key, asked in promises.items() if asked is not None]
         reason = "" if task is None else calibration_unfit(decision.calibration, len(task.names), task.kind == "multi")
         if reason:
             mistakes.append(Mistake(("calibration",), decision.calibration, reason))

@@ -192,7 +192,7 @@ def _images_said(found: Check) -> list[str]:
     texts += [f"             {text}" for text in table.rename_axis(index=None, columns="class").to_string().splitlines()]
     if found.experiment.split.fits:
         texts.append(f"             (the first of {found.experiment.split.fits} folds)")
-    unlabelled = int((rows["label"] == "").sum())
+    unlabelled = int(((rows["label"] == "") & (rows["split"] == EXCLUDED)).sum())
     if unlabelled:
         texts.append(f"             {unlabelled:,} without a label are {EXCLUDED}")
     texts += [f"             {note}" for note in found.notes]

@@ -32,6 +32,8 @@ from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store
 from medtl.model.answers import answer_table
 from medtl.terminal import Line
+from medtl.training.adapt import fit_adapted
+from medtl.training.adapting import Adapting
 from medtl.training.balance import balance
 from medtl.training.fit import Fitted, fit, parts_of
 from medtl.training.gate import fit_gate, reasons_of
@@ -52,6 +54,7 @@ class Training:
     line: Line
     features: Path | None
     watch: Watch
+    adapting: Adapting | None = None
 
 
 def fit_all(whole: Training) -> None:
@@ -63,7 +66,7 @@ def fit_all(whole: Training) -> None:
     elif experiment.transfer.trainings > 1:
         _fit_members(whole, experiment.transfer.trainings)
     else:
-        _fit_one(whole)
+        fit_one(whole)
 
 
 def _fit_folds(whole: Training, folds: int) -> None:
@@ -79,7 +82,7 @@ def _fit_folds(whole: Training, folds: int) -> None:
             whole.watch(before + epoch, score)
 
         kept, log = whole.features and whole.features / str(fold), whole.log.beside(place / "log.jsonl")
-        fitted = _fit_one(replace(whole, rows=own, folder=place, log=log, features=kept, watch=watch_fold))
+        fitted = fit_one(replace(whole, rows=own, folder=place, log=log, features=kept, watch=watch_fold))
         members.append(fitted)
         learned |= own["split"].isin([TRAIN, VALIDATION])
         parts.append(predictions.read(place / "predictions.csv").assign(fold=str(fold), member=str(fold)))
@@ -108,7 +111,7 @@ def _fit_members(whole: Training, count: int) -> None:
         def watch(epoch: int, score: float, before: int = member * epochs) -> None:
             whole.watch(before + epoch, score)
 
-        members.append(_fit_one(replace(whole, experiment=seeded, folder=place, log=log, watch=watch)))
+        members.append(fit_one(replace(whole, experiment=seeded, folder=place, log=log, watch=watch)))
     packages = [whole.folder / "members" / str(member) / "model" for member in range(count)]
     rule, table = rule_of_ensemble(members, packages, whole.rows, whole.store, experiment, whole.line)
     write_predictions(table, whole.folder / "predictions.csv")
@@ -117,7 +120,7 @@ def _fit_members(whole: Training, count: int) -> None:
     write_package(experiment, whole.folder, members, rule, whole.rows, whole.store)
 
 
-def _fit_one(own: Training) -> Fitted:
+def fit_one(own: Training) -> Fitted:
     """Fit, and write the run's tables (validation and what was held out) and its package."""
     experiment, rows, folder, log = own.experiment, own.rows, own.folder, own.log
     if not (folder / "records.csv").exists():
@@ -136,8 +139,9 @@ def _fit_one(own: Training) -> Fitted:
         own.line,
         loggers(experiment.tracking, folder, experiment.name),
         own.watch,
+        own.adapting,
     )
-    fitted = fit(job, own.root)
+    fitted = fit(job, own.root) if own.adapting is None else fit_adapted(job, own.root)
     log.event("fitted", **fitted.history)
     judged = rows[(rows["split"] == VALIDATION) & (rows["label"] != "")]
     gate, reasons = fit_gate(job, fitted.classifier, judged["group_id"].to_numpy())
@@ -153,7 +157,7 @@ def _fit_one(own: Training) -> Fitted:
     if held is not None:
         table = pd.concat([table, _answered(*held, held_reasons, fitted, rule, experiment)], ignore_index=True)
     write_predictions(table, folder / "predictions.csv")
-    write_package(experiment, folder, [fitted], rule, rows, own.store)
+    write_package(experiment, folder, [fitted], rule, rows, own.store, own.adapting)
     return fitted
 
 

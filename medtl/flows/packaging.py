@@ -19,6 +19,7 @@ from medtl.flows.judging import unit_of
 from medtl.flows.rule import Rule
 from medtl.imaging.store import Store
 from medtl.model import package
+from medtl.training.adapting import Adapting
 from medtl.training.fit import Fitted
 
 OVER_FOLDS = "over folds"
@@ -31,7 +32,15 @@ def write_metrics(table: pd.DataFrame, experiment: Experiment, rows: pd.DataFram
     metrics_file.write(folder / "metrics.json", {VALIDATION: entry}, unit_of(rows), looks=0)
 
 
-def write_package(experiment: Experiment, folder: Path, members: Sequence[Fitted], rule: Rule, rows: pd.DataFrame, store: Store) -> None:
+def write_package(
+    experiment: Experiment,
+    folder: Path,
+    members: Sequence[Fitted],
+    rule: Rule,
+    rows: pd.DataFrame,
+    store: Store,
+    adapting: Adapting | None = None,
+) -> None:
     """Write `model/`, after the metrics."""
     package.save(
         folder / "model",
@@ -45,8 +54,8 @@ def write_package(experiment: Experiment, folder: Path, members: Sequence[Fitted
         training={"images": _counts(rows, _learned_from(experiment, rows)), "history": [fitted.history for fitted in members]},
         fitted_on=rule.split,
         fitted_n=rule.images,
-        training_images=_training_pixels(rows, store, _learned_from(experiment, rows)),
-        lineage={"experiment_sha256": hashlib.sha256(to_yaml(experiment).encode()).hexdigest()},
+        training_images=_training_pixels(rows, store, _learned_from(experiment, rows), adapting),
+        lineage={"experiment_sha256": hashlib.sha256(to_yaml(experiment).encode()).hexdigest(), **_adapted(adapting)},
         adjusted=rule.adjusted,
         held_out_groups=rule.held_out_groups,
         gate=members[0].gate,
@@ -72,10 +81,21 @@ def _counts(rows: pd.DataFrame, learned_from: dict[str, str]) -> dict[str, dict[
     if own:
         found = {name: (rows.loc[part, own] == "1").sum() for name, part in parts.items()}
         return {name: {each.removeprefix(findings.PREFIX): int(sums[each]) for each in own} for name, sums in found.items()}
-    return {name: rows.loc[part, "label"].value_counts().sort_index().to_dict() for name, part in parts.items()}
+    labels = {name: rows.loc[part, "label"] for name, part in parts.items()}
+    return {name: own[own != ""].value_counts().sort_index().to_dict() for name, own in labels.items()}
 
 
-def _training_pixels(rows: pd.DataFrame, store: Store, learned_from: dict[str, str]) -> list[str]:
-    """Pixel hashes of everything that the model has learned from or was chosen by."""
-    learned = rows["split"].isin(learned_from.values()).to_numpy()
+def _adapted(adapting: Adapting | None) -> dict[str, object]:
+    """By what, and to how many images of which domain."""
+    if adapting is None or adapting.settings.target is None:
+        return {}
+    method = adapting.settings
+    return {"adaptation": {"method": method.name, "target": method.target.domain, "target_images": len(adapting.target)}}
+
+
+def _training_pixels(rows: pd.DataFrame, store: Store, learned_from: dict[str, str], adapting: Adapting | None) -> list[str]:
+    """Pixel hashes of everything that the model has learned from, was adapted to or chosen by."""
+    learned = (rows["split"].isin(learned_from.values()) & (rows["label"] != "")).to_numpy(copy=True)
+    if adapting is not None:
+        learned[adapting.target] = True
     return sorted(set(store.measurements["pixel_hash"][learned & store.usable]))

@@ -21,6 +21,7 @@ from medtl.errors import MedtlError
 from medtl.evaluation import acceptance_file, baseline
 from medtl.files import locked
 from medtl.flows.looks import read_looks
+from medtl.flows.release_file import read as read_release
 from medtl.flows.report_pictures import pictures_of, with_pictures
 from medtl.flows.run import EXPERIMENT, Run, load_run
 from medtl.flows.stress_pictures import with_stress
@@ -151,6 +152,7 @@ def contents_of(run: Run, folder: Path) -> Contents:
         logs=dict(_logs(run)),
         hashes=_hashes(folder),
         acceptance=acceptance_file.read(folder),
+        release=read_release(run.folder),
         baselines=baseline.read(folder),
         commands=_commands(run),
         looks=_looks(rows, judged, package["fingerprint"]) if metrics["looks"] else "",
@@ -158,11 +160,12 @@ def contents_of(run: Run, folder: Path) -> Contents:
 
 
 def _logs(run: Run) -> Iterator[tuple[str, Log]]:
-    """The run's own log, and each fold's or member's under its number."""
+    """The run's own log, each fold's or member's under its number, each adaptation candidate's under its name."""
     from medtl.report.figures.learning import read_log
 
     parts = [part.folder for part in run.trainings() if part.folder != run.folder]
-    for name, folder in [("", run.folder), *((str(int(part.name) + 1), part) for part in parts)]:
+    named = [(str(int(part.name) + 1), part) for part in parts] + [(name, each.folder) for name, each in run.candidates().items()]
+    for name, folder in [("", run.folder), *named]:
         if (folder / "log.jsonl").is_file():
             yield name, read_log(folder / "log.jsonl")
 

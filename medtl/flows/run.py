@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from medtl import predictions, records
+from medtl.adaptation import SOURCE_ONLY
 from medtl.errors import MedtlError, did_you_mean
 from medtl.experiment.load import load_experiment
 from medtl.experiment.schema import Experiment
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from medtl.model.model import Model
 
 EXPERIMENT = "experiment.yaml"
+CANDIDATES = "candidates"
+"""The folder of what adaptation trained: a run each, which shares the experiment of the run above it."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,13 @@ class Run:
         """Each fit by itself: the folds, or the members that differ by their seed; the run itself where it is one fit."""
         return self.folds() or [Run(place, self.experiment) for place in _numbered(self.folder / "members")] or [self]
 
+    def candidates(self) -> dict[str, Run]:
+        """What adaptation trained, source-only first; empty without adaptation."""
+        if self.experiment.adaptation == "none":
+            return {}
+        names = [SOURCE_ONLY, *(method.name for method in self.experiment.adaptation.methods)]
+        return {name: Run(self.folder / CANDIDATES / name, self.experiment) for name in names}
+
     def _file(self, name: str) -> Path:
         path = self.folder / name
         if not path.is_file():
@@ -92,12 +102,12 @@ def _numbered(folder: Path) -> list[Path]:
 
 
 def load_run(folder: str | Path) -> Run:
-    """Open a run folder, or one of its `folds/<i>`. Raises MedtlError where it is none."""
+    """Open a run folder, one of its `folds/<i>` or of its `candidates/<name>`. Raises MedtlError where it is none."""
     folder = Path(folder)
     if not folder.is_dir():
         raise MedtlError(f"{folder}: there is no such folder; a run is what `medtl train` writes, by default runs/<name>/<time>")
     above = folder.resolve().parent
-    for place in (folder, above.parent if above.name == "folds" else folder):
+    for place in (folder, above.parent if above.name in ("folds", CANDIDATES) else folder):
         if (place / EXPERIMENT).is_file():
             return Run(folder, load_experiment(place / EXPERIMENT))
     hint = "; it holds runs: name one of them" if any(folder.glob(f"*/{EXPERIMENT}")) else ""

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from medtl import measurements, records
+from medtl.augmentation import STRONG
 from medtl.cohorts.joining import read_cohorts
 from medtl.cohorts.splitting import make_records, split_notes
 from medtl.contracts import VALIDATION
@@ -25,6 +26,7 @@ from medtl.files import locked, write_atomically, write_json
 from medtl.flows import replay, report, run_folder
 from medtl.flows.audit import audit_run
 from medtl.flows.baselines import nearest_images
+from medtl.flows.candidates import fit_candidates
 from medtl.flows.fitting import Training, fit_all
 from medtl.flows.guarantee import foreseen
 from medtl.flows.leaks import refuse_leaking
@@ -38,6 +40,7 @@ from medtl.model import format as package_format
 from medtl.model.scope import set_aside
 from medtl.terminal import Line
 from medtl.training import machine
+from medtl.training.adapting import refuse_network
 from medtl.training.energy import metered
 from medtl.training.environment import describe
 from medtl.training.fit import build_classifier
@@ -83,7 +86,8 @@ def train(
             rows, store = read_images(experiment, folder, root, line, log)
             if expected is not None:
                 _refuse_another(rows, expected, None if resume else folder)
-            fit_all(Training(experiment, rows, store, root, folder, log, line, features, watch))
+            fit_whatever = fit_all if experiment.adaptation == "none" else fit_candidates
+            fit_whatever(Training(experiment, rows, store, root, folder, log, line, features, watch))
             run_folder.drop_checkpoints(folder)
             log.event("finished", wall_seconds=round(time.monotonic() - started, 1), cpu_seconds=round(time.process_time() - cpu, 1))
         except KeyboardInterrupt:
@@ -139,6 +143,8 @@ def _reported(run: Run, store: Store, root: Path, line: Line) -> Path:
 
 def _settled(experiment: Experiment, folder: Path, root: Path) -> Experiment:
     """The experiment with what the machine decides filled in; on resume, what was decided then, if nothing else changed."""
+    if experiment.adaptation != "none" and experiment.adaptation.augmentation == "strong":
+        experiment = experiment.model_copy(update={"augmentation": experiment.augmentation.at_least(STRONG)})
     snapshot = folder / "experiment.yaml"
     if snapshot.exists():
         before = load_experiment(snapshot)
@@ -149,7 +155,9 @@ def _settled(experiment: Experiment, folder: Path, root: Path) -> Experiment:
     experiment = experiment.model_copy(update={"trainer": trainer})
     if trainer.precision == "auto":
         experiment = experiment.model_copy(update={"trainer": _with_precision(experiment, root)})
-    build_classifier(experiment, root)  # weights that are missing or do not fit are told now, not after all images were read
+    classifier = build_classifier(experiment, root)  # weights that are missing or do not fit are told now, not after all images were read
+    if experiment.adaptation != "none":
+        refuse_network(experiment.adaptation, classifier.network)
     save_experiment(experiment, snapshot)
     write_json(folder / "environment.json", describe(root))
     return experiment

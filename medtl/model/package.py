@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from medtl.model.gate import Gate
     from medtl.module.classifier import Classifier
 
-__all__ = ["Model", "refresh_metrics", "save"]
+__all__ = ["Model", "copy", "refresh_metrics", "save"]
 
 
 def save(
@@ -115,6 +115,12 @@ def save(
 def refresh_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
     """Bring a package's `metrics.json` and `card.md` up to date after an evaluation; all else stays as it is."""
     _write_companions(package_format.read(folder), metrics, folder)
+
+
+def copy(package: Path, folder: Path) -> None:
+    """Put a whole package into the place of `folder`, as :func:`save` does."""
+    with _written_beside(Path(folder)) as place:
+        shutil.copytree(package, place, dirs_exist_ok=True)
 
 
 def _ensemble(experiment: Experiment, held_out_groups: int | None) -> Ensemble:

@@ -101,13 +101,13 @@ class TransferModule(pl.LightningModule):
     def loss_of(self, given: Tensor, targets: Tensor, batch_index: int) -> Tensor:
         """The loss of one batch, mixed where that is asked for, with its auxiliary part."""
         if self._above:
-            value: Tensor = self.loss(self._answer(self.classifier, given), targets, None)
+            value: Tensor = self.loss(self.answer(given), targets, None)
             return value
         t = self.transfer
         images, others, share = as_input(given), targets, 1.0
         if t.mixup or t.cutmix:
             images, others, share = mix(images, targets, t.mixup, t.cutmix, (self.seed, self.current_epoch << 32 | batch_index))
-        answers = [(1.0, self.classifier(images))]
+        answers = [(1.0, self.answer(images))]
         if self.auxiliary is not None:
             answers.append((t.auxiliary, self.auxiliary()))
         parts = [weight * share * self.loss(logits, targets, None) for weight, logits in answers]
@@ -115,9 +115,21 @@ class TransferModule(pl.LightningModule):
             parts += [weight * (1 - share) * self.loss(logits, others, None) for weight, logits in answers]
         return torch.stack(parts).sum()
 
-    def _answer(self, classifier: Classifier, maps: Tensor) -> Tensor:
+    def answer(self, given: Tensor) -> Tensor:
+        """Logits (B, K) of a training batch."""
+        return self.classifier.classify(self.features_of(given))
+
+    def features_of(self, given: Tensor) -> Tensor:
+        """Features (B, D) of a training batch, of images or of maps at the border."""
+        return self._from_maps(self.classifier, given) if self._above else self.classifier.network.features(as_input(given))
+
+    def _from_maps(self, classifier: Classifier, maps: Tensor) -> Tensor:
         maps = maps.contiguous(memory_format=torch.channels_last) if maps.ndim == 4 else maps
-        return classifier.classify(self._above[classifier](maps))
+        return self._above[classifier](maps)
+
+    def learns_beside(self) -> list[nn.Module]:
+        """What learns with the classifier and is thrown away."""
+        return [self.auxiliary.head] if self.auxiliary is not None else []
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None) -> None:
         rates = {id(parameter): group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
@@ -146,7 +158,8 @@ class TransferModule(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         given, targets = batch
         if self._above:
-            logits = torch.stack([self._answer(self.judged, view) for view in given.unbind(dim=1)]).mean(dim=0)
+            answers = [self.judged.classify(self._from_maps(self.judged, view)) for view in given.unbind(dim=1)]
+            logits = torch.stack(answers).mean(dim=0)
         else:
             logits = self.judged(given)
         self._judged.append((logits.float(), targets))
@@ -159,8 +172,8 @@ class TransferModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         groups, starts = optimizer_groups(self.groups, self.transfer)
-        if self.auxiliary is not None:
-            groups.append({"params": list(self.auxiliary.head.parameters()), "lr": self.transfer.head_rate or self.transfer.rate})
+        for beside in self.learns_beside():
+            groups.append({"params": list(beside.parameters()), "lr": self.transfer.head_rate or self.transfer.rate})
             starts.append(0)
         optimizer = torch.optim.AdamW(groups, weight_decay=self.transfer.weight_decay)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate_factors(starts, self.steps, self.transfer))

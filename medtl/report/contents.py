@@ -50,6 +50,8 @@ class Contents:
     """The section about the audit of the images, as finished HTML (markupsafe); empty where there was none."""
     audit_summary: str = ""
     """`1 grave, 2 notable`."""
+    release: Mapping[str, Any] | None = None
+    """Of release.json; None where nothing was adapted."""
     stress: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Of stress.json, by split."""
     stress_pictures: Mapping[str, Picture] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from medtl.estimates import ONE_TRAINING
 from medtl.files import write_text
 from medtl.report import (
     acceptance,
+    adaptation,
     answered,
     easy,
     frequencies,
@@ -90,6 +91,7 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
     fits, curves = training.trainings_table(contents), training.curves_table(contents)
     splits = list(_results(contents, parts))
     under_stress = stress.section(contents)
+    candidates = adaptation.candidates_table(contents.release) if contents.release else None
     found = frequencies.frequencies(answered.all_comers(contents), contents.task)
     text = environment("medtl.report").get_template("report.html.j2").render(
         contents=contents, summary=summary, tiles=tiles.tiles(contents), subgroups=subgroups, frequencies=found,
@@ -98,9 +100,12 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
         splits=splits, worst=mistakes.worst(contents.predictions, contents.task, split), mistakes=mistakes,
         accepted=Markup(acceptance.section(contents.acceptance, contents.hashes.get("predictions.csv", ""))),
         one_training=ONE_TRAINING if len(contents.package["weights"]) == 1 else "",
+        candidates=candidates, released=adaptation.sentences(contents.release) if contents.release else [],
         stress=under_stress, identity=reproduction.identity(contents), libraries=reproduction.libraries(contents),
     )  # fmt: skip
-    optional = [table for table in (quarantine, fits, curves, *(under_stress.tables if under_stress else ())) if table is not None]
+    optional = [
+        table for table in (quarantine, fits, curves, candidates, *(under_stress.tables if under_stress else ())) if table is not None
+    ]
     own = list({table.name: table for each in splits for table in (*each.tables, *each.parts, each.confusion)}.values())
     return text, [*table_one, population.flow_table(flow), *optional, *own, mistakes.mistakes_table(contents)]
 

@@ -143,7 +143,7 @@ def trainings_table(contents: Contents) -> Table | None:
         return None
     label = MONITORS.get(monitor, monitor) or "score"
     frame = pd.DataFrame(raw, columns=["training", "probe_score", "best_epoch", "epochs", "best_score"])
-    first = "fold" if len(rows) > 1 else "training"
+    first = "candidate" if contents.release else "fold" if len(rows) > 1 else "training"
     note = f"{label} on validation images, which chose the penalty of the probe and the epoch (0: the probe itself was the best)."
     return Table("trainings", "What was trained", [first, f"linear probe, {label}", "best epoch", f"then, {label}"], rows, frame, note)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,9 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
-from medtl.datamodule import StoredImages, StoredMaps
+from medtl.datamodule import StoredImages
 from medtl.errors import MedtlError
+from medtl.module.adapted_module import AdaptedModule
 from medtl.module.classifier import Classifier
 from medtl.module.learning import sentence
 from medtl.module.transfer_module import TransferModule
@@ -52,8 +54,7 @@ def finetune(job: Job, classifier: Classifier, data: StoredImages) -> Tuned:
     if steps == 0:
         raise MedtlError(f"{len(data.train)} training images make no batch on {world} devices; bring more, or fewer devices")
     positive, shift = job.experiment.task.positive_index, job.balanced.prior_shift
-    on_maps = isinstance(data, StoredMaps)
-    module = TransferModule(classifier, job.balanced.loss, transfer, steps, job.experiment.seed, positive, on_maps, shift)
+    module = _module(job, classifier, steps, data.maps, positive, shift)
     line.keep(sentence(module.groups, transfer))
     keeper = Keeper(folder, transfer.patience, transfer.soup)
     reporter = EpochReporter(job.log, line, transfer.monitor, lambda: (keeper.best, keeper.best_epoch), job.watch)
@@ -86,6 +87,17 @@ def finetune(job: Job, classifier: Classifier, data: StoredImages) -> Tuned:
     if len(files) > 1:
         line.keep(f"soup of epochs {', '.join(str(epoch + 1) for epoch in sorted(soup))}  validation {transfer.monitor} {souped:.4f}")
     return Tuned(keeper.best, keeper.best_epoch, trainer.current_epoch, tuple(sorted(soup)), souped)
+
+
+def _module(job: Job, classifier: Classifier, steps: int, maps: bool, positive: int | None, shift: Sequence[float]) -> TransferModule:
+    """What is trained: the classifier, or the classifier beside a target domain."""
+    e, adapting = job.experiment, job.adapting
+    if adapting is None:
+        return TransferModule(classifier, job.balanced.loss, e.transfer, steps, e.seed, positive, maps, shift)
+    return AdaptedModule(
+        classifier, job.balanced.loss, e.transfer, steps, e.seed, positive, maps, shift,
+        penalty=adapting.penalty(job, classifier), labelled=adapting.labelled, look=lambda asked: adapting.look(job, asked),
+    )  # fmt: skip
 
 
 def _trainer(job: Job, *callbacks: pl.Callback) -> pl.Trainer:

@@ -20,21 +20,23 @@ MOST_TRAINING, MOST_OUTLIERS = 2000, 100
 
 
 def fit_gate(job: Job, classifier: Classifier, groups: NDArray[np.object_]) -> tuple[Gate | None, Reasons]:
-    """Statistics from training images, the measure chosen by outliers made of validation images, the limit from these themselves; and what
-    speaks against answering the validation images. No gate, and nothing, with `decision.gate: none`.
+    """Statistics from training images (a target's too, where the network was adapted to one), the measure chosen by outliers made of
+    validation images, the limit from these themselves; and what speaks against answering the validation images. No gate, and nothing, with
+    `decision.gate: none`.
 
     `groups`: (N,) of the validation images.
     """
     refuse = job.experiment.decision.gate.refuse
     if not refuse:
         return None, Reasons.none(len(job.validation))
-    training = _features(job, classifier, _some(job.train.positions, MOST_TRAINING))
+    shown = job.train.positions if job.adapting is None else np.concatenate([job.train.positions, job.adapting.target])
+    training = _features(job, classifier, _some(shown, MOST_TRAINING))
     validation = _features(job, classifier, job.validation.positions)
     images, seed = job.store.read(_some(job.validation.positions, MOST_OUTLIERS)), job.experiment.seed
     chosen = outlyingness.choose(training, validation, {kind: _of_arrays(job, classifier, made(images, kind, seed)) for kind in KINDS})
     scores = chosen.detector.scores(validation)
     limit = outlyingness.limit(scores, groups, refuse)
-    limits = quality.limits(job.store.measurements.iloc[job.train.positions], job.experiment.image.size)
+    limits = quality.limits(job.store.measurements.iloc[shown], job.experiment.image.size)
     gate = Gate(chosen.detector, limit, refuse, chosen.aurocs, limits)
     reached = chosen.aurocs[chosen.detector.method]
     hardest = min(reached, key=lambda kind: reached[kind])

@@ -26,6 +26,8 @@ from medtl.training.log import Log
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
+    from medtl.training.adapting import Adapting
+
 Watch = Callable[[int, float], None]
 """Is told, after each epoch (from 0), the best validation score so far; it may end the training by an exception of its own."""
 
@@ -51,6 +53,8 @@ class Job:
     line: Line
     trackers: list[Logger]
     watch: Watch = unwatched
+    adapting: Adapting | None = None
+    """The target domain that this fit adapts to, None: to none."""
 
     @property
     def device(self) -> torch.device:

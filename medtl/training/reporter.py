@@ -46,7 +46,7 @@ class EpochReporter(pl.Callback):
             logger.log_metrics(facts, step=trainer.current_epoch + 1)
         self.line.keep(
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  loss {loss:.3f}  validation {self.monitor} {module.score:.4f}  "
-            f"(best {best:.4f} in epoch {best_epoch + 1})  {seconds:.0f} s"
+            f"({f'best {best:.4f} in epoch {best_epoch + 1}' if best > -math.inf else 'none is kept so far'})  {seconds:.0f} s"
         )
         if best > -math.inf:
             self.watch(trainer.current_epoch, best)

@@ -31,7 +31,7 @@ def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
     if not place.is_dir():
         return unusable(f"folder: there is no folder '{settings.folder}' in the data root {root} (--data says where the root is)")
     found = list_images(place)
-    labelled = [image for image in found.images if "/" in image]
+    labelled = [image for image in found.images if "/" in image or settings.labels == "hidden"]
     prefix = "" if folder == "." else folder + "/"
     table = pd.DataFrame({"image": [prefix + image for image in labelled], "frame": 0}, dtype=object)
     table["frame"] = table["frame"].astype(int)

@@ -70,7 +70,8 @@ def curves(log: Log | Mapping[str, Log]) -> style.Plot:
     if not left.lines:
         left.text(0.5, 0.5, "no epochs: a linear probe only", ha="center", transform=left.transAxes, color=style.GREY)
     if len(logs) > 1 and left.lines:
-        left.legend(left.lines, list(logs), title="fold", title_fontsize=7.5, ncols=2)
+        kind = "fold" if all(name.isdigit() for name in logs) else "candidate"
+        left.legend(left.lines, list(logs), title=kind, title_fontsize=7.5, ncols=2)
     return plot
 
 
