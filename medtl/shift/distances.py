@@ -96,6 +96,11 @@ def mmd_squared(source: ArrayLike, target: ArrayLike, width: float | None = None
     return float(mmds(kernel, near, far)[0])
 
 
+def apart(source: ArrayLike, target: ArrayLike) -> float:
+    """The squared MMD with the source's own median distance as width, so that distances of several targets from one source compare."""
+    return mmd_squared(source, target, median_distance(source))
+
+
 def mmds(kernel: Floats, near: Ints, far: Ints, near_weights: Floats | None = None) -> Floats:
     """(D,) squared MMDs of the rows `near` (D, a), weighing `near_weights` (D, a), with the rows `far` (D, b) of a kernel (n, n)."""
     draws, count = len(near), len(kernel)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from medtl.shift import label_shift
 from medtl.shift.accuracy import Answers, Estimate, KnownShift, guessed
 from medtl.shift.columns import ColumnsCompared, ColumnShift, coded, compare
 from medtl.shift.directions import Direction, directions
-from medtl.shift.distances import FOLDS, Probe, gaussian, median_distance, mmds, probed
+from medtl.shift.distances import FOLDS, Probe, apart, gaussian, median_distance, mmds, probed
 from medtl.shift.draws import DRAWS, FEW, Draws, null_and_observed, p_value
 from medtl.shift.prevalence import Labelled, Shares, estimated
 
@@ -47,12 +47,28 @@ class Sample:
     def __len__(self) -> int:
         return len(self.groups)
 
-    def part(self, rows: NDArray[np.bool_]) -> Sample:
+    @property
+    def patients(self) -> int:
+        return int(np.unique(self.groups).size)
+
+    def part(self, rows: NDArray[np.bool_] | Ints) -> Sample:
         """Some of its images."""
-        columns = self.columns[rows].reset_index(drop=True)
+        columns = self.columns.iloc[np.flatnonzero(rows) if rows.dtype == bool else rows].reset_index(drop=True)
         predicted, truth = (None if one is None else one[rows] for one in (self.predicted, self.truth))
         features, probabilities = (None if one is None else one[rows] for one in (self.features, self.probabilities))
         return Sample(self.groups[rows], columns, features, probabilities, predicted, truth)
+
+    def at_most(self, images: int, seed: int) -> Sample:
+        """Whole patients at random, about so many images."""
+        if len(self) <= images:
+            return self
+        _, place = np.unique(self.groups, return_inverse=True)
+        order = np.random.default_rng(seed).permutation(int(place.max()) + 1)
+        sizes = np.bincount(place)[order]
+        return self.part(np.isin(place, order[: max(FEW, int(np.searchsorted(np.cumsum(sizes), images)))]))
+
+    def with_features(self, features: Floats) -> Sample:
+        return replace(self, features=features)
 
 
 @dataclass(frozen=True)
@@ -114,7 +130,7 @@ def examine(source: Sample, target: Sample, classes: Sequence[str] = (), known: 
 
     classes: names of the K classes. known: shifts on which the guesses of the accuracy were tried. names: of the d features.
     """
-    source, target = _at_most(source, seed), _at_most(target, seed)
+    source, target = source.at_most(MOST_ROWS, seed), target.at_most(MOST_ROWS, seed)
     drawn = null_and_observed(source.groups, target.groups, draws, seed)
     if drawn is None:
         return None
@@ -128,7 +144,7 @@ def examine(source: Sample, target: Sample, classes: Sequence[str] = (), known: 
         kernel = gaussian(rows, median_distance(rows))
         probe_sign, probe = _of_probe(rows, null, observed, seed)
         mmd_sign = _of_mmd(kernel, null, observed)
-        far_off = mmd_sign.value
+        far_off = apart(source.features, target.features)
         signs += [probe_sign, mmd_sign]
     answered = _answers(source, classes), _answers(target, classes)
     answers = compare(*answered, null, observed) if len(answered[0].columns) else None
@@ -136,24 +152,9 @@ def examine(source: Sample, target: Sample, classes: Sequence[str] = (), known: 
         signs.append(_of_columns("answers", "how the model answers", answers))
     check, shares = _prevalence(source, target, kernel, answered, draws, seed)
     return Shift(
-        _count(source), _count(target), (null.near.shape[1], null.far.shape[1]), signs, measured.columns if measured else (),
+        source.patients, target.patients, (null.near.shape[1], null.far.shape[1]), signs, measured.columns if measured else (),
         _directions(source, target, answered, names), probe, check, shares, _accuracy(source, target, known, far_off), tuple(classes),
     )  # fmt: skip
-
-
-def _at_most(sample: Sample, seed: int) -> Sample:
-    """Whole patients at random, until there are :data:`MOST_ROWS` images."""
-    if len(sample) <= MOST_ROWS:
-        return sample
-    _, place = np.unique(sample.groups, return_inverse=True)
-    order = np.random.default_rng(seed).permutation(int(place.max()) + 1)
-    sizes = np.bincount(place)[order]
-    chosen = np.isin(place, order[: max(FEW, int(np.searchsorted(np.cumsum(sizes), MOST_ROWS)))])
-    return sample.part(chosen)
-
-
-def _count(sample: Sample) -> int:
-    return int(np.unique(sample.groups).size)
 
 
 def _of_columns(name: str, words: str, found: ColumnsCompared) -> Sign:
