@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from medtl.cohorts.files import list_images
 from medtl.contracts import FORMAT
+from medtl.document.table import write_csv
 from medtl.errors import MedtlError
 from medtl.files import locked, write_json
 from medtl.flows.judging import refuse_occupied
@@ -97,25 +100,35 @@ def _held_against(model: Model, source: Source, images: Path, column: Mapping[st
     if not len(positions):
         raise MedtlError(f"{images}: none of {len(table):,} images can be read")
     rows = table.iloc[positions].reset_index(drop=True)
-    logits, features = looked(model, store, positions, line.progress("target"))
-    sample = sample_of(model, rows, store, positions, logits, source.detector.coordinates(features))
-    line.show("comparing …")
-    found = examine(source.sample, sample, source.classes, source.known, _names(source))
+    found = held_against(model, source, rows, store, positions, line)
     if found is None:
-        counts = f"{sample.patients:,} {unit}s there, {source.sample.patients:,} of the source"
+        counts = f"{rows['group_id'].nunique():,} {unit}s there, {source.sample.patients:,} of the source"
         raise MedtlError(f"{images}: too few to be held against the source: {counts}; at least {FEW} and twice {FEW} are needed")
     known = _known_table(source)
-    content = {
-        "format": FORMAT, "model": model.package.name, "fingerprint": model.fingerprint, "images": len(rows), "unit": unit,
-        **text.to_json(found), "known_shifts": known.to_dict("records"), "notes": notes,
-    }  # fmt: skip
     with locked(folder):
-        write_json(folder / FILE, content)
+        write_json(folder / FILE, {**said(model, source, found, unit), "images": len(rows), "notes": notes})
         page = write_page(found, model.package.name, images.name, unit, notes, folder, known)
-        text.columns_table(found).to_csv(folder / "columns.csv", index=False, encoding="utf-8", lineterminator="\n")
+        write_csv(text.columns_table(found), folder / "columns.csv")
     line.clear()
     print("\n".join([*text.lines(found, unit), *notes, f"page: {page}"]))
     return Shifted(folder, found)
+
+
+def held_against(model: Model, source: Source, rows: pd.DataFrame, store: Store, positions: NDArray[np.intp], line: Line) -> Shift | None:
+    """Readable images at `positions`, with key and group in `rows` (labels are left out), against the source. None: too few."""
+    own = rows[[*KEY, "group_id"]].reset_index(drop=True)
+    logits, features = looked(model, store, positions, line.progress("target"))
+    sample = sample_of(model, own, store, positions, logits, source.detector.coordinates(features))
+    line.show("comparing …")
+    return examine(source.sample, sample, source.classes, source.known, _names(source))
+
+
+def said(model: Model, source: Source, found: Shift, unit: str) -> dict[str, Any]:
+    """The content of shift.json."""
+    return {
+        "format": FORMAT, "model": model.package.name, "fingerprint": model.fingerprint, "unit": unit, **text.to_json(found),
+        "known_shifts": _known_table(source).to_dict("records"),
+    }  # fmt: skip
 
 
 def _images(images: Path, column: Mapping[str, str]) -> tuple[pd.DataFrame, Path, str]:
@@ -130,7 +143,7 @@ def _images(images: Path, column: Mapping[str, str]) -> tuple[pd.DataFrame, Path
     return pd.DataFrame({"image": found, "frame": 0, "group_id": found}), images, "image"
 
 
-def _notes(model: Model, store: Store, positions: np.ndarray, unit: str) -> list[str]:
+def _notes(model: Model, store: Store, positions: NDArray[np.intp], unit: str) -> list[str]:
     notes = [f"{len(store) - len(positions):,} of {len(store):,} images could not be read"] if len(positions) < len(store) else []
     if unit == "image":
         notes.append("whose images these are is not known: each counts as a patient, which makes false alarms likelier")

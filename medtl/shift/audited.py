@@ -37,7 +37,7 @@ def domain_shifts(records: pd.DataFrame, measurements: pd.DataFrame, features: N
     rows = joined(records, measurements)
     used = ((rows["split"] != EXCLUDED) & (rows["quarantine"] == "")).to_numpy(bool)
     if features is not None:
-        used &= np.isfinite(features).all(axis=1)
+        used = used & np.isfinite(features).all(axis=1)
         features = features[used]
     rows = with_derived(rows[used].reset_index(drop=True))
     if rows["domain"].nunique() < 2:
