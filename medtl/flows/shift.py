@@ -65,7 +65,7 @@ def shift(
     folder = Path(out) if out is not None else None
     if folder is not None:
         refuse_occupied(folder)
-    source = _source(Path(target), package, Path(data) if data else None, line)
+    source = _source(Path(target), package, Path(data) if data else None, images is None, line)
     if images is None:
         line.clear()
         print(f"source: {package / kept.FILE}\nnext: medtl shift {package} FOLDER_OR_MANIFEST.csv   (images of another place)")
@@ -76,10 +76,10 @@ def shift(
     return _held_against(model, source, Path(images), dict(column or {}), folder, line)
 
 
-def _source(target: Path, package: Path, data: Path | None, line: Line) -> Source:
-    """As the package remembers it; a run that has not written it yet does so."""
+def _source(target: Path, package: Path, data: Path | None, anew: bool, line: Line) -> Source:
+    """As the package remembers it; a run that has not written it yet, or is to write it `anew`, does so."""
     model = Model.load(package)
-    found = kept.read(package, model.fingerprint)
+    found = None if anew else kept.read(package, model.fingerprint)
     if found is not None:
         return found
     if package == target or not (target / "experiment.yaml").is_file():

@@ -15,6 +15,7 @@ from medtl.shift.columns import ColumnsCompared, ColumnShift, coded, compare
 from medtl.shift.directions import Direction, directions
 from medtl.shift.distances import FOLDS, Probe, apart, gaussian, median_distance, mmds, probed
 from medtl.shift.draws import DRAWS, FEW, Draws, null_and_observed, p_value
+from medtl.shift.measured import properties_named
 from medtl.shift.prevalence import Labelled, Shares, estimated
 
 Floats = NDArray[np.float64]
@@ -23,6 +24,8 @@ Ints = NDArray[np.int64]
 LEVEL = 0.05
 """Chance of an alarm between two random halves of one hospital, all signs together."""
 NO_ALARM = "no alarm: not proof of safety"
+SAID = 5
+"""Properties that a verdict names."""
 MOST_ROWS = 2500
 """Images of either side: more would cost memory and tell no more."""
 
@@ -158,8 +161,8 @@ def examine(source: Sample, target: Sample, classes: Sequence[str] = (), known: 
 
 
 def _of_columns(name: str, words: str, found: ColumnsCompared) -> Sign:
-    out = [column.name for column in found.columns if column.stands_out]
-    said = f"{words}: {', '.join(out[:4])}" + (f" and {len(out) - 4} more" if len(out) > 4 else "") if out else words
+    out = properties_named([column.name for column in found.columns if column.stands_out])
+    said = f"{words} ({', '.join(out[:SAID])}" + (f" and {len(out) - SAID} more)" if len(out) > SAID else ")") if out else words
     return Sign(name, said, found.largest, found.null, found.p)
 
 

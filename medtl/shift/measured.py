@@ -43,3 +43,13 @@ def rounded(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         places = np.where((numbers != 0) & np.isfinite(numbers), DIGITS - 1 - np.floor(np.log10(np.abs(numbers))), 0)
     factor = 10.0**places
     return np.asarray(np.round(numbers * factor) / factor, np.float64)
+
+
+def properties_named(columns: Sequence[str]) -> list[str]:
+    """What these columns measure, each property once, in their order.
+
+    >>> properties_named(["brightness", "contrast", "bytes", "age"])
+    ['brightness and contrast', 'the size of the file in bytes', 'age']
+    """
+    words = {name: each.words for each in MEASURED for name in each.columns}
+    return list(dict.fromkeys(words.get(name, name) for name in columns))
