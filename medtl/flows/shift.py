@@ -16,6 +16,7 @@ from medtl.cohorts.files import list_images
 from medtl.contracts import FORMAT
 from medtl.document.table import write_csv
 from medtl.errors import MedtlError
+from medtl.evaluation.table import plural
 from medtl.files import locked, write_json
 from medtl.flows.judging import refuse_occupied
 from medtl.flows.manifest import read_unlabelled
@@ -102,7 +103,7 @@ def _held_against(model: Model, source: Source, images: Path, column: Mapping[st
     rows = table.iloc[positions].reset_index(drop=True)
     found = held_against(model, source, rows, store, positions, line)
     if found is None:
-        counts = f"{rows['group_id'].nunique():,} {unit}s there, {source.sample.patients:,} of the source"
+        counts = f"{rows['group_id'].nunique():,} {plural(unit)} there, {source.sample.patients:,} of the source"
         raise MedtlError(f"{images}: too few to be held against the source: {counts}; at least {FEW} and twice {FEW} are needed")
     known = _known_table(source)
     with locked(folder):

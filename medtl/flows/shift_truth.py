@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medtl.errors import MedtlError
 from medtl.estimates import number
 from medtl.files import write_json
 from medtl.flows.judging import unit_of
@@ -30,7 +31,10 @@ def beside_the_truth(
     Empty where the package remembers nothing of its source (:mod:`medtl.shift.source`), or there are too few patients. The labels are
     looked at after all else is said. Of very many images, some whole groups.
     """
-    source = kept.read(model.folder, model.fingerprint)
+    try:
+        source = kept.read(model.folder, model.fingerprint)
+    except MedtlError as refused:  # the figures of the evaluation stand without it
+        return [str(refused)]
     usable = np.asarray(store.usable)[positions]
     groups = rows["group_id"].to_numpy()[usable]
     order = pd.Series(np.unique(groups)).sample(frac=1, random_state=0)

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from medtl.document.page import environment
 from medtl.document.table import Table
 from medtl.estimates import number
+from medtl.evaluation.table import plural
 from medtl.files import write_text
 from medtl.report.figures.style import svg
 from medtl.shift import text
@@ -30,7 +31,8 @@ def write_page(shift: Shift, model: str, target: str, unit: str, notes: list[str
         _shown("columns", "What was measured of the images", text.columns_table(shift)),
     ]
     page = environment("medtl.shift").get_template("shift.html.j2").render(
-        shift=shift, model=model, target=target, unit=unit, notes=notes, tables=[table for table in tables if table.rows],
+        shift=shift, model=model, target=target, unit=unit, units=plural(unit), notes=notes,
+        tables=[table for table in tables if table.rows],
         known=_shown("known", "Guesses of the accuracy on known shifts of the source", known) if len(known) else None,
         figure=Markup(svg(columns_drawn(shift), "columns")) if shift.columns else None,
         looked_at=text.looked_at(shift), cause=text.cause(shift), prevalence=text.prevalence(shift),

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from medtl.estimates import number, percent
+from medtl.evaluation.table import plural
 from medtl.shift.columns import ColumnShift
 from medtl.shift.examine import LEVEL, Shift
 
@@ -72,7 +73,7 @@ def lines(shift: Shift, unit: str) -> list[str]:
     told += [f"  accuracy there, {each.sentence()}" for each in shift.accuracy]
     near, far = shift.compared
     told.append(
-        f"  {shift.target_patients:,} {unit}s against {shift.source_patients:,}: {far:,} and {near:,} of them drawn again and again, "
+        f"  {shift.target_patients:,} {plural(unit)} against {shift.source_patients:,}: {far:,} and {near:,} of them drawn many times, "
         f"one image each; {len(shift.signs)} signs, false alarms in at most {percent(LEVEL)} of equal hospitals"
     )
     return told
