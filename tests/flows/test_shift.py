@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from medtl.errors import MedtlError
+from medtl.flows.evaluate import evaluate
 from medtl.flows.shift import shift
 from medtl.model import format as package_format
 from medtl.shift import source
@@ -37,11 +38,11 @@ def ready(tmp_path_factory: pytest.TempPathFactory, run_on: Callable[[Path], Pat
     return run
 
 
-def other_place(folder: Path, scale: float, count: int = 30) -> Path:
+def other_place(folder: Path, scale: float, count: int = 30, label: str = "no class at all") -> Path:
     for i in range(count):
         write(folder / "images" / f"{i}.png", 5000 + i, scale)
     with (folder / "manifest.csv").open("w", newline="") as file:
-        rows = [["image", "label", "patient_id"], *([f"images/{i}.png", "no class at all", f"s{i}"] for i in range(count))]
+        rows = [["image", "label", "patient_id"], *([f"images/{i}.png", label, f"s{i}"] for i in range(count))]
         csv.writer(file).writerows(rows)
     return folder / "manifest.csv"
 
@@ -63,6 +64,25 @@ def test_the_same_kind_of_images_gives_no_alarm_and_other_images_do(ready, tmp_p
     page = (tmp_path / "out-dark" / "shift.html").read_text()
     assert "Alarm: what was measured of the images" in page
     assert "No label of the target was read" in page
+
+
+def test_with_labels_the_truth_stands_beside_what_was_said_without(ready, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("MEDTL_STATE", str(tmp_path / "state"))
+    manifest = other_place(tmp_path / "dark", 0.6, label="ILL")
+    done = evaluate(ready, manifest, out=tmp_path / "out")
+    content = json.loads((tmp_path / "out" / "shift.json").read_text())
+    assert content["alarm"] is True
+    assert content["truth"]["accuracy"] == done.metrics["accuracy"]["value"]
+    assert content["truth"]["shares"] == {"normal": 0.0, "ill": 1.0}
+    blind = shift(ready, manifest, out=tmp_path / "blind")
+    assert blind.shift is not None
+    assert content["verdict"] == blind.shift.verdict
+    said = capfd.readouterr().err
+    assert "Without these labels it would have been said: alarm" in said
+    (ready / "model" / source.FILE).rename(tmp_path / "away")
+    evaluate(ready, manifest, out=tmp_path / "again")
+    (tmp_path / "away").rename(ready / "model" / source.FILE)
+    assert not (tmp_path / "again" / "shift.json").exists()
 
 
 def test_what_a_package_remembers_names_nobody_and_no_file(ready):

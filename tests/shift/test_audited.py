@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 
 from medtl import measurements
+from medtl.audit import kept
 from medtl.audit.findings import Finding
+from medtl.audit.page import write_page
 from medtl.shift.audited import domain_shifts
 
 
@@ -49,6 +51,21 @@ def test_the_other_domains_are_held_against_the_largest_one() -> None:
     assert found["alike"].severity == "note"
     assert "not proof of safety" in found["alike"].title
     assert {"what", "found", "p", "alarm"} <= set(found["dark"].table.columns)
+
+
+def test_the_audit_shows_and_keeps_it(tmp_path) -> None:
+    records, measured, features = _cohort({"here": 0.5, "there <b>": 0.8})
+    found = domain_shifts(records, measured, features)
+    done = kept.summed_up("both", records, ("a", "b"), [], found)
+    page = write_page(done, records, {}, [], tmp_path).read_text()
+    assert "<figure><svg" in page
+    assert "there &lt;b&gt;" in page
+    assert "there <b>" not in page
+    kept.write(done, tmp_path)
+    again = kept.read(tmp_path)
+    assert again is not None
+    assert [each.title for each in again.findings] == [each.title for each in found]
+    assert len(again.findings[0].table) == len(found[0].table)
 
 
 def test_without_features_what_was_measured_decides() -> None:
