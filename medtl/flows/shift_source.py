@@ -27,7 +27,7 @@ from medtl.shift.source import Source
 from medtl.stress.views import VIEWS
 from medtl.terminal import Line
 
-MOST_IMAGES, MOST_TRAINING, MOST_SHIFTED = 2500, 2000, 200
+MOST_IMAGES, MOST_TRAINING, MOST_SHIFTED = 2000, 2000, 200
 """Of validation, of training for the coordinates, and of patients for each known shift: more would cost time and tell little more."""
 
 

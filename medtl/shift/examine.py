@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ LEVEL = 0.05
 NO_ALARM = "no alarm: not proof of safety"
 SAID = 5
 """Properties that a verdict names."""
-MOST_ROWS = 2500
+MOST_ROWS = 2000
 """Images of either side: more would cost memory and tell no more."""
 
 
@@ -108,7 +108,7 @@ class Shift:
     shares: Sequence[Shares] = ()
     """Empty where the check does not pass."""
     accuracy: Sequence[Estimate] = ()
-    classes: Sequence[str] = field(default=())
+    classes: Sequence[str] = ()
 
     @property
     def alarms(self) -> list[Sign]:
