@@ -144,4 +144,7 @@ def _typical(column: Coded, values: pd.Series, rows: slice) -> str:
         shares = values.fillna("").astype(str).value_counts(normalize=True)
         return f"{shares.index[0] or 'unknown'} ({100 * shares.iloc[0]:.0f} %)"
     own = column.numbers[rows]
-    return f"{np.nanmedian(own):.4g}" if np.isfinite(own).any() else "unknown"
+    if not np.isfinite(own).any():
+        return "unknown"
+    median = float(np.nanmedian(own))
+    return f"{median:,.0f}" if abs(median) >= 1000 else f"{median:.4g}"

@@ -15,7 +15,7 @@ from medtl.shift.columns import ColumnsCompared, ColumnShift, coded, compare
 from medtl.shift.directions import Direction, directions
 from medtl.shift.distances import FOLDS, Probe, apart, gaussian, median_distance, mmds, probed
 from medtl.shift.draws import DRAWS, FEW, Draws, null_and_observed, p_value
-from medtl.shift.measured import properties_named
+from medtl.shift.measured import property_named
 from medtl.shift.prevalence import Labelled, Shares, estimated
 
 Floats = NDArray[np.float64]
@@ -161,7 +161,7 @@ def examine(source: Sample, target: Sample, classes: Sequence[str] = (), known: 
 
 
 def _of_columns(name: str, words: str, found: ColumnsCompared) -> Sign:
-    out = properties_named([column.name for column in found.columns if column.stands_out])
+    out = list(dict.fromkeys(property_named(column.name) for column in found.columns if column.stands_out))
     said = f"{words} ({', '.join(out[:SAID])}" + (f" and {len(out) - SAID} more)" if len(out) > SAID else ")") if out else words
     return Sign(name, said, found.largest, found.null, found.p)
 

@@ -45,11 +45,10 @@ def rounded(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.round(numbers * factor) / factor, np.float64)
 
 
-def properties_named(columns: Sequence[str]) -> list[str]:
-    """What these columns measure, each property once, in their order.
+def property_named(column: str) -> str:
+    """What a column measures, in words; one that is none of the measured, by its name.
 
-    >>> properties_named(["brightness", "contrast", "bytes", "age"])
-    ['brightness and contrast', 'the size of the file in bytes', 'age']
+    >>> property_named("contrast"), property_named("age")
+    ('brightness and contrast', 'age')
     """
-    words = {name: each.words for each in MEASURED for name in each.columns}
-    return list(dict.fromkeys(words.get(name, name) for name in columns))
+    return next((each.words for each in MEASURED if column in each.columns), column)

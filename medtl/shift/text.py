@@ -11,6 +11,7 @@ from medtl.estimates import number, percent
 from medtl.evaluation.table import plural
 from medtl.shift.columns import ColumnShift
 from medtl.shift.examine import LEVEL, Shift
+from medtl.shift.measured import property_named
 
 FAR = 1.0
 """A standardised mean difference that is said to be large."""
@@ -31,10 +32,13 @@ def column_sentence(column: ColumnShift) -> str:
     return f"{name} is {'higher' if column.difference > 0 else 'lower'} ({against}, {column.difference:+.1f} standard deviations)"
 
 
-def looked_at(shift: Shift, most: int = 4) -> list[str]:
-    """What a probe of the domain looks at: columns that stand out, then directions of the features."""
-    out = [column for column in shift.columns if column.stands_out]
-    told = [f"At the target {'; '.join(column_sentence(column) for column in out[:most])}."] if out else []
+def looked_at(shift: Shift, most: int = 7) -> list[str]:
+    """What a probe of the domain looks at: of each property the column that stands out most, then directions of the features."""
+    out: dict[str, ColumnShift] = {}
+    for column in shift.columns:
+        if column.stands_out:
+            out.setdefault(property_named(column.name), column)
+    told = [f"At the target {'; '.join(column_sentence(column) for column in list(out.values())[:most])}."] if out else []
     if shift.directions and any(sign.name in ("probe", "mmd") for sign in shift.alarms):
         told.append(f"Inside each place, {'; '.join(each.sentence() for each in shift.directions[:2])}.")
     return told
