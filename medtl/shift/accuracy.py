@@ -6,7 +6,7 @@
   2021): the source's accuracy, less by as much as the mean confidence fell.
 
 Neither can know: where a model is sure and wrong, both are too high. So each stands beside its largest error over known shifts, and only as
-long as the target lies no farther from the source than those.
+long as the target lies no farther from the source than those. Another hospital's error may be larger still (docs/shift.md).
 """
 
 from __future__ import annotations
