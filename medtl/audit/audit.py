@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medtl.audit.findings import SEVERITIES, Finding
+from medtl.audit.findings import Finding, in_order
 from medtl.contracts import Task
 
 if TYPE_CHECKING:
@@ -48,4 +48,4 @@ def audit(
         *of_each(label_health, records, task, predictions),
         *image_health(records, measurements, features),
     ]
-    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+    return in_order(found)

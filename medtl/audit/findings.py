@@ -29,6 +29,8 @@ class Finding:
     """What it means for the results, and what to do."""
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
     """The evidence, a row per image, pair or group; goes to a CSV and, its first rows, to the page."""
+    figure: str = ""
+    """An `<svg>` for the audit's own page; it is not kept in `audit.json`."""
     pairs: Sequence[tuple[Key, Key]] = ()
     """Images to be shown side by side, worst first."""
     images: Sequence[Key] = ()
@@ -37,3 +39,8 @@ class Finding:
     """Images whose exclusion mends it (rows of `exclude.csv`)."""
     join: Sequence[tuple[Key, Key]] = ()
     """Pairs that ought to share a group (rows of `groups.csv`)."""
+
+
+def in_order(found: Sequence[Finding]) -> list[Finding]:
+    """Grave before notable before note, and within these as they came."""
+    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))

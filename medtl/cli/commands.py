@@ -232,6 +232,25 @@ def release(
 
 @app.command()
 @answers
+def shift(
+    target: Annotated[Path, typer.Argument(metavar="RUN_OR_MODEL", help="A run's folder, or a model package that remembers its source.")],
+    images: Annotated[
+        Path | None, typer.Argument(metavar="IMAGES", help="The other place: a folder, or a table with `image`, `patient_id`.")
+    ] = None,
+    column: Column = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where shift.html and shift.json go.")] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where a run's images are now, if they were moved.")] = None,
+) -> None:
+    """Say whether another place's images are like the source's.
+
+    Needs no label there. Without IMAGES: make a run's package ready for it."""
+    from medtl.flows.shift import shift
+
+    shift(target, images, _pairs("--column", column), out, data)
+
+
+@app.command()
+@answers
 def compare(
     runs: Annotated[
         list[Path], typer.Argument(metavar="REFERENCE CANDIDATE...", help="Runs, or results of `evaluate` on one outside set.")

@@ -53,9 +53,13 @@ class Detector:
     reference: Stored
     """(n, d + 1) what distances are measured to: of `mahalanobis` the mean alone, of `knn` training images."""
 
+    def coordinates(self, features: ArrayLike) -> Floats:
+        """(N, D) features → (N, d + 1): along the axes, and off them; of mean 0 and covariance 1 over the training images."""
+        return _in_units(_coordinates(np.asarray(features, np.float64), self.centre, self.axes), self.units)
+
     def scores(self, features: ArrayLike) -> Floats:
         """(N, D) features → (N,) how unlike the training images, ≥ 0; NaN where features are not finite."""
-        given = _in_units(_coordinates(np.asarray(features, np.float64), self.centre, self.axes), self.units)
+        given = self.coordinates(features)
         place = min(NEIGHBOUR, len(self.reference)) - 1
         scores = np.empty(len(given))
         for start in range(0, len(given), _AT_ONCE):

@@ -12,6 +12,7 @@ import pandas as pd
 
 from medtl.audit import kept, remedy
 from medtl.audit.audit import audit as check_all
+from medtl.audit.findings import in_order
 from medtl.audit.kept import Audit
 from medtl.backbones import BackboneSettings
 from medtl.cohorts.joining import Plan, read_cohorts
@@ -34,6 +35,7 @@ from medtl.imaging.store import Store, open_store
 from medtl.model.scope import set_aside
 from medtl.predictions import OUT_OF_SCOPE
 from medtl.records import KEY
+from medtl.shift.audited import domain_shifts
 from medtl.terminal import Line
 
 PICTURE = 208
@@ -107,6 +109,7 @@ def audit(
     known = _with_ids(records, subject.table)
     with remembered(store) as comparisons:
         findings = check_all(known, store.measurements, subject.task, found, predictions, store.read, comparisons)
+    findings = in_order([*findings, *domain_shifts(records, store.measurements, found)])
     looked = [*subject.notes, *_unread(store), about_features, about_labels]
     done = kept.summed_up(subject.name, records, subject.task.names, looked, findings)
     line.clear()
@@ -127,6 +130,7 @@ def audit_run(run: Run, store: Store, root: Path, line: Line) -> Audit:
     judged = run.predictions()
     with remembered(store) as comparisons:
         findings = check_all(records, store.measurements, experiment.task, found, judged, store.read, comparisons)
+    findings = in_order([*findings, *domain_shifts(records, store.measurements, found)])
     compared = len(judged[KEY].drop_duplicates())
     told = f"The labels of {compared:,} images are compared with the answers of models that had not learned from them."
     done = kept.summed_up(experiment.name, records, experiment.task.names, [*_unread(store), about, told], findings)

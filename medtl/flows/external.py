@@ -20,6 +20,7 @@ from medtl.flows import report
 from medtl.flows.judging import Evaluation, judge, refuse_occupied, unit_of, write_predictions
 from medtl.flows.looks import count_look
 from medtl.flows.manifest import read_manifest
+from medtl.flows.shift_truth import beside_the_truth
 from medtl.flows.stress import examine, keep
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store, open_store
@@ -67,6 +68,8 @@ def evaluate_outside(
         write_predictions(pd.concat([predictions, *(examined.views if examined else ())]), folder / "predictions.csv")
         keep(examined, folder, EXTERNAL)
         metrics_file.write(folder / "metrics.json", {EXTERNAL: metrics}, unit, looks.by_this_model)
+        for sentence in beside_the_truth(model, judged, store, positions, metrics, folder, line):
+            line.keep(sentence)
     done = Evaluation(folder, EXTERNAL, predictions, metrics, model.task, unit, looks, len(model.members))
     again = "medtl evaluate MODEL MANIFEST.csv"
     report.said(

@@ -129,7 +129,9 @@ def _refuse(experiment: Experiment, domain: str, counts: Sequence[int], draws: i
     if draws < 2:
         raise MedtlError(f"--draws {draws}: is too few, for luck shows in what differs between draws; allowed: 2 and more (30 is usual)")
     if experiment.split.fits is not None:
-        raise MedtlError("split.folds: medtl labels judges on one fixed part of the patients; leave split.folds out and set split.test: 0.3")
+        raise MedtlError(
+            "split.folds: medtl labels judges on one fixed part of the patients; leave split.folds out and set split.test: 0.3"
+        )
 
 
 def _places(experiment: Experiment, domain: str, rows: pd.DataFrame, store: Store, root: Path, line: Line) -> Places:

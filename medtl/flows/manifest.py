@@ -18,6 +18,7 @@ from medtl.cohorts.tables import read_table
 from medtl.contracts import EXTERNAL, Task
 from medtl.errors import MedtlError, did_you_mean, listed
 from medtl.model.scope import FACTS
+from medtl.records import KEY
 from medtl.registry import parse_choice
 
 COLUMNS = ("image", "frame", "label", "patient_id", "lesion_id", "study_id", "domain")
@@ -79,6 +80,28 @@ def read_unjudged(file: Path, column: Mapping[str, str], spellings: Mapping[str,
     kept = opened.further((*USUAL, *keep))
     split = SplitSettings(column="split") if "split" in opened.cells.columns else SplitSettings()
     return _read(opened, with_spellings(task, spellings), kept, split)
+
+
+def read_unlabelled(file: Path, column: Mapping[str, str]) -> tuple[pd.DataFrame, Path, str]:
+    """Which images a manifest names, and of whom: columns `image`, `frame`, `group_id`; what these are relative to; what a group is.
+
+    No label is read. Groups are patients, else lesions, else studies, else each image by itself. Raises MedtlError as
+    :func:`read_manifest`, and where an image lies outside what can be reached.
+    """
+    opened = _opened(file, column, ("image",))
+    cells, root = opened.cells, opened.root
+    folder = os.path.relpath(opened.file.parent, root)
+    images = [inside_root(root, folder, image) if image else None for image in cells[opened.column("image")]]
+    if None in images:
+        raise MedtlError(f"{file}: row {images.index(None) + 1} names no image")
+    frame = opened.column("frame")
+    frames = pd.to_numeric(cells[frame], errors="coerce").fillna(0).astype(int) if frame in cells.columns else 0
+    unit = next((kind for kind in ("patient", "lesion", "study") if opened.column(f"{kind}_id") in cells.columns), "image")
+    table = pd.DataFrame({"image": images, "frame": frames})
+    own = table["image"] + "#" + table["frame"].astype(str)
+    ids = own if unit == "image" else cells[opened.column(f"{unit}_id")].reset_index(drop=True)
+    table["group_id"] = ids.where(ids != "", own)
+    return table.drop_duplicates(KEY).sort_values(KEY, ignore_index=True), root, unit
 
 
 @dataclass(frozen=True)

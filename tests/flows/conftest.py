@@ -130,20 +130,34 @@ def make_run(tmp_path: Path, data: Path, first_run: Callable[[int | None, int], 
 def first_run(tmp_path_factory: pytest.TempPathFactory, first_data: Path) -> Callable[[int | None, int], Path]:
     @functools.cache
     def make(folds: int | None, seed: int) -> Path:
-        data = first_data
-        experiment = experiment_of(folds)
-        table = read_cohorts(experiment, data).table.sort_values(KEY, ignore_index=True)
-        store = open_store(table[KEY], data, experiment.image, cache_dir())
-        rows = make_records(table, store.measurements, experiment, data)
-        place = tmp_path_factory.mktemp("first") / "run"
-        members = [classifier_of(experiment, seed + fold) for fold in range(folds or 1)]
-        for fold, member in enumerate(members if folds else []):
-            finish(place / "folds" / str(fold), experiment, [member], fold_records(rows, fold, experiment.split), store)
-        finish(place, experiment, members, rows, store)
-        save_experiment(experiment, place / "experiment.yaml")
+        return finished_run(tmp_path_factory.mktemp("first") / "run", first_data, folds, seed)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run_on(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """`run_on(data)` → the folder of a run on other images, which all tests share."""
+
+    def make(data: Path) -> Path:
+        place = finished_run(tmp_path_factory.mktemp("other") / "run", data, None, 0)
+        write_json(place / "environment.json", {"format": 1, "data_root": str(data.resolve())})
         return place
 
     return make
+
+
+def finished_run(place: Path, data: Path, folds: int | None, seed: int) -> Path:
+    experiment = experiment_of(folds)
+    table = read_cohorts(experiment, data).table.sort_values(KEY, ignore_index=True)
+    store = open_store(table[KEY], data, experiment.image, cache_dir())
+    rows = make_records(table, store.measurements, experiment, data)
+    members = [classifier_of(experiment, seed + fold) for fold in range(folds or 1)]
+    for fold, member in enumerate(members if folds else []):
+        finish(place / "folds" / str(fold), experiment, [member], fold_records(rows, fold, experiment.split), store)
+    finish(place, experiment, members, rows, store)
+    save_experiment(experiment, place / "experiment.yaml")
+    return place
 
 
 def finish(place: Path, experiment: Experiment, members: list[Classifier], rows: pd.DataFrame, store: Store) -> None:
