@@ -36,6 +36,7 @@ from medtl.report.figures import agreement, benefit, learning, ranking, selectiv
 from medtl.report.figures.style import Plot, svg
 from medtl.report.judged import judged_splits
 from medtl.report.prevalence import at_prevalences
+from medtl.report.subgroups_answered import answered_table
 
 FILE, TABLES = "report.html", "report"
 _FULL_WIDTH = 7.1
@@ -84,7 +85,8 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
     split = contents.split
     subgroups = parts_of.by_subgroup(contents, split)
     gaps = parts_of.gaps_table(subgroups, contents, split)
-    parts = [parts_of.parts_table(subgroups, contents, split), *([gaps] if gaps else [])] if subgroups else []
+    told = [parts_of.parts_table(subgroups, contents, split), answered_table(subgroups, contents, split), gaps] if subgroups else []
+    parts = [table for table in told if table is not None]
     flow = population.flow(contents)
     table_one, quarantine = population.table_one(contents), population.quarantine(contents)
     fits, curves = training.trainings_table(contents), training.curves_table(contents)

@@ -23,7 +23,7 @@ _OF_FINDINGS = {"accuracy": "all findings right", "auroc": "mean AUROC"}
 _COMMONEST = {"single": "largest class", "multi": "commonest finding"}
 _CHANCE = 0.05
 _TOLD = 3
-_DRAWS = 500
+DRAWS = 500
 """Of the bootstrap, a quarter of the headline's: there are many subgroups."""
 
 
@@ -47,7 +47,7 @@ def by_subgroup(contents: Contents, split: str) -> list[Part]:
     kept = table[KEY].merge(contents.records[[*KEY, *contents.kept]], on=KEY, how="left", validate="many_to_one")[contents.kept]
     columns = kept.loc[rows.index].assign(domain=rows["domain"])
     found = subgroups(rows, contents.task, columns[["domain", *contents.kept]])
-    return [Part(each, {} if each.few else summarize(rows[each.where], contents.task, resamples=_DRAWS)) for each in found]
+    return [Part(each, {} if each.few else summarize(rows[each.where], contents.task, resamples=DRAWS)) for each in found]
 
 
 def parts_table(parts: Sequence[Part], contents: Contents, split: str) -> Table:
@@ -68,7 +68,7 @@ def parts_table(parts: Sequence[Part], contents: Contents, split: str) -> Table:
         raw.append({**sides, "too_few": part.against.few, **own})
     note = (
         f"One decision rule for all. Too few: fewer than 10 {contents.groups_plural} of a class, there or elsewhere; such a part is "
-        "neither compared nor ranked. Of every image read, had its answer been given."
+        "neither compared nor ranked. Every image that was read is judged, also where its answer was held back."
     )
     return Table(f"{split}_subgroups", "By subgroup (95 % interval)", header, rows, pd.DataFrame(raw), note)
 
@@ -93,7 +93,8 @@ def gaps_table(parts: Sequence[Part], contents: Contents, split: str) -> Table |
         for name, gap in part.against.gaps.items()
     ]
     note = (
-        "Below 0 the part fares worse than all others of these images. In brackets the 95 % interval, not corrected for their number; p by "
+        "Below 0 the part fares worse than all others of these images; every image that was read is judged, also where its answer was held "
+        "back. In brackets the 95 % interval, not corrected for their number; p by "
         f"Holm over the {len(raw)} differences: only below 0.05 is one more than chance among so many."
     )
     return Table(f"{split}_subgroup_differences", "Each subgroup less all others", ["", *names], rows, pd.DataFrame(raw), note)

@@ -444,6 +444,32 @@ def test_all_who_came_and_those_answered_stand_side_by_side(make_contents, make_
     assert f"Sensitivity {number(hit / ill.sum())}" in Elements(box).text
     assert f"of those answered (83.3 %): {number(hit / (hit + missed))} (" in Elements(box).text
     assert "unanswered" not in Elements(page(make_contents(splits=("test",)))[0]).text
+    rarer = next(each for each in tables if each.name == "test_prevalences")
+    assert rarer.header[3:] == ["PPV, answered only", "NPV, answered only"]
+    own = rarer.raw[rarer.raw["prevalence"].round(6) == round(ill.mean(), 6)].iloc[0]
+    judged = table["predicted"] == "ill"
+    share = ill.mean()
+    for column, among in (("ppv", table.index >= 0), ("answered_ppv", ~held)):
+        found, alarms = (judged & among & ill).sum() / (ill & among).sum(), (judged & among & ~ill).sum() / (~ill & among).sum()
+        assert own[column] == pytest.approx(found * share / (found * share + alarms * (1 - share)))
+
+
+def test_of_subgroups_too_all_who_came_and_those_answered(make_contents, make_table):
+    """The north gets fewer answers, so it fares worse among all who came, and not by the answers that were given."""
+    table = make_table(n=240)
+    held = (table["domain"] == "north") & (table.index % 4 == 0)
+    table.loc[held, ["decision", "reason"]] = ["no answer", "not sure enough [UNSURE]"]
+    _, tables = page(make_contents(splits=("test",), predictions=table))
+    found = next(each for each in tables if each.name == "test_subgroups_answered")
+    north = table[table["domain"] == "north"]
+    ill, hit = north["truth"] == "ill", north["predicted"] == "ill"
+    row = found.raw.set_index("level").loc["north"]
+    assert row["answered"] == pytest.approx(1 - held.sum() / len(north))
+    assert row["sensitivity_all_comers"] == pytest.approx((ill & hit & ~held[north.index]).sum() / ill.sum())
+    assert row["sensitivity_answered_only"] == pytest.approx((ill & hit & ~held[north.index]).sum() / (ill & ~held[north.index]).sum())
+    south = found.raw.set_index("level").loc["south"]
+    assert south["sensitivity_all_comers"] == south["sensitivity_answered_only"]
+    assert not [each for each in page(make_contents(splits=("test",)))[1] if each.name == "test_subgroups_answered"]
 
 
 LINES = {
@@ -469,6 +495,12 @@ def test_the_first_page_says_whether_it_may_be_used(make_contents, states, word)
     other = dataclasses.replace(contents, hashes={"predictions.csv": "b" * 64})
     assert "judge again These lines were judged on other answers" in Elements(page(other)[0]).text
     assert "Not judged: no lines that it has to keep were stated" in Elements(page(make_contents())[0]).text
+
+
+def test_the_lines_say_what_became_of_the_unanswered(make_contents):
+    counted = {**LINES, "counted": "Some images got no answer."}
+    assert "Some images got no answer." in page(make_contents(splits=("test",), acceptance=counted))[0]
+    assert "Some images got no answer." not in page(make_contents(splits=("test",), acceptance=LINES))[0]
 
 
 def test_an_acceptance_is_put_onto_a_report_that_is_there(make_contents, tmp_path):
