@@ -77,6 +77,15 @@ def calibrated(calibration: Mapping[str, Any]) -> str:
     return f"with temperature {calibration['temperature']:.3g}"
 
 
+def origins(point: Mapping[str, Any]) -> tuple[str, str]:
+    """On which images the threshold was put (empty: those of the calibration), and on which the calibration was fitted:
+    `("240 calibration images", "611 validation images")`. `point`: `operating_point` of model.json."""
+    own, other, promise = f"{point['n']:,} {point['split']} images", point.get("calibrated_on"), point.get("guarantee")
+    if other is not None:
+        return own, f"{other['n']:,} {other['split']} images"
+    return ("held-out images" if promise is not None and None not in promise["wrong"] else ""), own
+
+
 def _guarantee(package: Mapping[str, Any]) -> str:
     """What the threshold promises, as paragraphs of their own; empty where nothing was asked for."""
     return "".join(f"\n\n**{_plain(sentence)}**" for sentence in guarantees.said(package))
@@ -218,12 +227,13 @@ def _refusals(package: Mapping[str, Any]) -> str:
 def _decision(package: Mapping[str, Any]) -> str:
     point, calibration = package["operating_point"], package["calibration"]
     views = "" if package.get("flips", "none") == "none" else "An answer is the mean over the image and its mirror images. "
+    threshold_on, calibrated_on = map(_plain, origins(point))
+    rule = f"(rule: {_plain(point['rule'])}{f'; on {threshold_on}' if threshold_on else ''})"
     if isinstance(point["threshold"], list | tuple):
         cuts = ", ".join(f"{_plain(name)} {_digits(cut)}" for name, cut in zip(package["task"]["classes"], point["threshold"], strict=True))
-        fitted = f"each calibrated by itself; fitted on {point['n']} {_plain(point['split'])} images"
-        return f"{views}A finding is there from a probability of {cuts} on (rule: {_plain(point['rule'])}), {fitted}."
-    how = f"{views}Calibrated {calibrated(calibration)}; fitted on {point['n']} {_plain(point['split'])} images."
+        return f"{views}A finding is there from a probability of {cuts} on {rule}, each calibrated by itself; fitted on {calibrated_on}."
+    how = f"{views}Calibrated {calibrated(calibration)}; fitted on {calibrated_on}."
     if point["threshold"] is None:
         rarer = ", each weighed against how frequent the class is" if point["rule"] == "adjusted" else ""
         return f"The class of the largest probability{rarer}. {how}"
-    return f"Positive from a probability of {_digits(point['threshold'])} on (rule: {_plain(point['rule'])}). {how}"
+    return f"Positive from a probability of {_digits(point['threshold'])} on {rule}. {how}"

@@ -1,23 +1,29 @@
-"""What a package's threshold guarantees, in sentences: the same on terminal, card, page and report. Pure functions of model.json."""
+"""What a package's threshold guarantees and costs, in sentences: the same on terminal, card, page and report. Pure functions of
+model.json."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from medtl.estimates import percent
+from medtl.estimates import number, percent
 
 Package = Mapping[str, Any]
+USELESS = 0.1
+"""Where a threshold leaves less of the other side right, its answers tell next to nothing: it calls nearly all the same."""
+OF_ENSEMBLE = "That is said of the ensemble; figures here are of the folds' own networks and thresholds, which guarantee nothing."
+"""Beside figures over folds."""
 
 
 def said(package: Package) -> list[str]:
-    """What is kept, for whom and how it was tested; what is out of reach, and what it takes. Empty where nothing was asked for."""
+    """What is kept, for whom, how it was tested and what it costs; what is out of reach, and what it takes. Empty where nothing was asked
+    for."""
     given = package["operating_point"].get("guarantee")
     if given is None:
         return []
     reached = [name for name, _, wrong in _each(package, given) if wrong is not None]
     return [
-        *([_kept(package, given)] if reached else ()),
+        *([_kept(package, given), *_price(package, given)] if reached else ()),
         *([_out_of_reach(package, given)] if len(reached) < len(given["groups"]) else ()),
     ]
 
@@ -46,6 +52,34 @@ def _kept(package: Package, given: Package) -> str:
     )
 
 
+def _price(package: Package, given: Package) -> list[str]:
+    """How many of the other side are right at the threshold; a warning where that is next to none. Empty for packages older than it."""
+    if not given.get("other_groups"):
+        return []
+    recall = given["measure"] == "recall"
+    measure, lacks = ("specificity", "without") if recall else ("recall", "with")
+    side = f"{lacks} the finding" if _several(package) else f"of {_other(package, given)}"
+    figures = [
+        (name, right, groups)
+        for (name, _, wrong), right, groups in zip(_each(package, given), given["other_right"], given["other_groups"], strict=True)
+        if wrong is not None and groups
+    ]
+    told = ", ".join(f"{name} {right:,} of {groups:,} ({measure} {number(right / groups)})".strip() for name, right, groups in figures)
+    fate = "are rightly not called positive" if recall else "are found"
+    price = [f"Its price: of the held-out {_units(given)} {side}, one image each, {fate}: {told}."] if figures else []
+    return [*price, *(_warning(package, given, name) for name, right, groups in figures if right / groups < USELESS)]
+
+
+def _warning(package: Package, given: Package, finding: str) -> str:
+    positive = _positive(package)
+    what = f"{finding} is called on next to every image" if finding else f"next to every image is called {positive}"
+    if given["measure"] != "recall":
+        what = f"{finding} is called on next to no image" if finding else f"next to no image is called {positive}"
+    return (
+        f"WARNING: at the threshold that keeps the guarantee {what}, whatever it shows. Such an answer tells next to nothing: ask for less."
+    )
+
+
 def _without_answer(package: Package, given: Package) -> str:
     """The threshold was tested on every held-out image; a gate and sets withhold answers afterwards."""
     if package.get("gate") is None and package.get("conformal") is None:
@@ -57,12 +91,7 @@ def _without_answer(package: Package, given: Package) -> str:
 
 def _share(package: Package, given: Package) -> str:
     recall = given["measure"] == "recall"
-    if _several(package):
-        side = f"{'with' if recall else 'without'} the finding"
-    else:
-        names = list(package["task"]["classes"])
-        positive = package["task"].get("positive") or names[1]
-        side = f"of {positive if recall else next(name for name in names if name != positive)}"
+    side = f"{'with' if recall else 'without'} the finding" if _several(package) else f"of {_own(package, given)}"
     verb = "are found" if recall else "are not called positive"
     alike = "" if given["unit"] == "image" else f", every {given['unit']} counting alike"
     return f"at least {100 * given['at_least']:g} % of the images {side} {verb} ({given['measure']}{alike})"
@@ -86,6 +115,20 @@ def _what(given: Package) -> str:
 def _each(package: Package, given: Package) -> list[tuple[str, int, int | None]]:
     names = list(package["task"]["classes"]) if _several(package) else [""]
     return list(zip(names, given["groups"], given["wrong"], strict=True))
+
+
+def _own(package: Package, given: Package) -> str:
+    """The class whose share is kept, of two."""
+    names, positive = list(package["task"]["classes"]), _positive(package)
+    return positive if given["measure"] == "recall" else next(name for name in names if name != positive)
+
+
+def _other(package: Package, given: Package) -> str:
+    return next(name for name in package["task"]["classes"] if name != _own(package, given))
+
+
+def _positive(package: Package) -> str:
+    return str(package["task"].get("positive") or list(package["task"]["classes"])[1])
 
 
 def _several(package: Package) -> bool:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from medtl.card import origins
 from medtl.estimates import percent
 from medtl.experiment.schema import Scope
 from medtl.model.format import PackageFile
@@ -80,7 +81,8 @@ def operating_point(package: PackageFile) -> str:
     if point.guarantee is not None and None not in point.guarantee.wrong:
         return " ".join(package.promised)
     many = "s, one per finding," if isinstance(point.threshold, tuple) else ""
-    ordinary = f"Threshold{many} by {_rule_in_words(point.rule)} on {point.n:,} {point.split} images."
+    known = origins(point.model_dump(mode="json"))
+    ordinary = f"Threshold{many} by {_rule_in_words(point.rule)} on {', else on '.join(filter(None, known))}."
     return " ".join([ordinary, *package.promised])
 
 

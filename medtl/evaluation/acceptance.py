@@ -34,8 +34,8 @@ SIDES = {"sensitivity": "recall", "specificity": "specificity", "ppv": "precisio
 """Of two classes, the positive one's."""
 SHARES = ("accuracy", "recall", "precision", "specificity", "npv", "unanswered")
 COUNTED = (
-    "Some images got no answer. No answer is no hit: every line is judged on all who came, and the figure of those answered beside it decides "
-    "nothing. AUROC, Brier score, ECE and what else needs a probability are of every image read, had its answer been given."
+    "Some images got no answer. No answer is no hit: every line is judged on all who came, and the figure of those answered beside it "
+    "decides nothing. AUROC, Brier score, ECE and what else needs a probability are of every image read, had its answer been given."
 )
 """What has to be said beside lines that were judged where some got no answer."""
 FEWEST = 10

@@ -17,7 +17,8 @@ FILE = "acceptance.json"
 
 def write(folder: Path, outcomes: Sequence[Outcome], **told: str) -> dict[str, Any]:
     """Write the outcomes with what is `told` of them: `name`, `sha256` and `stated` of the file of lines, `split`, `note`, `counted`
-    (what became of the unanswered; empty where there were none), and `answers`, the SHA-256 of the predictions judged. Returns the content."""
+    (what became of the unanswered; empty where there were none), and `answers`, the SHA-256 of the predictions judged. Returns the
+    content."""
     lines = [
         {
             "criterion": str(each.criterion),

@@ -6,13 +6,15 @@ groups, drawn by a hash, is kept for the test.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from medtl.cohorts.chance import draw
 from medtl.contracts import CALIBRATION, Threshold
-from medtl.decisions.guarantee import Guaranteed, fewest_groups, fit
+from medtl.decisions.guarantee import Guaranteed, fewest_groups, fit, of_the_other_side
 from medtl.decisions.settings import GuaranteeSettings
 from medtl.experiment.schema import Experiment
 from medtl.flows.judging import unit_of
@@ -65,21 +67,26 @@ def guarantee(
     drawn = np.array([draw(experiment.split.seed, f"{row.sha256}:{row.frame}") for row in held.itertuples()])
     groups = held["group_id"].to_numpy()
 
-    def fitted(column: int, present: NDArray[np.floating] | NDArray[np.bool_]) -> Guaranteed:
-        known = ~np.isnan(present)
-        positive = present[known] == 1
-        return fit(p[known, column], positive, groups[known], drawn[known], asked.measure, asked.at_least, asked.confidence)
+    def known(column: int, present: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[Any], NDArray[Any]]:
+        there = ~np.isnan(present)
+        return p[there, column], present[there] == 1, groups[there], drawn[there]
+
+    def fitted(cases: tuple[Any, ...], own: float) -> tuple[Guaranteed, float, tuple[int, int]]:
+        found = fit(*cases, asked.measure, asked.at_least, asked.confidence)
+        cut = own if found.threshold is None else found.threshold
+        return found, cut, of_the_other_side(*cases, asked.measure, cut)
 
     if isinstance(ordinary, tuple):
-        each = [fitted(k, truth[:, k]) for k in range(p.shape[1])]
-        threshold: Threshold = tuple(own if one.threshold is None else one.threshold for own, one in zip(ordinary, each, strict=True))
+        each = [fitted(known(k, truth[:, k]), own) for k, own in enumerate(ordinary)]
+        threshold: Threshold = tuple(cut for _, cut, _ in each)
     else:
         positive = experiment.task.positive_index or 0
-        each = [fitted(positive, (truth == positive).astype(np.float64))]
-        threshold = ordinary if each[0].threshold is None else each[0].threshold
+        each = [fitted(known(positive, (truth == positive).astype(np.float64)), ordinary)]
+        threshold = each[0][1]
     return threshold, Guarantee(
         measure=asked.measure, at_least=asked.at_least, confidence=asked.confidence, needed=fewest_groups(asked.at_least, asked.confidence),
-        groups=tuple(one.groups for one in each), wrong=tuple(one.wrong for one in each),
+        groups=tuple(one.groups for one, _, _ in each), wrong=tuple(one.wrong for one, _, _ in each),
+        other_groups=tuple(groups for _, _, (groups, _) in each), other_right=tuple(right for _, _, (_, right) in each),
         unit=unit_of(held), domains=tuple(sorted(held["domain"].unique())),
     )  # fmt: skip
 

@@ -43,8 +43,8 @@ def write_package(experiment: Experiment, folder: Path, members: Sequence[Fitted
         prior_shift=[fitted.prior_shift for fitted in members],
         metrics=metrics_file.read(folder / "metrics.json"),
         training={"images": _counts(rows, _learned_from(experiment, rows)), "history": [fitted.history for fitted in members]},
-        fitted_on=rule.split,
-        fitted_n=rule.images,
+        fitted_on=rule.threshold_on.split,
+        fitted_n=rule.threshold_on.n,
         training_images=_training_pixels(rows, store, _learned_from(experiment, rows)),
         lineage={"experiment_sha256": hashlib.sha256(to_yaml(experiment).encode()).hexdigest()},
         adjusted=rule.adjusted,
@@ -53,6 +53,7 @@ def write_package(experiment: Experiment, folder: Path, members: Sequence[Fitted
         conformal=rule.conformal,
         guarantee=rule.guarantee,
         prevalence=rule.prevalence,
+        calibrated_on=rule.calibrated_on if rule.kept_for_threshold else None,
     )
 
 

@@ -53,6 +53,10 @@ class Guarantee(Settings):
     """Groups that it was tested on, one image each: ill ones for a recall, well ones for a specificity. One number, or one per finding."""
     wrong: tuple[Annotated[int, Field(ge=0)] | None, ...]
     """How many of these are on the wrong side; None: out of reach, so the ordinary rule's threshold stands."""
+    other_groups: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Held-out groups of the other side (well ones for a recall), one image each; empty in packages older than it."""
+    other_right: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """How many of these the threshold leaves on the right side: what the guarantee costs."""
     unit: str = "image"
     """What the groups are: patients, lesions …"""
     domains: tuple[str, ...] = ()
@@ -62,7 +66,16 @@ class Guarantee(Settings):
     def _as_many(self) -> Guarantee:
         if len(self.groups) != len(self.wrong):
             raise ValueError("guarantee: as many `wrong` as `groups`")
+        if self.other_groups and not len(self.other_groups) == len(self.other_right) == len(self.groups):
+            raise ValueError("guarantee: as many `other_groups` and `other_right` as `groups`")
         return self
+
+
+class FittedOn(Settings):
+    """Images that chose something."""
+
+    split: str
+    n: Annotated[int, Field(ge=0)]
 
 
 class OperatingPoint(Settings):
@@ -76,9 +89,12 @@ class OperatingPoint(Settings):
     adjusted: tuple[float, ...] | None = None
     """What is taken off each class's log-probability before the largest decides; None = nothing."""
     split: str = "validation"
-    """On which images calibration and threshold were fitted …"""
+    """On which images the threshold was put, and unless `calibrated_on` says otherwise the calibration fitted …"""
     n: Annotated[int, Field(ge=0)] = 0
-    """… and how many they were. With a guarantee, of the calibration alone."""
+    """… and how many they were."""
+    calibrated_on: FittedOn | None = None
+    """The calibration's own, where a guarantee put the threshold on others; a finding's threshold whose guarantee is out of reach is from
+    these too. None: from the same images, or a package older than it, whose `split` and `n` are the calibration's."""
     guarantee: Guarantee | None = None
     prevalence: Share | tuple[Share, ...] | None = None
     """Which share of the images that the calibration was fitted on is positive (has each finding): the prevalence at which the
@@ -197,9 +213,12 @@ class PackageFile(Settings):
         for later in ("gate", "conformal"):
             if decides[later] is None:
                 del decides[later]
-        for later in ("adjusted", "guarantee", "prevalence"):
+        for later in ("adjusted", "guarantee", "prevalence", "calibrated_on"):
             if getattr(self.operating_point, later) is None:
                 del decides["operating_point"][later]
+        given = self.operating_point.guarantee
+        if given is not None and not given.other_groups:
+            del decides["operating_point"]["guarantee"]["other_groups"], decides["operating_point"]["guarantee"]["other_right"]
         if self.image.volume == NAMED:
             del decides["image"]["volume"]
         return fingerprint([member.sha256 for member in self.weights], decides)

@@ -84,9 +84,7 @@ class Elsewhere:
 
     def _values(self, entry: Mapping[str, Any], share: float) -> str:
         task = self.package.task
-        ppv, npv = predictive_values(
-            *both(entry, task.names, task.positive_index, self.name if task.kind == "multi" else None), share
-        )
+        ppv, npv = predictive_values(*both(entry, task.names, task.positive_index, self.name if task.kind == "multi" else None), share)
         return f"PPV {estimate(ppv)}, NPV {estimate(npv)}"
 
 

@@ -84,7 +84,7 @@ def promised(contents: Contents) -> Iterator[str]:
         return
     yield from guarantees.said(contents.package)
     if contents.over_folds and contents.package["operating_point"].get("guarantee"):
-        yield "That is said of the ensemble; figures here are of the folds' own networks and thresholds, which guarantee nothing."
+        yield guarantees.OF_ENSEMBLE
 
 
 def _size(entry: Mapping[str, Any], unit: str) -> str:

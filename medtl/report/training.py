@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from medtl.card import calibrated
+from medtl.card import calibrated, origins
 from medtl.document.table import Table
 from medtl.estimates import number
 from medtl.report.contents import Contents
@@ -95,15 +95,16 @@ def _techniques(transfer: Mapping[str, Any]) -> Iterator[str]:
 
 def _decision(package: Mapping[str, Any]) -> str:
     point, calibration = package["operating_point"], package["calibration"]
+    threshold_on, calibrated_on = origins(point)
+    rule = f"(rule: {point['rule']}{f'; on {threshold_on}' if threshold_on else ''})"
     if isinstance(point["threshold"], list | tuple):
         cuts = ", ".join(f"{name} {number(cut)}" for name, cut in zip(package["task"]["classes"], point["threshold"], strict=True))
-        where = f"on {point['n']:,} {point['split']} images"
-        return f"a finding is there from a probability of {cuts} on (rule: {point['rule']}); each calibrated by itself, {where}"
-    fitted = f"calibrated {calibrated(calibration)}, on {point['n']:,} {point['split']} images"
+        return f"a finding is there from a probability of {cuts} on {rule}; each calibrated by itself, on {calibrated_on}"
+    fitted = f"calibrated {calibrated(calibration)}, on {calibrated_on}"
     if point["threshold"] is None:
         rarer = ", each weighed against how frequent the class is" if point["rule"] == "adjusted" else ""
         return f"the class of the largest probability{rarer}; {fitted}"
-    return f"positive from a probability of {number(point['threshold'])} on (rule: {point['rule']}); {fitted}"
+    return f"positive from a probability of {number(point['threshold'])} on {rule}; {fitted}"
 
 
 def _time(contents: Contents) -> Iterator[Fact]:
