@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from medtl import guarantees
+from medtl import guarantees, sets
 from medtl.estimates import ONE_TRAINING, estimate, number, percent
 
 LIMITS = """\
@@ -75,6 +75,14 @@ def calibrated(calibration: Mapping[str, Any]) -> str:
     if calibration.get("kind") == "isotonic":
         return f"by an isotonic curve of {sum(map(len, calibration['given'])):,} knots"
     return f"with temperature {calibration['temperature']:.3g}"
+
+
+def chosen_by_validation(package: Mapping[str, Any]) -> str:
+    """What validation images chose; a guarantee's threshold stands where held-out images put it."""
+    point = package["operating_point"]
+    promise = point.get("guarantee")
+    elsewhere = point["threshold"] is None or (promise is not None and None not in promise["wrong"])
+    return "epoch and calibration" if elsewhere else "epoch, calibration and threshold"
 
 
 def origins(point: Mapping[str, Any]) -> tuple[str, str]:
@@ -207,7 +215,7 @@ def _held_back(split: Mapping[str, Any]) -> list[str]:
 def _refusals(package: Mapping[str, Any]) -> str:
     """For which images there is none, in the order in which it is asked."""
     lines = ["- what cannot be read, and what header or table state to be outside of the scope above"]
-    gate, sets = package.get("gate"), package.get("conformal")
+    gate, promised = package.get("gate"), sets.said(package)
     if gate is None:
         lines.append("- it does not notice by itself when an image looks like nothing it has learned from, or is too poor")
     else:
@@ -219,8 +227,10 @@ def _refusals(package: Mapping[str, Any]) -> str:
             f"AUROC {number(worst[1])}; real ones were not tried"
         )
         lines.append("- what is too poor: next to no contrast or detail, mostly border or overexposed, far too few pixels")
-    if sets is not None:
-        lines.append(f"- what may be several classes, or none: sets that miss at most {100 * sets['alpha']:.2g} % of each class")
+    if promised:
+        several = package["task"].get("kind") == "multi"
+        what = "of which a finding may be there or not" if several else "that may be of several classes, or of none"
+        lines.append(f"- images {what}. {' '.join(map(_plain, promised))}")
     return "\n".join(lines)
 
 

@@ -3,7 +3,7 @@ model.json."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medtl.estimates import number, percent
@@ -11,8 +11,6 @@ from medtl.estimates import number, percent
 Package = Mapping[str, Any]
 USELESS = 0.1
 """Where a threshold leaves less of the other side right, its answers tell next to nothing: it calls nearly all the same."""
-OF_ENSEMBLE = "That is said of the ensemble; figures here are of the folds' own networks and thresholds, which guarantee nothing."
-"""Beside figures over folds."""
 
 
 def said(package: Package) -> list[str]:
@@ -26,6 +24,12 @@ def said(package: Package) -> list[str]:
         *([_kept(package, given), *_price(package, given)] if reached else ()),
         *([_out_of_reach(package, given)] if len(reached) < len(given["groups"]) else ()),
     ]
+
+
+def of_ensemble(promised: Sequence[str], over_folds: bool) -> list[str]:
+    """Beside figures over folds, of whom the promises are not; empty where nothing was promised, or for other figures."""
+    said = "That is said of the ensemble; figures here are of the folds' own networks and thresholds, which guarantee nothing."
+    return [said] if promised and over_folds else []
 
 
 def void(package: Package) -> str:
@@ -124,7 +128,7 @@ def _own(package: Package, given: Package) -> str:
 
 
 def _other(package: Package, given: Package) -> str:
-    return next(name for name in package["task"]["classes"] if name != _own(package, given))
+    return next(str(name) for name in package["task"]["classes"] if name != _own(package, given))
 
 
 def _positive(package: Package) -> str:

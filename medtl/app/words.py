@@ -74,10 +74,10 @@ def apart(probability: float, threshold: float) -> tuple[str, str]:
 
 
 def operating_point(package: PackageFile) -> str:
-    """Where the threshold comes from; empty where the largest probability decides."""
+    """Where the threshold comes from, and what it and the sets promise; of the largest probability only that."""
     point = package.operating_point
     if point.threshold is None:
-        return ""
+        return " ".join(package.promised)
     if point.guarantee is not None and None not in point.guarantee.wrong:
         return " ".join(package.promised)
     many = "s, one per finding," if isinstance(point.threshold, tuple) else ""
@@ -136,7 +136,8 @@ def gate(package: PackageFile) -> str:
             f"images unlike those it learned from (by mistake of at most {share} of patients like validation's) or of poor quality"
         )
     if package.conformal is not None:
-        parts.append(f"images that may be several classes, at a risk of {percent(package.conformal['alpha'])} of leaving out the true one")
+        what = "of which a finding may be there or not" if package.task.kind == "multi" else "that may be several classes"
+        parts.append(f"images {what}, at a risk of {percent(package.conformal['alpha'])} of leaving out the truth")
     return "; ".join(parts)
 
 

@@ -52,7 +52,7 @@ def accept(file: Path, judged: Path | None = None, split: str | None = None, lik
     counted = COUNTED if (rows["decision"] == NO_ANSWER).any() else ""
     for said in filter(None, (counted, note)):
         line.keep(said)
-    if not (judged / "folds").is_dir():
+    if side.trainings in (None, 1):
         line.keep(ONE_TRAINING)
     told = {"name": acceptance.name, "sha256": name, "stated": stated, "split": chosen, "note": note, "counted": counted}
     answers = hashlib.sha256((judged / "predictions.csv").read_bytes()).hexdigest()

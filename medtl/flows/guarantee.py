@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medtl import sets
 from medtl.cohorts.chance import draw
 from medtl.contracts import CALIBRATION, Threshold
 from medtl.decisions.guarantee import Guaranteed, fewest_groups, fit, of_the_other_side
@@ -34,26 +35,49 @@ def kept_for_guarantees(held: pd.DataFrame, experiment: Experiment) -> NDArray[n
 
 
 def foreseen(rows: pd.DataFrame, experiment: Experiment) -> list[str]:
-    """Before training: which guarantees will not be reachable, because too few groups are held out; `rows`: the records."""
-    asked = experiment.decision.guarantee
-    if asked is None:
+    """Before training: which guarantees will not be reachable, and what sets will never rule out, because too few groups are held out;
+    `rows`: the records."""
+    asked, conformal = experiment.decision.guarantee, experiment.decision.conformal
+    if asked is None and conformal is None:
         return []
     held = rows[(rows["split"] == CALIBRATION) & (rows["label"] != "")]
     if experiment.split.fits is not None:
         held = held[kept_for_guarantees(held, experiment)]
-    truth, wanted = targets_of(held, experiment.task), asked.measure == "recall"
-    if truth.ndim == 1:
-        sides = {experiment.task.names[experiment.task.positive_index or 0]: (truth == experiment.task.positive_index) == wanted}
-    else:
-        sides = {name: present == wanted for name, present in zip(experiment.task.names, truth.T, strict=True)}
-    needed, which = fewest_groups(asked.at_least, asked.confidence), "with" if wanted else "without"
-    groups = {name: held["group_id"][side].nunique() for name, side in sides.items()}
+    notes = [] if asked is None else _out_of_reach(held, experiment, asked)
+    return notes if conformal is None else [*notes, *_never_ruled_out(held, experiment, conformal.alpha)]
+
+
+def _out_of_reach(held: pd.DataFrame, experiment: Experiment, asked: GuaranteeSettings) -> list[str]:
+    needed, wanted = fewest_groups(asked.at_least, asked.confidence), "with" if asked.measure == "recall" else "without"
+    positive = experiment.task.positive_index
     return [
-        f"decision.guarantee will not be reachable: it takes {needed:,} held-out groups {which} {name}, and there are {found:,}; "
+        f"decision.guarantee will not be reachable: it takes {needed:,} held-out groups {wanted} {name}, and there are {found:,}; "
         "hold out more, or ask for less"
-        for name, found in groups.items()
-        if found < needed
+        for (side, name), found in _groups(held, experiment).items()
+        if found < needed and side == wanted and (positive is None or name == experiment.task.names[positive])
     ]
+
+
+def _never_ruled_out(held: pd.DataFrame, experiment: Experiment, alpha: float) -> list[str]:
+    """Of one class per image its being there; of findings their being there or not."""
+    needed, several = sets.fewest_groups(alpha), experiment.task.kind == "multi"
+    return [
+        f"decision.conformal: no set will rule out {name}{' being absent' if side == 'without' else ''}: for alpha {alpha:g} it takes "
+        f"{needed:,} held-out groups {side} {name}, and there are {found:,}; hold out more, or take a larger alpha"
+        for (side, name), found in _groups(held, experiment).items()
+        if found < needed and (several or side == "with")
+    ]
+
+
+def _groups(held: pd.DataFrame, experiment: Experiment) -> dict[tuple[str, str], int]:
+    """(`with` or `without`, class or finding) → held-out groups."""
+    truth, names = targets_of(held, experiment.task), experiment.task.names
+    columns = truth.T if truth.ndim == 2 else [(truth == k).astype(np.float64) for k in range(len(names))]
+    return {
+        (side, name): int(held["group_id"][column == value].nunique())
+        for name, column in zip(names, columns, strict=True)
+        for side, value in (("with", 1.0), ("without", 0.0))
+    }
 
 
 def guarantee(

@@ -24,14 +24,14 @@ from medtl import predictions
 from medtl.cohorts.splitting import fold_records
 from medtl.contracts import CALIBRATION, VALIDATION, Threshold
 from medtl.decisions import conformal, isotonic
-from medtl.decisions.conformal import Conformal
+from medtl.decisions.conformal import Sets
 from medtl.decisions.methods import Calibrated
 from medtl.decisions.precedence import Reasons
 from medtl.decisions.prior import remove
 from medtl.decisions.threshold import adjustment
 from medtl.experiment.schema import Experiment
 from medtl.flows.guarantee import chosen_by, guarantee, kept_for_guarantees
-from medtl.flows.judging import answered_rows, looked, reasons_of
+from medtl.flows.judging import answered_rows, looked, reasons_of, unit_of
 from medtl.imaging.store import Store
 from medtl.model.answers import answer_table, ensemble_logits
 from medtl.model.format import FittedOn, Guarantee
@@ -56,7 +56,7 @@ class Rule:
     """Of these."""
     held_out_groups: int | None = None
     """Groups that no member of an ensemble has learned from; None where the rule was not fitted on such."""
-    conformal: Conformal | None = None
+    conformal: Sets | None = None
     guarantee: Guarantee | None = None
     """What the threshold keeps for patients to come."""
     prevalence: Threshold | None = None
@@ -97,8 +97,9 @@ def with_sets(
     if settings is None:
         return rule
     asked = np.array([not reason for reason in reasons.first()], bool)
-    p, own = rule.calibration.apply(ensemble_logits(logits[:, asked], shift)), held[asked]
-    return replace(rule, conformal=conformal.fit(p, targets_of(own, experiment.task), own["group_id"], settings.alpha))
+    p, own = rule.calibration.apply(ensemble_logits(logits[:, asked], shift, experiment.task.kind)), held[asked]
+    fit = conformal.fit_findings if experiment.task.kind == "multi" else conformal.fit
+    return replace(rule, conformal=fit(p, targets_of(own, experiment.task), own["group_id"], settings.alpha, unit_of(held)))
 
 
 def refuse_too_few(rows: pd.DataFrame, experiment: Experiment) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from medtl import card, guarantees
+from medtl import card, guarantees, sets
 from medtl.contracts import FORMAT, Task
 from medtl.decisions.settings import Flips
 from medtl.errors import MedtlError, Mistakes
@@ -159,7 +160,7 @@ class PackageFile(Settings):
     gate: GateFile | None = None
     """None: `decision.gate: none`, or a package older than it."""
     conformal: dict[str, Any] | None = None
-    """`medtl.decisions.conformal.Conformal`; None: no sets."""
+    """`medtl.decisions.conformal.Conformal`, or `ConformalFindings` of several findings per image; None: no sets."""
     ensemble: Ensemble | None = None
     """None: a single model, to which it does not apply, or several of an older medtl, which count as not verified."""
     training: dict[str, Any] = Field(default_factory=dict)
@@ -197,13 +198,19 @@ class PackageFile(Settings):
 
     @property
     def promised(self) -> list[str]:
-        """What the threshold guarantees, or why it does not, in sentences; empty where nothing was asked for."""
-        return guarantees.said(self.model_dump(mode="json", include={"task", "operating_point", "gate", "conformal"}))
+        """What threshold and sets promise, or why they do not, in sentences; empty where nothing was asked for."""
+        told = self.model_dump(mode="json", include={"task", "operating_point", "gate", "conformal"})
+        return [*guarantees.said(told), *sets.said(told)]
 
     @property
     def not_promised(self) -> str:
-        """What has to be said on other images than those of the package's own cohorts; empty where nothing was guaranteed."""
-        return guarantees.void(self.model_dump(mode="json", include={"task", "operating_point"}))
+        """What has to be said on other images than those of the package's own cohorts; empty where nothing was promised."""
+        told = self.model_dump(mode="json", include={"task", "operating_point", "conformal"})
+        return " ".join(filter(None, (guarantees.void(told), sets.void(told))))
+
+    def helped(self, entry: Mapping[str, Any]) -> str:
+        """What to do where next to no image got an answer, by an entry of metrics.json; empty where more did."""
+        return sets.hint(self.model_dump(mode="json", include={"conformal"}), entry["answering"])
 
     def computed_fingerprint(self) -> str:
         """What `fingerprint` must be."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from medtl.contracts import Threshold
-    from medtl.decisions.conformal import Conformal
+    from medtl.decisions.conformal import Sets
     from medtl.decisions.methods import Calibrated
     from medtl.experiment.schema import Experiment
     from medtl.model.gate import Gate
@@ -58,7 +58,7 @@ def save(
     held_out_groups: int | None = None,
     rule: str = "",
     gate: Gate | None = None,
-    conformal: Conformal | None = None,
+    conformal: Sets | None = None,
     guarantee: Guarantee | None = None,
     prevalence: Threshold | None = None,
     calibrated_on: FittedOn | None = None,

@@ -214,7 +214,7 @@ _TOLD = ("flips", "calibration", "threshold", "adjust")
 def _rule(point: Mapping[str, Any], classes: Sequence[str]) -> str:
     rule = str(point["rule"])
     source = cite("decisions.rules.youden") if rule == "youden" else cite("decisions.settings", "adjust") if rule == "adjusted" else ""
-    threshold_on, promise = card.origins(point)[0], point.get("guarantee")
+    threshold_on, promise = card.origins(point)[0], point.get("guarantee") or {"wrong": ()}
     beyond = f", where that is out of reach on {point['calibrated_on']['split']}" if threshold_on and None in promise["wrong"] else ""
     chosen_on = f"{threshold_on} that chose nothing else{beyond}" if threshold_on else point["split"]
     where = f"chosen on {chosen_on} by the rule `{rule}`{source}"

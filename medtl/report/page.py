@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from medtl import card
 from medtl.contracts import VALIDATION
 from medtl.document.page import environment
 from medtl.document.table import Table, write_tables
@@ -94,7 +95,7 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
     under_stress = stress.section(contents)
     found = frequencies.frequencies(answered.all_comers(contents), contents.task)
     text = environment("medtl.report").get_template("report.html.j2").render(
-        contents=contents, summary=summary, tiles=tiles.tiles(contents), subgroups=subgroups, frequencies=found,
+        contents=contents, card=card, summary=summary, tiles=tiles.tiles(contents), subgroups=subgroups, frequencies=found,
         squares=frequencies.squares(found),
         table_one=table_one, flow=flow, quarantine=quarantine, training=training, trainings=fits, curves=_curves(contents),
         splits=splits, worst=mistakes.worst(contents.predictions, contents.task, split), mistakes=mistakes,
