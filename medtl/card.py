@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from medtl import guarantees, sets
-from medtl.estimates import ONE_TRAINING, estimate, number, percent
+from medtl.estimates import ONE_TRAINING, estimate, number, percent, times
 
 LIMITS = """\
 - Research use only: no medical device, not for diagnosis; it has been judged only on the images named above.
@@ -41,10 +41,14 @@ def text(package: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
         f"## Decision\n\n{_decision(package)}{_ensemble(package)}{_guarantee(package)}",
         f"## No answer\n\n{_refusals(package)}",
         f"## Limits\n\n{LIMITS}",
-        f"## Identity\n\nfingerprint `{package['fingerprint']}`, {len(package['weights'])} network(s), "
+        f"## Identity\n\nfingerprint `{package['fingerprint']}`, {_networks(len(package['weights']))}, "
         f"written by medtl {_plain(package['medtl'])} on {package['created'][:10]}.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _networks(count: int) -> str:
+    return "one network" if count == 1 else f"{count} networks"
 
 
 def unverified(package: Mapping[str, Any]) -> str:
@@ -175,10 +179,10 @@ def _results(metrics: Mapping[str, Any] | None, package: Mapping[str, Any]) -> l
         return ["## Results\n\nNot judged yet."]
     looks = metrics.get("looks", 0)
     sentences = [f"95 % intervals, by {_plain(metrics.get('unit', 'image'))}."]
-    sentences.append(f"The test images were looked at {looks} time(s)." if looks else "The test images were not looked at yet.")
+    sentences.append(f"The test images were looked at {times(looks)}." if looks else "The test images were not looked at yet.")
     members, of_seeds = len(package["weights"]), (package.get("ensemble") or {}).get("of") == "seeds"
     if members > 1 and of_seeds:
-        sentences.append(f"Judged were the {members} networks together.")
+        sentences.append(f"Judged were {'both' if members == 2 else f'all {members}'} networks together.")
     elif members > 1:
         sentences.append(
             f"Each image was judged by the one of the {members} networks that did not learn from it; together they were not judged."

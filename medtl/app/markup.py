@@ -10,7 +10,7 @@ from typing import Any
 from medtl.app import words
 from medtl.card import chosen_by_validation
 from medtl.contracts import NONE
-from medtl.estimates import estimate, interval, number, percent
+from medtl.estimates import estimate, interval, number, percent, times
 from medtl.findings import BETWEEN
 from medtl.model.format import PackageFile
 from medtl.predictions import NO_ANSWER
@@ -142,7 +142,7 @@ def _judged(name: str, entry: Mapping[str, Any], metrics: Metrics, package: Pack
         chose = chosen_by_validation(package.model_dump(mode="json", include={"operating_point"}))
         origin = f"Validation images also chose {chose}, so these figures flatter; test images were not opened yet."
     else:
-        origin = f"These images were new to the model; they were opened {'once' if looks == 1 else f'{looks:,} times'}."
+        origin = f"These images were new to the model; they were opened {times(looks)}."
     answers = entry.get("answering", {})
     if "all_comers" in answers:
         share = percent(answers["coverage"]["value"])

@@ -7,7 +7,7 @@ from typing import Any
 
 from medtl import card, guarantees, sets
 from medtl.contracts import EXTERNAL, TEST, VALIDATION
-from medtl.estimates import estimate, number, percent
+from medtl.estimates import estimate, number, percent, times
 from medtl.evaluation.answering import sentences
 from medtl.predictions import NO_ANSWER
 from medtl.report import answered
@@ -51,7 +51,7 @@ def _origin(contents: Contents) -> str:
     if members > 1 and contents.over_folds:
         return (
             f"Cross-validation: each image was judged by the one of the {members} networks that did not learn from it (out-of-fold). "
-            f"The packaged model, all {members} together, was not judged itself."
+            f"The packaged model, {'both' if members == 2 else f'all {members}'} of them together, was not judged itself."
         )
     return "Test images: the model neither learned from them nor was chosen by them."
 
@@ -170,5 +170,4 @@ def looks(contents: Contents) -> str:
     if count == 0:
         held = (contents.records["split"] == TEST).any() or contents.over_folds
         return "The test images were not opened." if held else "The run kept no test images."
-    times = "once" if count == 1 else f"{count:,} times"
-    return f"{contents.looks} For this model the {contents.split} images were opened {times}.".strip()
+    return f"{contents.looks} For this model the {contents.split} images were opened {times(count)}.".strip()

@@ -126,6 +126,11 @@ def trainings(contents: Contents) -> dict[str, Any]:
     return {name: log for name, log in contents.logs.items() if len(epochs(log)) or probe_score(log) is not None}
 
 
+def probed(contents: Contents) -> bool:
+    """Whether a linear probe came first."""
+    return any(probe_score(log) is not None for log in trainings(contents).values())
+
+
 def trainings_table(contents: Contents) -> Table | None:
     """A row per training (fold): the probe's score, the best epoch and its score; None where no log is there."""
     rows, raw = [], []
@@ -144,8 +149,12 @@ def trainings_table(contents: Contents) -> Table | None:
         return None
     label = MONITORS.get(monitor, monitor) or "score"
     frame = pd.DataFrame(raw, columns=["training", "probe_score", "best_epoch", "epochs", "best_score"])
-    first = "fold" if len(rows) > 1 else "training"
-    note = f"{label} on validation images, which chose the penalty of the probe and the epoch (0: the probe itself was the best)."
+    first = "training" if len(rows) == 1 else "fold" if contents.over_folds else "member"
+    probed, tuned = (any(row[column] is not None for row in raw) for column in (1, 2))
+    chose = "the penalty of the probe" if probed else "the epoch"
+    if probed and tuned:
+        chose += " and the epoch (0: the probe itself was the best)"
+    note = f"{label} on validation images, which chose {chose}."
     return Table("trainings", "What was trained", [first, f"linear probe, {label}", "best epoch", f"then, {label}"], rows, frame, note)
 
 
