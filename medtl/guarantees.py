@@ -10,7 +10,7 @@ from medtl.estimates import number, percent
 
 Package = Mapping[str, Any]
 USELESS = 0.1
-"""Where a threshold leaves less of the other side right, its answers tell next to nothing: it calls nearly all the same."""
+"""Sensitivity + specificity - 1 (Youden's index) of held-out images up to which a threshold tells next to nothing: it calls both alike."""
 
 
 def said(package: Package) -> list[str]:
@@ -64,23 +64,29 @@ def _price(package: Package, given: Package) -> list[str]:
     measure, lacks = ("specificity", "without") if recall else ("recall", "with")
     side = f"{lacks} the finding" if _several(package) else f"of {_other(package, given)}"
     figures = [
-        (name, right, groups)
-        for (name, _, wrong), right, groups in zip(_each(package, given), given["other_right"], given["other_groups"], strict=True)
+        (name, 1 - wrong / own, right, groups)
+        for (name, own, wrong), right, groups in zip(_each(package, given), given["other_right"], given["other_groups"], strict=True)
         if wrong is not None and groups
     ]
-    told = ", ".join(f"{name} {right:,} of {groups:,} ({measure} {number(right / groups)})".strip() for name, right, groups in figures)
+    told = ", ".join(f"{name} {right:,} of {groups:,} ({measure} {number(right / groups)})".strip() for name, _, right, groups in figures)
     fate = "are rightly not called positive" if recall else "are found"
     price = [f"Its price: of the held-out {_units(given)} {side}, one image each, {fate}: {told}."] if figures else []
-    return [*price, *(_warning(package, given, name) for name, right, groups in figures if right / groups < USELESS)]
+    return [
+        *price,
+        *(_warning(package, given, name, kept, right / n) for name, kept, right, n in figures if kept + right / n - 1 <= USELESS + 1e-9),
+    ]
 
 
-def _warning(package: Package, given: Package, finding: str) -> str:
-    positive = _positive(package)
-    what = f"{finding} is called on next to every image" if finding else f"next to every image is called {positive}"
-    if given["measure"] != "recall":
-        what = f"{finding} is called on next to no image" if finding else f"next to no image is called {positive}"
+def _warning(package: Package, given: Package, finding: str, kept: float, other: float) -> str:
+    """`kept`, `other`: shares of the held-out groups of both sides that are right."""
+    ill, well = (kept, 1 - other) if given["measure"] == "recall" else (other, 1 - kept)
+    positive = finding or _positive(package)
+    negative = next(str(name) for name in package["task"]["classes"] if name != positive)
+    sides = ("with it", "without it") if finding else (f"of {positive}", f"of {negative}")
     return (
-        f"WARNING: at the threshold that keeps the guarantee {what}, whatever it shows. Such an answer tells next to nothing: ask for less."
+        f"WARNING: at the threshold that keeps the guarantee {positive} is called on {percent(ill, 0)} of the held-out {_units(given)} "
+        f"{sides[0]} and on {percent(well, 0)} of those {sides[1]}: such an answer tells next to nothing. Ask for less, or train a better "
+        "model."
     )
 
 

@@ -71,7 +71,7 @@ def test_networks_of_several_seeds_are_judged_together(package, metrics):
     package["weights"] *= 2
     package["ensemble"] = {"verified": True, "groups": 8, "of": "seeds"}
     text = card.text(package, metrics)
-    assert "Judged were the 2 networks together." in text
+    assert "Judged were both networks together." in text
     assert "did not learn from it" not in text
 
 
