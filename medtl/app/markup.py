@@ -57,9 +57,8 @@ def waiting(sentence: str) -> str:
 
 def model(package: PackageFile, metrics: Metrics | None) -> str:
     """What is known of the model: whom it is for, how good it was and on what, and how it was made."""
-    judged = (
-        "".join(_judged(name, entry, metrics or {}, package) for name, entry in _splits(metrics)) or "<p>Not judged on any images yet.</p>"
-    )
+    tables = "".join(_judged(name, entry, metrics or {}, package) for name, entry in _splits(metrics))
+    judged = tables or "<p>Not judged on any images yet.</p>"
     together = (
         f"<p class=small>Each image was judged by the one of the {len(package.weights)} networks that did not learn from it; "
         f"here all of them answer together.{f' <strong>{escape(package.unverified)}</strong>' if package.unverified else ''}</p>"

@@ -94,9 +94,8 @@ class ConformalFindings:
 
     def unsure(self, probabilities: ArrayLike, classes: tuple[str, ...], called: ArrayLike) -> list[str]:
         """See :meth:`Sets.unsure`; an image is answered where every finding's set is just what it is called."""
-        return [
-            _said_of_findings(row, classes, own) for row, own in zip(self.sets(probabilities), np.asarray(called, np.float64), strict=True)
-        ]
+        rows, by_rule = self.sets(probabilities), np.asarray(called, np.float64)
+        return [_said_of_findings(rows[i], classes, by_rule[i]) for i in range(len(rows))]
 
     def to_json(self) -> dict[str, Any]:
         """The inverse of :meth:`from_json`."""
@@ -172,5 +171,5 @@ def _said_of_findings(row: NDArray[np.bool_], classes: tuple[str, ...], called: 
     both, neither = row.all(axis=1), ~row.any(axis=1)
     other = ~both & ~neither & (row[:, PRESENT] != (called == 1))
     kinds = (("it may have {} or not", both), ("it looks neither with nor without {}", neither), ("set and threshold differ on {}", other))
-    told = [(words, [name for name, there in zip(classes, where, strict=True) if there]) for words, where in kinds]
+    told = [(words, [classes[k] for k in np.flatnonzero(where)]) for words, where in kinds]
     return "; ".join(words.format(", ".join(names)) for words, names in told if names)
