@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from medtl import guarantees
-from medtl.estimates import ONE_TRAINING, estimate, number, percent
+from medtl import guarantees, sets
+from medtl.estimates import ONE_TRAINING, estimate, number, percent, times
 
 LIMITS = """\
 - Research use only: no medical device, not for diagnosis; it has been judged only on the images named above.
@@ -41,10 +41,14 @@ def text(package: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
         f"## Decision\n\n{_decision(package)}{_ensemble(package)}{_guarantee(package)}",
         f"## No answer\n\n{_refusals(package)}",
         f"## Limits\n\n{LIMITS}",
-        f"## Identity\n\nfingerprint `{package['fingerprint']}`, {len(package['weights'])} network(s), "
+        f"## Identity\n\nfingerprint `{package['fingerprint']}`, {_networks(len(package['weights']))}, "
         f"written by medtl {_plain(package['medtl'])} on {package['created'][:10]}.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _networks(count: int) -> str:
+    return "one network" if count == 1 else f"{count} networks"
 
 
 def unverified(package: Mapping[str, Any]) -> str:
@@ -75,6 +79,23 @@ def calibrated(calibration: Mapping[str, Any]) -> str:
     if calibration.get("kind") == "isotonic":
         return f"by an isotonic curve of {sum(map(len, calibration['given'])):,} knots"
     return f"with temperature {calibration['temperature']:.3g}"
+
+
+def chosen_by_validation(package: Mapping[str, Any]) -> str:
+    """What validation images chose; a guarantee's threshold stands where held-out images put it."""
+    point = package["operating_point"]
+    promise = point.get("guarantee")
+    elsewhere = point["threshold"] is None or (promise is not None and None not in promise["wrong"])
+    return "epoch and calibration" if elsewhere else "epoch, calibration and threshold"
+
+
+def origins(point: Mapping[str, Any]) -> tuple[str, str]:
+    """On which images the threshold was put (empty: those of the calibration), and on which the calibration was fitted:
+    `("240 calibration images", "611 validation images")`. `point`: `operating_point` of model.json."""
+    own, other, promise = f"{point['n']:,} {point['split']} images", point.get("calibrated_on"), point.get("guarantee")
+    if other is not None:
+        return own, f"{other['n']:,} {other['split']} images"
+    return ("held-out images" if promise is not None and None not in promise["wrong"] else ""), own
 
 
 def _guarantee(package: Mapping[str, Any]) -> str:
@@ -158,10 +179,10 @@ def _results(metrics: Mapping[str, Any] | None, package: Mapping[str, Any]) -> l
         return ["## Results\n\nNot judged yet."]
     looks = metrics.get("looks", 0)
     sentences = [f"95 % intervals, by {_plain(metrics.get('unit', 'image'))}."]
-    sentences.append(f"The test images were looked at {looks} time(s)." if looks else "The test images were not looked at yet.")
+    sentences.append(f"The test images were looked at {times(looks)}." if looks else "The test images were not looked at yet.")
     members, of_seeds = len(package["weights"]), (package.get("ensemble") or {}).get("of") == "seeds"
     if members > 1 and of_seeds:
-        sentences.append(f"Judged were the {members} networks together.")
+        sentences.append(f"Judged were {'both' if members == 2 else f'all {members}'} networks together.")
     elif members > 1:
         sentences.append(
             f"Each image was judged by the one of the {members} networks that did not learn from it; together they were not judged."
@@ -198,7 +219,7 @@ def _held_back(split: Mapping[str, Any]) -> list[str]:
 def _refusals(package: Mapping[str, Any]) -> str:
     """For which images there is none, in the order in which it is asked."""
     lines = ["- what cannot be read, and what header or table state to be outside of the scope above"]
-    gate, sets = package.get("gate"), package.get("conformal")
+    gate, promised = package.get("gate"), sets.said(package)
     if gate is None:
         lines.append("- it does not notice by itself when an image looks like nothing it has learned from, or is too poor")
     else:
@@ -210,20 +231,23 @@ def _refusals(package: Mapping[str, Any]) -> str:
             f"AUROC {number(worst[1])}; real ones were not tried"
         )
         lines.append("- what is too poor: next to no contrast or detail, mostly border or overexposed, far too few pixels")
-    if sets is not None:
-        lines.append(f"- what may be several classes, or none: sets that miss at most {100 * sets['alpha']:.2g} % of each class")
+    if promised:
+        several = package["task"].get("kind") == "multi"
+        what = "of which a finding may be there or not" if several else "that may be of several classes, or of none"
+        lines.append(f"- images {what}. {' '.join(map(_plain, promised))}")
     return "\n".join(lines)
 
 
 def _decision(package: Mapping[str, Any]) -> str:
     point, calibration = package["operating_point"], package["calibration"]
     views = "" if package.get("flips", "none") == "none" else "An answer is the mean over the image and its mirror images. "
+    threshold_on, calibrated_on = map(_plain, origins(point))
+    rule = f"(rule: {_plain(point['rule'])}{f'; on {threshold_on}' if threshold_on else ''})"
     if isinstance(point["threshold"], list | tuple):
         cuts = ", ".join(f"{_plain(name)} {_digits(cut)}" for name, cut in zip(package["task"]["classes"], point["threshold"], strict=True))
-        fitted = f"each calibrated by itself; fitted on {point['n']} {_plain(point['split'])} images"
-        return f"{views}A finding is there from a probability of {cuts} on (rule: {_plain(point['rule'])}), {fitted}."
-    how = f"{views}Calibrated {calibrated(calibration)}; fitted on {point['n']} {_plain(point['split'])} images."
+        return f"{views}A finding is there from a probability of {cuts} on {rule}, each calibrated by itself; fitted on {calibrated_on}."
+    how = f"{views}Calibrated {calibrated(calibration)}; fitted on {calibrated_on}."
     if point["threshold"] is None:
         rarer = ", each weighed against how frequent the class is" if point["rule"] == "adjusted" else ""
         return f"The class of the largest probability{rarer}. {how}"
-    return f"Positive from a probability of {_digits(point['threshold'])} on (rule: {_plain(point['rule'])}). {how}"
+    return f"Positive from a probability of {_digits(point['threshold'])} on {rule}. {how}"

@@ -13,6 +13,15 @@ ONE_TRAINING = "Intervals speak of test patients, not of training luck."
 """Said wherever a single training is judged: another seed would give another model, and no interval of one model knows how different."""
 
 
+def times(count: int) -> str:
+    """How often, in words.
+
+    >>> times(1), times(2), times(1200)
+    ('once', 'twice', '1,200 times')
+    """
+    return {1: "once", 2: "twice"}.get(count, f"{count:,} times")
+
+
 def number(value: float) -> str:
     """Three decimals; what is not 1 is not shown as 1, and what is not 0 not as 0.
 

@@ -8,8 +8,9 @@ from html import escape
 from typing import Any
 
 from medtl.app import words
+from medtl.card import chosen_by_validation
 from medtl.contracts import NONE
-from medtl.estimates import estimate, interval, number, percent
+from medtl.estimates import estimate, interval, number, percent, times
 from medtl.findings import BETWEEN
 from medtl.model.format import PackageFile
 from medtl.predictions import NO_ANSWER
@@ -56,7 +57,8 @@ def waiting(sentence: str) -> str:
 
 def model(package: PackageFile, metrics: Metrics | None) -> str:
     """What is known of the model: whom it is for, how good it was and on what, and how it was made."""
-    judged = "".join(_judged(name, entry, metrics or {}) for name, entry in _splits(metrics)) or "<p>Not judged on any images yet.</p>"
+    tables = "".join(_judged(name, entry, metrics or {}, package) for name, entry in _splits(metrics))
+    judged = tables or "<p>Not judged on any images yet.</p>"
     together = (
         f"<p class=small>Each image was judged by the one of the {len(package.weights)} networks that did not learn from it; "
         f"here all of them answer together.{f' <strong>{escape(package.unverified)}</strong>' if package.unverified else ''}</p>"
@@ -132,13 +134,18 @@ def _splits(metrics: Metrics | None) -> list[tuple[str, Mapping[str, Any]]]:
     return later or [(name, splits[name]) for name in ("validation",) if name in splits]
 
 
-def _judged(name: str, entry: Mapping[str, Any], metrics: Metrics) -> str:
+def _judged(name: str, entry: Mapping[str, Any], metrics: Metrics, package: PackageFile) -> str:
     unit, looks = str(metrics.get("unit", "image")), int(metrics.get("looks", 0))
     groups = f" of {entry['groups']:,} {_plural(unit, entry['groups'])}" if unit != "image" else ""
     if name == "validation":
-        origin = "Validation images also chose the threshold, so these figures flatter; test images were not opened yet."
+        chose = chosen_by_validation(package.model_dump(mode="json", include={"operating_point"}))
+        origin = f"Validation images also chose {chose}, so these figures flatter; test images were not opened yet."
     else:
-        origin = f"These images were new to the model; they were opened {'once' if looks == 1 else f'{looks:,} times'}."
+        origin = f"These images were new to the model; they were opened {times(looks)}."
+    answers = entry.get("answering", {})
+    if "all_comers" in answers:
+        share = percent(answers["coverage"]["value"])
+        origin += f" Every image that was read is judged, as if its answer had been given; {share} of the images got one."
     mean = "Mean " if isinstance(entry.get("confusion"), Mapping) else ""
     rows = "".join(_row(label, each) for label, each in entry.get("per_class", {}).items())
     head = "".join(f'<th scope="col">{title}</th>' for title in (*_FIGURES.values(), "Images", "Prevalence"))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from medtl.card import origins
 from medtl.estimates import percent
 from medtl.experiment.schema import Scope
 from medtl.model.format import PackageFile
@@ -73,14 +74,15 @@ def apart(probability: float, threshold: float) -> tuple[str, str]:
 
 
 def operating_point(package: PackageFile) -> str:
-    """Where the threshold comes from; empty where the largest probability decides."""
+    """Where the threshold comes from, and what it and the sets promise; of the largest probability only that."""
     point = package.operating_point
     if point.threshold is None:
-        return ""
+        return " ".join(package.promised)
     if point.guarantee is not None and None not in point.guarantee.wrong:
         return " ".join(package.promised)
     many = "s, one per finding," if isinstance(point.threshold, tuple) else ""
-    ordinary = f"Threshold{many} by {_rule_in_words(point.rule)} on {point.n:,} {point.split} images."
+    known = origins(point.model_dump(mode="json"))
+    ordinary = f"Threshold{many} by {_rule_in_words(point.rule)} on {', else on '.join(filter(None, known))}."
     return " ".join([ordinary, *package.promised])
 
 
@@ -134,7 +136,8 @@ def gate(package: PackageFile) -> str:
             f"images unlike those it learned from (by mistake of at most {share} of patients like validation's) or of poor quality"
         )
     if package.conformal is not None:
-        parts.append(f"images that may be several classes, at a risk of {percent(package.conformal['alpha'])} of leaving out the true one")
+        what = "of which a finding may be there or not" if package.task.kind == "multi" else "that may be several classes"
+        parts.append(f"images {what}, at a risk of {percent(package.conformal['alpha'])} of leaving out the truth")
     return "; ".join(parts)
 
 

@@ -178,10 +178,17 @@ def check_held_out(made: pd.DataFrame, task: Task, settings: SplitSettings) -> N
     if mistakes:
         without = "" if settings.folds is None else " (the ensemble is then called unverified)"
         raise Mistakes(
-            f"split.held_out keeps fewer than {FEWEST_HELD_OUT} groups of a class, too few to choose a threshold by; take a larger share, "
-            f"or leave it out{without}:",
+            f"split.held_out keeps fewer than {FEWEST_HELD_OUT} groups {_too_few_for(task)}; "
+            f"take a larger share, or leave it out{without}:",
             mistakes,
         )
+
+
+def _too_few_for(task: Task) -> str:
+    """Of more than two classes there is no threshold."""
+    if task.kind == "multi":
+        return "with or without a finding, too few to choose its threshold by"
+    return f"of a class, too few to {'calibrate' if task.positive_index is None else 'choose a threshold'} by"
 
 
 def split_notes(made: pd.DataFrame, task: Task) -> list[str]:

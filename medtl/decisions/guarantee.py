@@ -72,6 +72,17 @@ def fit(
     return Guaranteed(abs(cut), len(scores), int((scores < scores[most]).sum()))
 
 
+def of_the_other_side(
+    p_positive: ArrayLike, is_positive: ArrayLike, groups: ArrayLike, drawn: ArrayLike, measure: Measure, threshold: float
+) -> tuple[int, int]:
+    """What the guarantee costs: groups of the other side (the negatives, for a recall), one image each, and how many of these `threshold`
+    leaves on their right side. Arguments as of :func:`fit`, whose threshold they have no say in."""
+    recall, score = measure == "recall", np.asarray(p_positive, dtype=np.float64)
+    other = np.flatnonzero(np.asarray(is_positive, dtype=bool) != recall)
+    own = _one_each(other, np.asarray(groups), np.asarray(drawn, dtype=np.float64))
+    return len(own), int(((score[own] < threshold) == recall).sum())
+
+
 def _one_each(positions: NDArray[np.intp], groups: NDArray[np.generic], drawn: NDArray[np.float64]) -> NDArray[np.intp]:
     """Of `positions` the one with the smallest draw in each group."""
     order = positions[np.argsort(drawn[positions], kind="stable")]

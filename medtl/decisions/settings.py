@@ -20,10 +20,11 @@ class GateSettings(Settings):
 
 
 class ConformalSettings(Settings):
-    """Sets of classes that cannot be ruled out; an image whose set is not one class is not answered (docs/gate.md)."""
+    """Sets of classes that cannot be ruled out (of each finding: present, absent or both); an image whose set is not just what it would be
+    called is not answered (docs/gate.md)."""
 
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
-    """At most this share of each class has a set without it. Needs `split.held_out`."""
+    """At most this share of each class (of those with and of those without each finding) has a set without it. Needs `split.held_out`."""
 
 
 def _no_gate(value: Any) -> Any:

@@ -20,9 +20,18 @@ def environment(package: str) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["ticked"] = ticked
+    made.filters.update(ticked=ticked, unbroken=unbroken)
     made.globals.update(number=number, data_uri=data_uri, picture_of=picture_of)
     return made
+
+
+def unbroken(text: str) -> str:
+    r"""Text whose intervals are not broken.
+
+    >>> unbroken("0.9 (0.8 to 1.0), p 1"), unbroken("n/a (no cases)")
+    ('0.9 (0.8\xa0to\xa01.0), p 1', 'n/a (no cases)')
+    """
+    return re.sub(r"\((\S+) to (\S+)\)", "(\\1\u00a0to\u00a0\\2)", text)
 
 
 def ticked(text: str) -> Markup:

@@ -11,10 +11,16 @@ import pandas as pd
 
 from medtl.files import write_atomically
 
+_WIDEST = 105
+"""Letters in a line of a table, as wide as A4 and the page on a screen."""
+_WRAPPED = 20
+"""Letters of the first column, which is wrapped where it is longer."""
+
 
 @dataclass(frozen=True)
 class Table:
-    """`header` and `rows` are texts for people; `raw` is what stands in `<name>.csv`."""
+    """`header` and `rows` are texts for people; `raw` is what stands in `<name>.csv`. In a row that is shorter than the header the
+    last cell spans the rest."""
 
     name: str
     caption: str
@@ -24,6 +30,13 @@ class Table:
     note: str = ""
     prose: bool = False
     """Cells are words, not numbers: set to the left."""
+
+    @property
+    def wide(self) -> bool:
+        """Whether it fits a page only with its intervals below their figures."""
+        whole = [row for row in (self.header, *self.rows) if len(row) == len(self.header)]
+        first, *others = [max(map(len, column)) for column in zip(*whole, strict=True)] or [0]
+        return min(first, _WRAPPED) + sum(others) + 2 * len(others) > _WIDEST
 
 
 def plain(name: str, caption: str, header: Sequence[str], rows: Sequence[Sequence[object]], note: str = "", prose: bool = False) -> Table:

@@ -2,13 +2,16 @@
 
 A line is met where the 95 % interval's nearer end keeps it, so that chance does not decide; not met where the figure itself does not. In
 between stand too few cases, and how many times as many it would take if the figure stays.
+
+No answer is no hit: all who came are judged, so what is held back cannot help to meet a line. Where some got no answer, the figure of those
+answered stands beside, and decides nothing.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import pandas as pd
@@ -16,11 +19,12 @@ from pydantic import Field, model_validator
 
 from medtl.contracts import Task
 from medtl.errors import MedtlError, did_you_mean
-from medtl.estimates import number
-from medtl.evaluation.answering import summarize_all_comers
+from medtl.estimates import number, percent
+from medtl.evaluation.answering import answered_only, summarize_all_comers
 from medtl.evaluation.figures import Estimate, estimate, without
 from medtl.evaluation.intervals import wilson
 from medtl.evaluation.needed import cases_for_auroc, cases_for_share, share_cases
+from medtl.evaluation.table import estimate as written
 from medtl.registry import Settings
 
 MET, NOT_MET, TOO_FEW = "met", "not met", "too few cases"
@@ -29,6 +33,11 @@ STATES = (NOT_MET, TOO_FEW, MET)
 SIDES = {"sensitivity": "recall", "specificity": "specificity", "ppv": "precision", "npv": "npv"}
 """Of two classes, the positive one's."""
 SHARES = ("accuracy", "recall", "precision", "specificity", "npv", "unanswered")
+COUNTED = (
+    "Some images got no answer. No answer is no hit: every line is judged on all who came, and the figure of those answered beside it "
+    "decides nothing. AUROC, Brier score, ECE and what else needs a probability are of every image read, had its answer been given."
+)
+"""What has to be said beside lines that were judged where some got no answer."""
 FEWEST = 10
 """Groups of a subgroup below which it decides nothing."""
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -77,18 +86,19 @@ class Outcome:
     criterion: Criterion
     state: str
     found: Estimate
+    """Of all who came."""
     text: str
+    answered_only: Estimate | None = None
+    """The same of those answered; None where all were, or where it says nothing (`unanswered`, too few groups)."""
 
     def __str__(self) -> str:
         return f"{self.state}: {self.criterion}: {self.text}"
 
 
 def judge(acceptance: Acceptance, rows: pd.DataFrame, task: Task) -> list[Outcome]:
-    """`rows`: judged predictions of one split, with the columns that `worst` names; MedtlError where one is absent.
-
-    No answer is no hit: what is held back cannot help to meet a line."""
-    entry = summarize_all_comers(rows, task)
-    return [_outcome(criterion, rows, entry, task) for criterion in acceptance.criteria]
+    """`rows`: judged predictions of one split, with the columns that `worst` names; MedtlError where one is absent."""
+    entries = _entries(rows, task)
+    return [_outcome(criterion, rows, entries, task) for criterion in acceptance.criteria]
 
 
 def plan(acceptance: Acceptance) -> Iterator[str]:
@@ -112,26 +122,41 @@ def plan(acceptance: Acceptance) -> Iterator[str]:
         yield said
 
 
-def _outcome(criterion: Criterion, rows: pd.DataFrame, entry: Mapping[str, Any], task: Task) -> Outcome:
+_Entries = tuple[Mapping[str, Any], Mapping[str, Any] | None]
+"""Of all who came, and of those answered; None where all were."""
+
+
+def _entries(rows: pd.DataFrame, task: Task) -> _Entries:
+    return summarize_all_comers(rows, task), answered_only(rows, task)
+
+
+def _outcome(criterion: Criterion, rows: pd.DataFrame, entries: _Entries, task: Task) -> Outcome:
     if criterion.worst is None:
-        found = _found(criterion, entry, task)
-        state, text = _state(criterion, found)
-        return Outcome(criterion, state, found, text)
+        return _judged(criterion, entries, task)
     if criterion.worst not in rows.columns:
         raise MedtlError(f"{criterion}: no image has a column '{criterion.worst}'; let the config keep it: `keep: [{criterion.worst}]`")
     parts = [(str(level) or "not known", own) for level, own in rows.groupby(criterion.worst, dropna=False)]
     outcomes = [_part(criterion, level, own, task) for level, own in parts]
-    gravest = min(outcomes, key=lambda outcome: (STATES.index(outcome.state), _distance(criterion, outcome.found)))
-    return Outcome(criterion, gravest.state, gravest.found, gravest.text)
+    return min(outcomes, key=lambda outcome: (STATES.index(outcome.state), _distance(criterion, outcome.found)))
 
 
 def _part(criterion: Criterion, level: str, rows: pd.DataFrame, task: Task) -> Outcome:
     groups = rows["group_id"].nunique()
     if groups < FEWEST:
         return Outcome(criterion, TOO_FEW, without("few groups"), f"{level}: {groups} groups, fewer than {FEWEST}")
-    found = _found(criterion, summarize_all_comers(rows, task), task)
+    outcome = _judged(criterion, _entries(rows, task), task)
+    return replace(outcome, text=f"{level}: {outcome.text}")
+
+
+def _judged(criterion: Criterion, entries: _Entries, task: Task) -> Outcome:
+    comers, answered = entries
+    found = _found(criterion, comers, task)
     state, text = _state(criterion, found)
-    return Outcome(criterion, state, found, f"{level}: {text}")
+    if answered is None or criterion.figure == "unanswered":
+        return Outcome(criterion, state, found, text)
+    only = _found(criterion, answered, task)
+    share = percent(answered["n"] / comers["n"])
+    return Outcome(criterion, state, found, f"{text}; of those answered ({share}): {written(only)}", only)
 
 
 def _distance(criterion: Criterion, found: Estimate) -> float:

@@ -16,14 +16,16 @@ FILE = "acceptance.json"
 
 
 def write(folder: Path, outcomes: Sequence[Outcome], **told: str) -> dict[str, Any]:
-    """Write the outcomes with what is `told` of them: `name`, `sha256` and `stated` of the file of lines, `split`, `note`, and `answers`,
-    the SHA-256 of the predictions judged. Returns the content."""
+    """Write the outcomes with what is `told` of them: `name`, `sha256` and `stated` of the file of lines, `split`, `note`, `counted`
+    (what became of the unanswered; empty where there were none), and `answers`, the SHA-256 of the predictions judged. Returns the
+    content."""
     lines = [
         {
             "criterion": str(each.criterion),
             **each.criterion.model_dump(exclude_none=True),
             "state": each.state,
             "found": each.found,
+            **({"answered_only": each.answered_only} if each.answered_only is not None else {}),
             "text": each.text,
         }
         for each in outcomes

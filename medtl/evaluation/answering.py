@@ -100,6 +100,13 @@ def summarize_all_comers(rows: pd.DataFrame, task: Task) -> Mapping[str, Any]:
     )
 
 
+def answered_only(rows: pd.DataFrame, task: Task) -> Mapping[str, Any] | None:
+    """As :func:`medtl.evaluation.summary.summarize`, of the answered alone: too good where the hard ones are sent away. None where all were
+    answered, and there is nothing to set beside."""
+    silent = rows["decision"] == NO_ANSWER
+    return summarize(rows[~silent], task) if silent.any() else None
+
+
 def held_back(predictions: pd.DataFrame) -> pd.DataFrame:
     """The same rows, in which an image without an answer has no prediction and no probability, as if it had not been read."""
     silent = predictions["decision"] == NO_ANSWER

@@ -95,7 +95,13 @@ class Findings:
     """(N, K), NaN rows for unread images."""
     groups: NDArray[np.int64]
     """(N,) 0 … G-1, in the order of the ids."""
-    answered: int
+    given: NDArray[np.bool_]
+    """(N,) images that got an answer (not `no answer`)."""
+
+    @property
+    def answered(self) -> int:
+        """How many these are."""
+        return int(self.given.sum())
 
     def one(self, index: int) -> Cases:
         """One finding as a task of two classes, absent and present, over the images of which it is known."""
@@ -108,7 +114,7 @@ class Findings:
             predicted=np.where(np.isnan(called), UNREAD, np.nan_to_num(called)).astype(np.int64),
             probabilities=np.stack([1 - p, p], axis=1),
             groups=self.groups[known],
-            answered=int(np.isfinite(called).sum()),
+            answered=int(self.given[known].sum()),
             numbered=int(self.groups.max()) + 1 if len(self.groups) else 0,
         )
 
@@ -119,8 +125,7 @@ def findings_from_table(predictions: pd.DataFrame, task: Task) -> Findings:
     truth, predicted = _told(table, task, "truth", UNKNOWN), _told(table, task, "predicted", "")
     p = probabilities(table)
     _check(table, pd.Series(0, table.index), pd.Series(np.where(table["predicted"] == "", UNREAD, 0), table.index), p, task)
-    answered = int((table["decision"] != NO_ANSWER).sum())
-    return Findings(task.names, truth, predicted, p, _numbered(table), answered)
+    return Findings(task.names, truth, predicted, p, _numbered(table), (table["decision"] != NO_ANSWER).to_numpy(bool))
 
 
 def _told(table: pd.DataFrame, task: Task, column: str, unknown: str) -> NDArray[np.float64]:

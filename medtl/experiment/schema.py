@@ -180,7 +180,7 @@ class Experiment(Settings):
             sentence = "has no meaning for two classes: the threshold decides there, and is chosen on validation (decision.threshold)"
             mistakes.append(Mistake(("adjust",), decision.adjust, sentence))
         if decision.conformal is not None:
-            mistakes += _without_held_out(info.data.get("split", SplitSettings()), task)
+            mistakes += _without_held_out(info.data.get("split", SplitSettings()))
         if decision.guarantee is not None:
             mistakes += _unfit_guarantee(info.data)
         if info.data.get("adaptation", "none") != "none":
@@ -198,14 +198,10 @@ class Experiment(Settings):
         return decision
 
 
-def _without_held_out(split: SplitSettings, task: Task | None) -> list[Mistake]:
+def _without_held_out(split: SplitSettings) -> list[Mistake]:
     """Why conformal sets cannot be fitted."""
-    sentence = ""
-    if task is not None and task.kind == "multi":
-        sentence = "is for one class per image; several findings per image have no sets yet; leave it out"
-    elif split.held_out is None:
-        sentence = "needs images that taught and chose nothing; keep some apart: split.held_out: 0.15"
-    return [Mistake(("conformal",), None, sentence)] if sentence else []
+    sentence = "needs images that taught and chose nothing; keep some apart: split.held_out: 0.15"
+    return [Mistake(("conformal",), None, sentence)] if split.held_out is None else []
 
 
 def _unfit_guarantee(settings: Mapping[str, Any]) -> list[Mistake]:

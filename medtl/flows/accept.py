@@ -14,11 +14,12 @@ from medtl.contracts import EXTERNAL, FORMAT, TEST
 from medtl.errors import GateRefusal
 from medtl.estimates import ONE_TRAINING
 from medtl.evaluation import acceptance_file
-from medtl.evaluation.acceptance import MET, Acceptance, Outcome, all_met, judge, plan
+from medtl.evaluation.acceptance import COUNTED, MET, Acceptance, Outcome, all_met, judge, plan
 from medtl.experiment.load import load_settings
 from medtl.files import write_json
 from medtl.flows.looks import first_look, state_dir
 from medtl.flows.sides import Side, side_of, task_of
+from medtl.predictions import NO_ANSWER
 from medtl.report.acceptance import put_into
 from medtl.terminal import Line
 
@@ -48,10 +49,12 @@ def accept(file: Path, judged: Path | None = None, split: str | None = None, lik
     note = _when(stated, first_look(hashes)) if chosen in (TEST, EXTERNAL) else f"judged on {chosen}, which chose the model: no proof"
     for outcome in outcomes:
         line.keep(str(outcome))
-    line.keep(note)
-    if not (judged / "folds").is_dir():
+    counted = COUNTED if (rows["decision"] == NO_ANSWER).any() else ""
+    for said in filter(None, (counted, note)):
+        line.keep(said)
+    if side.trainings in (None, 1):
         line.keep(ONE_TRAINING)
-    told = {"name": acceptance.name, "sha256": name, "stated": stated, "split": chosen, "note": note}
+    told = {"name": acceptance.name, "sha256": name, "stated": stated, "split": chosen, "note": note, "counted": counted}
     answers = hashlib.sha256((judged / "predictions.csv").read_bytes()).hexdigest()
     content = acceptance_file.write(judged, outcomes, **told, answers=answers)
     if put_into(judged / REPORT, content, answers):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from medtl.comparison import comparison, text
@@ -13,7 +13,7 @@ from medtl.document.table import write_tables
 from medtl.errors import MedtlError
 from medtl.files import write_json
 from medtl.flows.judging import refuse_occupied
-from medtl.flows.sides import side_of, task_of
+from medtl.flows.sides import Side, side_of, task_of
 from medtl.terminal import Line
 
 
@@ -43,7 +43,7 @@ def compare(
     names = _names([side.folder for side in sides])
     tables = {name: side.judged(chosen) for name, side in zip(names, sides, strict=True)}
     found = comparison.compare(tables, task, measure, margin)
-    line, notes = Line(), _notes(chosen, margin, len(sides))
+    line, notes = Line(), _notes(chosen, margin, dict(zip(names, sides, strict=True)))
     line.keep(f"{chosen}: {found.images:,} images of {found.groups:,} groups; reference: {found.reference}")
     for said in (*(text.sentence(found, each) for each in found.candidates), *notes):
         line.keep(said)
@@ -65,8 +65,8 @@ def _names(folders: Sequence[Path]) -> list[str]:
     raise AssertionError("different paths have different names")
 
 
-def _notes(split: str, margin: float | None, sides: int) -> list[str]:
-    notes = ["Intervals speak of these patients, not of training luck: one training of each was judged (medtl study repeats them)."]
+def _notes(split: str, margin: float | None, sides: Mapping[str, Side]) -> list[str]:
+    notes = [f"Intervals speak of these patients, not of training luck: {_trained(sides)}. Other seeds give other models (medtl study)."]
     if split == VALIDATION:
         notes.append("Validation chose epochs and thresholds of all, so it is no proof; `--split test` compares what was opened.")
     if split == TEST:
@@ -74,6 +74,19 @@ def _notes(split: str, margin: float | None, sides: int) -> list[str]:
     if margin is None:
         notes.append("No margin was stated, so nothing can be called not worse (`--margin 0.02`, chosen before the look).")
     return notes
+
+
+def _trained(sides: Mapping[str, Side]) -> str:
+    """What was judged of each: one training, several together, or one for each fold."""
+    if all(side.trainings == 1 for side in sides.values()):
+        return "one training of each was judged"
+    return f"trainings behind the answers: {'; '.join(f'{name} {_number_trained(side)}' for name, side in sides.items())}"
+
+
+def _number_trained(side: Side) -> str:
+    if side.trainings is None:
+        return "not recorded there"
+    return f"{side.trainings}" + ("" if side.trainings == 1 else ", one for each fold" if side.over_folds else ", answering together")
 
 
 def _write(found: Comparison, split: str, notes: Sequence[str], out: Path) -> None:

@@ -17,6 +17,7 @@ from medtl.files import locked
 from medtl.flows import report
 from medtl.flows.judging import Evaluation
 from medtl.flows.run import Run, data_root_of, load_run, model_folder
+from medtl.guarantees import of_ensemble
 from medtl.model import format as package_format
 from medtl.terminal import Line
 
@@ -71,8 +72,9 @@ def evaluate(
             model_folder(target), Path(manifest), dict(column or {}), dict(map or {}), Path(out) if out else None, allow_seen, line, stress
         )
     line.clear()
+    package = package_format.read(model_folder(target))
     print(lines(done.metrics, done.task, done.unit))
-    for said in answering.lines(done.metrics):
+    for said in filter(None, (*answering.lines(done.metrics), package.helped(done.metrics))):
         print(said)
     if "by_unit" in done.metrics:
         print("\n" + unit_lines(done.metrics["by_unit"], done.task))
@@ -84,10 +86,10 @@ def evaluate(
         print("\n" + under_stress(done.folder, predictions.read(done.folder / "predictions.csv"), done.split, done.task))
     if done.looks is not None:
         print(done.looks.sentence(done.split))
-    package = package_format.read(model_folder(target))
-    for said in (package.unverified, package.not_promised if manifest is not None else "", *([] if manifest else package.promised)):
-        if said:
-            print(said)
+    over_folds = manifest is None and bool(load_run(target).folds())
+    promised = [package.not_promised] if manifest is not None else [*package.promised, *of_ensemble(package.promised, over_folds)]
+    for said in filter(None, (package.unverified, *promised)):
+        print(said)
     print(f"tables: {done.folder}")
     return done
 

@@ -52,8 +52,8 @@ def write_package(
         prior_shift=[fitted.prior_shift for fitted in members],
         metrics=metrics_file.read(folder / "metrics.json"),
         training={"images": _counts(rows, _learned_from(experiment, rows)), "history": [fitted.history for fitted in members]},
-        fitted_on=rule.split,
-        fitted_n=rule.images,
+        fitted_on=rule.threshold_on.split,
+        fitted_n=rule.threshold_on.n,
         training_images=_training_pixels(rows, store, _learned_from(experiment, rows), adapting),
         lineage={"experiment_sha256": hashlib.sha256(to_yaml(experiment).encode()).hexdigest(), **_adapted(adapting)},
         adjusted=rule.adjusted,
@@ -62,6 +62,7 @@ def write_package(
         conformal=rule.conformal,
         guarantee=rule.guarantee,
         prevalence=rule.prevalence,
+        calibrated_on=rule.calibrated_on if rule.kept_for_threshold else None,
     )
 
 

@@ -24,17 +24,17 @@ from medtl import predictions
 from medtl.cohorts.splitting import fold_records
 from medtl.contracts import CALIBRATION, VALIDATION, Threshold
 from medtl.decisions import conformal, isotonic
-from medtl.decisions.conformal import Conformal
+from medtl.decisions.conformal import Sets
 from medtl.decisions.methods import Calibrated
 from medtl.decisions.precedence import Reasons
 from medtl.decisions.prior import remove
 from medtl.decisions.threshold import adjustment
 from medtl.experiment.schema import Experiment
 from medtl.flows.guarantee import chosen_by, guarantee, kept_for_guarantees
-from medtl.flows.judging import answered_rows, looked, reasons_of
+from medtl.flows.judging import answered_rows, looked, reasons_of, unit_of
 from medtl.imaging.store import Store
 from medtl.model.answers import answer_table, ensemble_logits
-from medtl.model.format import Guarantee
+from medtl.model.format import FittedOn, Guarantee
 from medtl.model.model import Model
 from medtl.module.inference import logits_of as network_logits
 from medtl.terminal import Line
@@ -51,14 +51,27 @@ class Rule:
     """The threshold's rule in words; empty where there is none."""
     adjusted: tuple[float, ...] | None
     images: int
+    """That the calibration was fitted on, and unless `kept_for_threshold` says otherwise the threshold."""
     split: str = VALIDATION
+    """Of these."""
     held_out_groups: int | None = None
     """Groups that no member of an ensemble has learned from; None where the rule was not fitted on such."""
-    conformal: Conformal | None = None
+    conformal: Sets | None = None
     guarantee: Guarantee | None = None
     """What the threshold keeps for patients to come."""
     prevalence: Threshold | None = None
     """Of the images that the calibration was fitted on, the share that is positive, or has each finding."""
+    kept_for_threshold: int | None = None
+    """So many held-out images put the threshold where it keeps a guarantee; None: `images` did."""
+
+    @property
+    def calibrated_on(self) -> FittedOn:
+        return FittedOn(split=self.split, n=self.images)
+
+    @property
+    def threshold_on(self) -> FittedOn:
+        """Where there is no threshold, the calibration's."""
+        return self.calibrated_on if self.kept_for_threshold is None else FittedOn(split=CALIBRATION, n=self.kept_for_threshold)
 
 
 def guaranteed(rule: Rule, held: pd.DataFrame, logits: NDArray[np.floating], shift: ArrayLike, experiment: Experiment) -> Rule:
@@ -68,7 +81,9 @@ def guaranteed(rule: Rule, held: pd.DataFrame, logits: NDArray[np.floating], shi
         return rule
     p = rule.calibration.apply(ensemble_logits(logits, shift, experiment.task.kind))
     threshold, promise = guarantee(p, held, rule.threshold, asked, experiment)
-    return replace(rule, threshold=threshold, guarantee=promise, chosen_by=chosen_by(promise, rule.chosen_by))
+    kept = None if all(wrong is None for wrong in promise.wrong) else len(held)
+    by = chosen_by(promise, rule.chosen_by)
+    return replace(rule, threshold=threshold, guarantee=promise, chosen_by=by, kept_for_threshold=kept)
 
 
 def with_sets(
@@ -82,8 +97,9 @@ def with_sets(
     if settings is None:
         return rule
     asked = np.array([not reason for reason in reasons.first()], bool)
-    p, own = rule.calibration.apply(ensemble_logits(logits[:, asked], shift)), held[asked]
-    return replace(rule, conformal=conformal.fit(p, targets_of(own, experiment.task), own["group_id"], settings.alpha))
+    p, own = rule.calibration.apply(ensemble_logits(logits[:, asked], shift, experiment.task.kind)), held[asked]
+    fit = conformal.fit_findings if experiment.task.kind == "multi" else conformal.fit
+    return replace(rule, conformal=fit(p, targets_of(own, experiment.task), own["group_id"], settings.alpha, unit_of(held)))
 
 
 def refuse_too_few(rows: pd.DataFrame, experiment: Experiment) -> None:

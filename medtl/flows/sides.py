@@ -24,6 +24,10 @@ class Side:
     table: pd.DataFrame
     task: Task | None
     """None of an evaluation on outside data, which does not say."""
+    trainings: int | None = None
+    """How many stand behind its answers: folds, or members of an ensemble. None as for `task`."""
+    over_folds: bool = False
+    """Whether each image was judged by one of them, else by all together."""
 
     def judged(self, split: str) -> pd.DataFrame:
         """The judged images of one split; raises MedtlError where there is none."""
@@ -39,7 +43,7 @@ def side_of(folder: Path) -> Side:
     """Open a run, or a folder that `medtl evaluate MODEL MANIFEST` wrote."""
     if (folder / EXPERIMENT).is_file() or not (folder / "predictions.csv").is_file():
         run = load_run(folder)
-        return Side(folder, run.predictions(), run.experiment.task)
+        return Side(folder, run.predictions(), run.experiment.task, len(run.trainings()), bool(run.folds()))
     return Side(folder, predictions.read(folder / "predictions.csv"), None)
 
 

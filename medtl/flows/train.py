@@ -33,6 +33,7 @@ from medtl.flows.leaks import refuse_leaking
 from medtl.flows.near_duplicates import tie_near_duplicates
 from medtl.flows.quarantine import refuse_broken
 from medtl.flows.run import Run, load_run
+from medtl.guarantees import of_ensemble
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.nursery import keep_freed_memory
 from medtl.imaging.store import Store, open_store
@@ -101,14 +102,15 @@ def train(
     metrics = run.metrics()
     if with_report:
         judged = metrics["splits"][VALIDATION]
-        line.keep("\n".join(["\nvalidation", lines(judged, experiment.task, metrics["unit"]), *answering.lines(judged), ""]))
+        package = package_format.read(folder / "model")
+        told = [*answering.lines(judged), *filter(None, [package.helped(judged)])]
+        line.keep("\n".join(["\nvalidation", lines(judged, experiment.task, metrics["unit"]), *told, ""]))
         if len(run.trainings()) == 1:
             line.keep(ONE_TRAINING)
         report.said(lambda: _reported(run, store, root, line), line, f"medtl report {folder}")
-        package = package_format.read(folder / "model")
         if package.unverified:
             line.keep(f"{package.unverified} split.held_out keeps images for that")
-        for sentence in package.promised:
+        for sentence in (*package.promised, *of_ensemble(package.promised, bool(run.folds()))):
             line.keep(sentence)
         line.keep(f"run: {folder}\nmodel: {folder / 'model'}\nnext: medtl evaluate {folder}   (opens the test images, and counts the look)")
     if expected is not None:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_expit, log_softmax, logsumexp
 
 from medtl.contracts import Task, Threshold
-from medtl.decisions.conformal import Conformal
+from medtl.decisions.conformal import Sets
 from medtl.decisions.methods import Calibrated
 from medtl.decisions.per_class import decide_each
 from medtl.decisions.precedence import Reasons
@@ -60,14 +60,14 @@ def answer_table(
     calibration: Calibrated,
     threshold: Threshold | None,
     adjusted: Sequence[float] | None = None,
-    conformal: Conformal | None = None,
+    conformal: Sets | None = None,
 ) -> pd.DataFrame:
     """A predictions table, one row per row of `keys`, in its order.
 
     `keys` holds `image` and `frame` and any of the leading columns (truth, split …; absent = empty). `logits`: (M, N, K); those of rows
     with a reason to be unreadable are not looked at. `reasons`: alone, why images could not be read. `threshold`, `adjusted`: see
     :func:`medtl.decisions.threshold.decide`; of several findings per image, a threshold for each. `conformal`: an image whose set is not
-    one class is unsure.
+    just what it is called is unsure.
     """
     against = reasons if isinstance(reasons, Reasons) else Reasons.unread(reasons)
     read = np.asarray([not reason for reason in against.unreadable], bool)
@@ -79,10 +79,11 @@ def answer_table(
         for k, name in enumerate(task.names):
             table[f"{prefix}{name}"] = _spread(values[:, k], read)
     predicted = np.full(len(read), "", object)
-    predicted[read] = _decided(probabilities, task, threshold, adjusted)
+    called = _called(probabilities, task, threshold, adjusted)
+    predicted[read] = words(called, task.names) if together else np.asarray(task.names, object)[called]
     if conformal is not None:
         unsure = np.full(len(read), "", object)
-        unsure[read] = [each and f"{each} [{UNSURE}]" for each in conformal.unsure(probabilities, task.names)]
+        unsure[read] = [each and f"{each} [{UNSURE}]" for each in conformal.unsure(probabilities, task.names, called)]
         against = replace(against, unsure=unsure.tolist())
     first = np.asarray(against.first(), object)
     table[TRAILING[0]] = predicted
@@ -91,11 +92,11 @@ def answer_table(
     return table[columns(task.names, together)]
 
 
-def _decided(probabilities: Floats, task: Task, threshold: Threshold | None, adjusted: Sequence[float] | None) -> Any:
-    """(N,) class names, or the findings of each image in words."""
+def _called(probabilities: Floats, task: Task, threshold: Threshold | None, adjusted: Sequence[float] | None) -> NDArray[Any]:
+    """(N,) class positions, or (N, K) which findings are there."""
     if isinstance(threshold, tuple):
-        return words(decide_each(probabilities, threshold), task.names)
-    return np.asarray(task.names, object)[decide(probabilities, task.positive_index, threshold, adjusted)]
+        return decide_each(probabilities, threshold)
+    return decide(probabilities, task.positive_index, threshold, adjusted)
 
 
 def _leading(keys: pd.DataFrame, column: str) -> Any:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from medtl import card, guarantees
+from medtl import card, guarantees, sets
 from medtl.contracts import FORMAT, Task
 from medtl.decisions.settings import Flips
 from medtl.errors import MedtlError, Mistakes
@@ -53,6 +54,10 @@ class Guarantee(Settings):
     """Groups that it was tested on, one image each: ill ones for a recall, well ones for a specificity. One number, or one per finding."""
     wrong: tuple[Annotated[int, Field(ge=0)] | None, ...]
     """How many of these are on the wrong side; None: out of reach, so the ordinary rule's threshold stands."""
+    other_groups: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Held-out groups of the other side (well ones for a recall), one image each; empty in packages older than it."""
+    other_right: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """How many of these the threshold leaves on the right side: what the guarantee costs."""
     unit: str = "image"
     """What the groups are: patients, lesions …"""
     domains: tuple[str, ...] = ()
@@ -62,7 +67,16 @@ class Guarantee(Settings):
     def _as_many(self) -> Guarantee:
         if len(self.groups) != len(self.wrong):
             raise ValueError("guarantee: as many `wrong` as `groups`")
+        if self.other_groups and not len(self.other_groups) == len(self.other_right) == len(self.groups):
+            raise ValueError("guarantee: as many `other_groups` and `other_right` as `groups`")
         return self
+
+
+class FittedOn(Settings):
+    """Images that chose something."""
+
+    split: str
+    n: Annotated[int, Field(ge=0)]
 
 
 class OperatingPoint(Settings):
@@ -76,9 +90,12 @@ class OperatingPoint(Settings):
     adjusted: tuple[float, ...] | None = None
     """What is taken off each class's log-probability before the largest decides; None = nothing."""
     split: str = "validation"
-    """On which images calibration and threshold were fitted …"""
+    """On which images the threshold was put, and unless `calibrated_on` says otherwise the calibration fitted …"""
     n: Annotated[int, Field(ge=0)] = 0
-    """… and how many they were. With a guarantee, of the calibration alone."""
+    """… and how many they were."""
+    calibrated_on: FittedOn | None = None
+    """The calibration's own, where a guarantee put the threshold on others; a finding's threshold whose guarantee is out of reach is from
+    these too. None: from the same images, or a package older than it, whose `split` and `n` are the calibration's."""
     guarantee: Guarantee | None = None
     prevalence: Share | tuple[Share, ...] | None = None
     """Which share of the images that the calibration was fitted on is positive (has each finding): the prevalence at which the
@@ -143,7 +160,7 @@ class PackageFile(Settings):
     gate: GateFile | None = None
     """None: `decision.gate: none`, or a package older than it."""
     conformal: dict[str, Any] | None = None
-    """`medtl.decisions.conformal.Conformal`; None: no sets."""
+    """`medtl.decisions.conformal.Conformal`, or `ConformalFindings` of several findings per image; None: no sets."""
     ensemble: Ensemble | None = None
     """None: a single model, to which it does not apply, or several of an older medtl, which count as not verified."""
     training: dict[str, Any] = Field(default_factory=dict)
@@ -181,13 +198,19 @@ class PackageFile(Settings):
 
     @property
     def promised(self) -> list[str]:
-        """What the threshold guarantees, or why it does not, in sentences; empty where nothing was asked for."""
-        return guarantees.said(self.model_dump(mode="json", include={"task", "operating_point", "gate", "conformal"}))
+        """What threshold and sets promise, or why they do not, in sentences; empty where nothing was asked for."""
+        told = self.model_dump(mode="json", include={"task", "operating_point", "gate", "conformal"})
+        return [*guarantees.said(told), *sets.said(told)]
 
     @property
     def not_promised(self) -> str:
-        """What has to be said on other images than those of the package's own cohorts; empty where nothing was guaranteed."""
-        return guarantees.void(self.model_dump(mode="json", include={"task", "operating_point"}))
+        """What has to be said on other images than those of the package's own cohorts; empty where nothing was promised."""
+        told = self.model_dump(mode="json", include={"task", "operating_point", "conformal"})
+        return " ".join(filter(None, (guarantees.void(told), sets.void(told))))
+
+    def helped(self, entry: Mapping[str, Any]) -> str:
+        """What to do where next to no image got an answer, by an entry of metrics.json; empty where more did."""
+        return sets.hint(self.model_dump(mode="json", include={"conformal"}), entry["answering"])
 
     def computed_fingerprint(self) -> str:
         """What `fingerprint` must be."""
@@ -197,9 +220,12 @@ class PackageFile(Settings):
         for later in ("gate", "conformal"):
             if decides[later] is None:
                 del decides[later]
-        for later in ("adjusted", "guarantee", "prevalence"):
+        for later in ("adjusted", "guarantee", "prevalence", "calibrated_on"):
             if getattr(self.operating_point, later) is None:
                 del decides["operating_point"][later]
+        given = self.operating_point.guarantee
+        if given is not None and not given.other_groups:
+            del decides["operating_point"]["guarantee"]["other_groups"], decides["operating_point"]["guarantee"]["other_right"]
         if self.image.volume == NAMED:
             del decides["image"]["volume"]
         return fingerprint([member.sha256 for member in self.weights], decides)

@@ -37,7 +37,7 @@ class Model:
     """Members, calibration and decision rule of one package, on one device."""
 
     def __init__(self, package: PackageFile, members: Sequence[Classifier], folder: Path, device: torch.device):
-        from medtl.decisions.conformal import Conformal
+        from medtl.decisions import conformal
         from medtl.decisions.methods import from_json
         from medtl.model.gate import load as load_gate
 
@@ -47,7 +47,7 @@ class Model:
         self.device = device
         self.calibration: Calibrated = from_json(package.calibration, package.task.kind == "multi")
         self.gate = load_gate(package.gate, folder) if package.gate is not None else None
-        self.conformal = Conformal.from_json(package.conformal) if package.conformal is not None else None
+        self.conformal = conformal.from_json(package.conformal) if package.conformal is not None else None
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "auto") -> Model:

@@ -21,7 +21,7 @@ from medtl.decisions.threshold import said
 from medtl.errors import MedtlError
 from medtl.files import UNFINISHED, write_json, write_text
 from medtl.model import format as package_format
-from medtl.model.format import Ensemble, Guarantee, OperatingPoint, PackageFile, WeightsFile, file_sha256, signed
+from medtl.model.format import Ensemble, FittedOn, Guarantee, OperatingPoint, PackageFile, WeightsFile, file_sha256, signed
 from medtl.model.model import Model
 from medtl.model.seen import write_seen
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from medtl.contracts import Threshold
-    from medtl.decisions.conformal import Conformal
+    from medtl.decisions.conformal import Sets
     from medtl.decisions.methods import Calibrated
     from medtl.experiment.schema import Experiment
     from medtl.model.gate import Gate
@@ -58,14 +58,16 @@ def save(
     held_out_groups: int | None = None,
     rule: str = "",
     gate: Gate | None = None,
-    conformal: Conformal | None = None,
+    conformal: Sets | None = None,
     guarantee: Guarantee | None = None,
     prevalence: Threshold | None = None,
+    calibrated_on: FittedOn | None = None,
 ) -> PackageFile:
     """Write a package, whole or not at all: into a temporary folder beside it, which then takes its place.
 
     `prior_shift`: (K,) for all members, or (M, K). `metrics`: the content of metrics.json, copied. `training_images`: pixel hashes
-    of the images learned from (kept truncated). `fitted_on`, `fitted_n`: the images that chose calibration and threshold.
+    of the images learned from (kept truncated). `fitted_on`, `fitted_n`: the images that chose calibration and threshold; of the
+    threshold alone where `calibrated_on` names others for the calibration.
     `adjusted`: what the decision takes off each class's log-probability (:func:`medtl.decisions.threshold.adjustment`).
     `rule`: by which the threshold was chosen, in words; default: as the experiment names it.
     `gate`: of the first member, whose features it judges by.
@@ -96,6 +98,7 @@ def save(
                     n=fitted_n,
                     guarantee=guarantee,
                     prevalence=prevalence,
+                    calibrated_on=calibrated_on,
                 ),
                 "gate": gate.save(place) if gate is not None else None,
                 "conformal": conformal.to_json() if conformal is not None else None,

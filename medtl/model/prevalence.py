@@ -59,18 +59,33 @@ class Elsewhere:
 
     def _worth(self) -> list[str]:
         splits = (self.metrics or {}).get("splits", {})
-        names, positive = self.package.task.names, self.package.task.positive_index
         finding = self.name if self.package.task.kind == "multi" else None
         for split in _WEIGHTIEST:
             if split in splits and (finding is None or "specificity" in splits[split]["per_class"][finding]):
-                own = splits[split]["per_class"][self.name].get("prevalence", {}).get("value")
+                entry = splits[split]
+                own = entry["per_class"][self.name].get("prevalence", {}).get("value")
                 as_there = self.prevalence == self.calibrated_at and own is not None and 0 < own < 1
-                ppv, npv = predictive_values(*both(splits[split], names, positive, finding), own if as_there else self.prevalence)
                 where = (
                     f"As on {split}, where {percent(own)} were {self.name}" if as_there else f"By sensitivity and specificity on {split}"
                 )
-                return [f"{where}: PPV {estimate(ppv)}, NPV {estimate(npv)}."]
+                share = own if as_there else self.prevalence
+                return [f"{where}: {self._values(entry, share)}{self._beside(entry, share)}."]
         return []
+
+    def _beside(self, entry: Mapping[str, Any], share: float) -> str:
+        """That not every image was answered, and the values of those that were; empty where all were."""
+        answers = entry.get("answering")
+        if answers is None:  # of an earlier version, which did not count them
+            return ", as if every image were answered" if self.package.gate or self.package.conformal else ""
+        if "answered_only" not in answers:
+            return ""
+        given = f"of the answers that were given ({percent(answers['coverage']['value'])}): {self._values(answers['answered_only'], share)}"
+        return f", as if every image were answered; {given}"
+
+    def _values(self, entry: Mapping[str, Any], share: float) -> str:
+        task = self.package.task
+        ppv, npv = predictive_values(*both(entry, task.names, task.positive_index, self.name if task.kind == "multi" else None), share)
+        return f"PPV {estimate(ppv)}, NPV {estimate(npv)}"
 
 
 def calibrated_at(package: PackageFile, metrics: Metrics | None) -> dict[str, float]:

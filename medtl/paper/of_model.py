@@ -198,7 +198,7 @@ def decision_text(contents: Contents) -> Iterator[str]:
         usual = "decisions.per_class" if isinstance(point["threshold"], list | tuple) else "decisions.calibration"
         named = f" ({method})" if isinstance(method, str) else ""
         source = cite_file("decisions", method or "") or cite(usual)
-        yield f"Probabilities were calibrated{named}{source} on {point['n']:,} {point['split']} images."
+        yield f"Probabilities were calibrated{named}{source} on {card.origins(point)[1]}."
     yield _rule(point, contents.task.names)
     yield from summary.promised(contents)
     others = [_as_set(name, value) for name, value in settings.items() if name not in _TOLD and value not in (None, False, "none")]
@@ -218,8 +218,9 @@ _TOLD = ("flips", "calibration", "threshold", "adjust")
 def _rule(point: Mapping[str, Any], classes: Sequence[str]) -> str:
     rule = str(point["rule"])
     source = cite("decisions.rules.youden") if rule == "youden" else cite("decisions.settings", "adjust") if rule == "adjusted" else ""
-    promise = point.get("guarantee")
-    chosen_on = point["split"] if promise is None or None in promise["wrong"] else "held-out images that chose nothing else"
+    threshold_on, promise = card.origins(point)[0], point.get("guarantee") or {"wrong": ()}
+    beyond = f", where that is out of reach on {point['calibrated_on']['split']}" if threshold_on and None in promise["wrong"] else ""
+    chosen_on = f"{threshold_on} that chose nothing else{beyond}" if threshold_on else point["split"]
     where = f"chosen on {chosen_on} by the rule `{rule}`{source}"
     if isinstance(point["threshold"], list | tuple):
         cuts = ", ".join(f"{name} {number(cut)}" for name, cut in zip(classes, point["threshold"], strict=True))

@@ -98,7 +98,7 @@ def write_word(tables: Sequence[Table], folder: Path) -> None:
         made = document.add_table(rows=1, cols=len(table.header), style="Light List")
         for row in (table.header, *table.rows):
             cells = made.rows[0].cells if row is table.header else made.add_row().cells
-            for cell, text in zip(cells, row, strict=True):
+            for cell, text in zip(cells, row, strict=False):
                 cell.text = text
         document.add_paragraph(table.note.strip())
     write_atomically(folder / WORD, lambda path: document.save(str(path)))

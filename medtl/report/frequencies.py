@@ -110,9 +110,10 @@ def _found_least_and_most(entry: Mapping[str, Any], hits: Mapping[str, int], of:
     known = {name: each for name, each in entry["per_class"].items() if each["support"]}
     order = sorted(known, key=lambda name: (hits[name] / known[name]["support"], name))
     return [
-        f"Of {base:,} images of {name} alone it finds {found:,}, the {rank} of all {of}."
+        f"Of {base:,} images of {name} alone it finds {found:,}, the {rank} of all {of} (here {hits[name]:,} of {support:,})."
         for name, rank in ((order[0], "fewest"), (order[-1], "most"))
-        for base, (found, _) in [out_of([hits[name], known[name]["support"] - hits[name]])]
+        for support in [known[name]["support"]]
+        for base, (found, _) in [out_of([hits[name], support - hits[name]])]
     ]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from medtl import card
 from medtl.contracts import VALIDATION
 from medtl.document.page import environment
 from medtl.document.table import Table, write_tables
@@ -37,6 +38,7 @@ from medtl.report.figures import agreement, benefit, learning, ranking, selectiv
 from medtl.report.figures.style import Plot, svg
 from medtl.report.judged import judged_splits
 from medtl.report.prevalence import at_prevalences
+from medtl.report.subgroups_answered import answered_table
 
 FILE, TABLES = "report.html", "report"
 _FULL_WIDTH = 7.1
@@ -85,7 +87,8 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
     split = contents.split
     subgroups = parts_of.by_subgroup(contents, split)
     gaps = parts_of.gaps_table(subgroups, contents, split)
-    parts = [parts_of.parts_table(subgroups, contents, split), *([gaps] if gaps else [])] if subgroups else []
+    told = [parts_of.parts_table(subgroups, contents, split), answered_table(subgroups, contents, split), gaps] if subgroups else []
+    parts = [table for table in told if table is not None]
     flow = population.flow(contents)
     table_one, quarantine = population.table_one(contents), population.quarantine(contents)
     fits, curves = training.trainings_table(contents), training.curves_table(contents)
@@ -94,7 +97,7 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
     candidates = adaptation.candidates_table(contents.release) if contents.release else None
     found = frequencies.frequencies(answered.all_comers(contents), contents.task)
     text = environment("medtl.report").get_template("report.html.j2").render(
-        contents=contents, summary=summary, tiles=tiles.tiles(contents), subgroups=subgroups, frequencies=found,
+        contents=contents, card=card, summary=summary, tiles=tiles.tiles(contents), subgroups=subgroups, frequencies=found,
         squares=frequencies.squares(found),
         table_one=table_one, flow=flow, quarantine=quarantine, training=training, trainings=fits, curves=_curves(contents),
         splits=splits, worst=mistakes.worst(contents.predictions, contents.task, split), mistakes=mistakes,

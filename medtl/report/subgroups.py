@@ -23,7 +23,7 @@ _OF_FINDINGS = {"accuracy": "all findings right", "auroc": "mean AUROC"}
 _COMMONEST = {"single": "largest class", "multi": "commonest finding"}
 _CHANCE = 0.05
 _TOLD = 3
-_DRAWS = 500
+DRAWS = 500
 """Of the bootstrap, a quarter of the headline's: there are many subgroups."""
 
 
@@ -47,7 +47,7 @@ def by_subgroup(contents: Contents, split: str) -> list[Part]:
     kept = table[KEY].merge(contents.records[[*KEY, *contents.kept]], on=KEY, how="left", validate="many_to_one")[contents.kept]
     columns = kept.loc[rows.index].assign(domain=rows["domain"])
     found = subgroups(rows, contents.task, columns[["domain", *contents.kept]])
-    return [Part(each, {} if each.few else summarize(rows[each.where], contents.task, resamples=_DRAWS)) for each in found]
+    return [Part(each, {} if each.few else summarize(rows[each.where], contents.task, resamples=DRAWS)) for each in found]
 
 
 def parts_table(parts: Sequence[Part], contents: Contents, split: str) -> Table:
@@ -62,13 +62,13 @@ def parts_table(parts: Sequence[Part], contents: Contents, split: str) -> Table:
     for part in parts:
         sizes = [f"{part.against.images:,}", *([f"{part.against.groups:,}"] if unit != "image" else [])]
         cells = [*_mixture(part, contents), *(estimate({**part.figures[key], "note": ""}) for key in figures)] if part.figures else []
-        rows.append([part.label, *sizes, *(cells or [part.against.few, *[""] * (len(mix) + len(figures) - 1)])])
+        rows.append([part.label, *sizes, *(cells or [part.against.few])])
         own = flat({key: part.figures.get(key, {}) for key in HEADLINES})
         sides = {"by": part.against.by, "level": part.against.level, "n": part.against.images, "groups": part.against.groups}
         raw.append({**sides, "too_few": part.against.few, **own})
     note = (
         f"One decision rule for all. Too few: fewer than 10 {contents.groups_plural} of a class, there or elsewhere; such a part is "
-        "neither compared nor ranked. Of every image read, had its answer been given."
+        f"neither compared nor ranked.{_counted(contents, split)}"
     )
     return Table(f"{split}_subgroups", "By subgroup (95 % interval)", header, rows, pd.DataFrame(raw), note)
 
@@ -94,9 +94,15 @@ def gaps_table(parts: Sequence[Part], contents: Contents, split: str) -> Table |
     ]
     note = (
         "Below 0 the part fares worse than all others of these images. In brackets the 95 % interval, not corrected for their number; p by "
-        f"Holm over the {len(raw)} differences: only below 0.05 is one more than chance among so many."
+        f"Holm over the {len(raw)} differences: only below 0.05 is one more than chance among so many.{_counted(contents, split)}"
     )
     return Table(f"{split}_subgroup_differences", "Each subgroup less all others", ["", *names], rows, pd.DataFrame(raw), note)
+
+
+def _counted(contents: Contents, split: str) -> str:
+    """Whom both tables judge, where some got no answer."""
+    held = "all_comers" in contents.metrics["splits"][split].get("answering", {})
+    return " Every image that was read is judged, also where its answer was held back." if held else ""
 
 
 def gap_text(gap: Gap) -> str:
@@ -109,7 +115,7 @@ def worst_sentences(parts: Sequence[Part]) -> list[str]:
     """Who falls behind most; what is more than chance; how many could not be compared. Nothing where there are no parts."""
     found = [part.against for part in parts if part.against.gaps]
     last, few = worst(found), len(parts) - len(found)
-    rest = [f"{few} of {len(parts)} subgroups are too few to be compared."] if few else []
+    rest = [f"{few} of {len(parts)} subgroups {'has' if few == 1 else 'have'} too few cases of a class to be compared."] if few else []
     if last is None:
         return rest
     gap, over = last.gaps[BALANCED], f" (over {', '.join(last.over)})" if last.over else ""

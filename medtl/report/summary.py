@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from medtl import card, guarantees
+from medtl import card, guarantees, sets
 from medtl.contracts import EXTERNAL, TEST, VALIDATION
-from medtl.estimates import estimate, number, percent
+from medtl.estimates import estimate, number, percent, times
 from medtl.evaluation.answering import sentences
 from medtl.predictions import NO_ANSWER
 from medtl.report import answered
@@ -44,10 +44,8 @@ def _origin(contents: Contents) -> str:
     members = len(contents.package["weights"])
     unopened = "The test images were not opened. " if contents.metrics["looks"] == 0 else ""
     if contents.split == VALIDATION:
-        chose = (
-            f"These figures are of the validation images, which chose {chosen_by_validation(contents.package)}: they are likely too good."
-        )
-        return f"{unopened}{chose}"
+        chose = f"which chose {card.chosen_by_validation(contents.package)}"
+        return f"{unopened}These figures are of the validation images, {chose}: they are likely too good."
     if contents.split == EXTERNAL:
         return "External validation: outside images, judged with the thresholds that the model came with."
     if members > 1 and contents.over_folds:
@@ -56,14 +54,6 @@ def _origin(contents: Contents) -> str:
             f"The packaged model, {'both' if members == 2 else f'all {members}'} together, was not judged itself."
         )
     return "Test images: the model neither learned from them nor was chosen by them."
-
-
-def chosen_by_validation(package: Mapping[str, Any]) -> str:
-    """What validation images chose; a guarantee's threshold stands where held-out images put it."""
-    point = package["operating_point"]
-    promise = point.get("guarantee")
-    elsewhere = point["threshold"] is None or (promise is not None and None not in promise["wrong"])
-    return "epoch and calibration" if elsewhere else "epoch, calibration and threshold"
 
 
 def how_sure(contents: Contents) -> list[str]:
@@ -78,13 +68,12 @@ def how_sure(contents: Contents) -> list[str]:
 
 
 def promised(contents: Contents) -> Iterator[str]:
-    """What the package's threshold promises; on outside data, that it does not."""
+    """What the package's threshold and sets promise; on outside data, that they do not."""
     if contents.split == EXTERNAL:
-        yield from filter(None, [guarantees.void(contents.package)])
+        yield from filter(None, [guarantees.void(contents.package), sets.void(contents.package)])
         return
-    yield from guarantees.said(contents.package)
-    if contents.over_folds and contents.package["operating_point"].get("guarantee"):
-        yield "That is said of the ensemble; figures here are of the folds' own networks and thresholds, which guarantee nothing."
+    told = [*guarantees.said(contents.package), *sets.said(contents.package)]
+    yield from [*told, *guarantees.of_ensemble(told, contents.over_folds)]
 
 
 def _size(entry: Mapping[str, Any], unit: str) -> str:
@@ -105,6 +94,7 @@ def _unanswered(contents: Contents) -> Iterator[str]:
         yield f"{given}; the others: {', '.join(f'{count:,} {code}' for code, count in why.items())}."
         if contents.task.kind == "single":
             yield f"No answer is no hit. {' '.join(sentences(answers))}"
+        yield from filter(None, [sets.hint(contents.package, answers)])
 
 
 def where_it_fails(contents: Contents, subgroups: list[Part]) -> list[str]:
@@ -180,5 +170,4 @@ def looks(contents: Contents) -> str:
     if count == 0:
         held = (contents.records["split"] == TEST).any() or contents.over_folds
         return "The test images were not opened." if held else "The run kept no test images."
-    times = "once" if count == 1 else f"{count:,} times"
-    return f"{contents.looks} For this model the {contents.split} images were opened {times}.".strip()
+    return f"{contents.looks} For this model the {contents.split} images were opened {times(count)}.".strip()

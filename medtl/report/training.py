@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from medtl.card import calibrated
+from medtl.card import calibrated, origins
 from medtl.document.table import Table
 from medtl.estimates import number
 from medtl.report.contents import Contents
@@ -95,15 +95,16 @@ def _techniques(transfer: Mapping[str, Any]) -> Iterator[str]:
 
 def _decision(package: Mapping[str, Any]) -> str:
     point, calibration = package["operating_point"], package["calibration"]
+    threshold_on, calibrated_on = origins(point)
+    rule = f"(rule: {point['rule']}{f'; on {threshold_on}' if threshold_on else ''})"
     if isinstance(point["threshold"], list | tuple):
         cuts = ", ".join(f"{name} {number(cut)}" for name, cut in zip(package["task"]["classes"], point["threshold"], strict=True))
-        where = f"on {point['n']:,} {point['split']} images"
-        return f"a finding is there from a probability of {cuts} on (rule: {point['rule']}); each calibrated by itself, {where}"
-    fitted = f"calibrated {calibrated(calibration)}, on {point['n']:,} {point['split']} images"
+        return f"a finding is there from a probability of {cuts} on {rule}; each calibrated by itself, on {calibrated_on}"
+    fitted = f"calibrated {calibrated(calibration)}, on {calibrated_on}"
     if point["threshold"] is None:
         rarer = ", each weighed against how frequent the class is" if point["rule"] == "adjusted" else ""
         return f"the class of the largest probability{rarer}; {fitted}"
-    return f"positive from a probability of {number(point['threshold'])} on (rule: {point['rule']}); {fitted}"
+    return f"positive from a probability of {number(point['threshold'])} on {rule}; {fitted}"
 
 
 def _time(contents: Contents) -> Iterator[Fact]:
@@ -125,6 +126,11 @@ def trainings(contents: Contents) -> dict[str, Any]:
     return {name: log for name, log in contents.logs.items() if len(epochs(log)) or probe_score(log) is not None}
 
 
+def probed(contents: Contents) -> bool:
+    """Whether a linear probe came first."""
+    return any(probe_score(log) is not None for log in trainings(contents).values())
+
+
 def trainings_table(contents: Contents) -> Table | None:
     """A row per training (fold): the probe's score, the best epoch and its score; None where no log is there."""
     rows, raw = [], []
@@ -143,8 +149,12 @@ def trainings_table(contents: Contents) -> Table | None:
         return None
     label = MONITORS.get(monitor, monitor) or "score"
     frame = pd.DataFrame(raw, columns=["training", "probe_score", "best_epoch", "epochs", "best_score"])
-    first = "candidate" if contents.release else "fold" if len(rows) > 1 else "training"
-    note = f"{label} on validation images, which chose the penalty of the probe and the epoch (0: the probe itself was the best)."
+    first = "candidate" if contents.release else "training" if len(rows) == 1 else "fold" if contents.over_folds else "member"
+    probed, tuned = (any(row[column] is not None for row in raw) for column in (1, 2))
+    chose = "the penalty of the probe" if probed else "the epoch"
+    if probed and tuned:
+        chose += " and the epoch (0: the probe itself was the best)"
+    note = f"{label} on validation images, which chose {chose}."
     return Table("trainings", "What was trained", [first, f"linear probe, {label}", "best epoch", f"then, {label}"], rows, frame, note)
 
 

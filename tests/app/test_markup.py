@@ -10,6 +10,7 @@ import pytest
 from medtl.app import markup
 from medtl.app.pictures import picture
 from medtl.model import format as package_format
+from medtl.model.format import Guarantee
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -58,6 +59,17 @@ def test_which_figures_are_shown(made, figures, splits, shown, hidden):
     html = text(markup.model(made(), figures(splits)))
     assert all(each in html for each in shown)
     assert not any(each in html for each in hidden)
+
+
+def test_what_validation_chose_and_who_got_no_answer(made, figures):
+    given, package = figures(["validation"]), made()
+    assert "also chose epoch, calibration and threshold, so these figures flatter" in text(markup.model(package, given))
+    promise = Guarantee(measure="recall", at_least=0.9, confidence=0.95, needed=29, groups=(40,), wrong=(0,))
+    kept = package.model_copy(update={"operating_point": package.operating_point.model_copy(update={"guarantee": promise})})
+    assert "also chose epoch and calibration, so these figures flatter" in text(markup.model(kept, given))
+    assert "as if its answer had been given" not in text(markup.model(package, given))
+    given["splits"]["validation"]["answering"] = {"coverage": {"value": 0.8}, "all_comers": {}}
+    assert "as if its answer had been given; 80.0 % of the images got one." in text(markup.model(package, given))
 
 
 def test_every_class_has_its_figures_with_intervals(made, figures):

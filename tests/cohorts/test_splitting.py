@@ -330,10 +330,14 @@ def test_too_little_held_out_is_refused() -> None:
     several = made.assign(label="a", y_a=["10"[row % 2] for row in range(200)], y_b=["0" if row % 8 == 0 else "1" for row in range(200)])
     measurements = several[["image", "frame", "pixel_hash"]].assign(sha256="sha " + several["image"], quarantine="")
     plan = Plan(SplitSettings(folds=2, held_out=0.2), Task(kind="multi", classes={"a": (), "b": ()}))
-    with pytest.raises(Mistakes, match=r"\d groups without 'b'"):
+    with pytest.raises(Mistakes, match=r"with or without a finding, too few to choose its threshold by(.|\n)*\d groups without 'b'"):
         make_records(several.drop(columns="pixel_hash"), measurements, plan, Path())
-    with pytest.raises(Mistakes, match="leave it out:"):
+    with pytest.raises(Mistakes, match="of a class, too few to choose a threshold by; take a larger share, or leave it out:"):
         records_of(made, held_out=0.2)
+    three = Plan(SplitSettings(folds=2, held_out=0.2), Task(classes={"yes": (), "no": (), "perhaps": ()}))
+    rarer = made.assign(label=["yes" if row % 8 == 0 else ("no", "perhaps")[row % 2] for row in range(200)]).drop(columns="pixel_hash")
+    with pytest.raises(Mistakes, match="of a class, too few to calibrate by"):
+        make_records(rarer, measurements, three, Path())
     with pytest.raises(ValueError, match=r"validation \+ test \+ held_out leave nothing to train on"):
         SplitSettings(validation=0.3, test=0.3, held_out=0.4)
     with pytest.raises(ValueError, match=r"validation \+ held_out leave nothing to train on"):

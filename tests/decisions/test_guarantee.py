@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from statsmodels.stats.proportion import proportion_confint
 
-from medtl.decisions.guarantee import Guaranteed, fewest_groups, fit, most_wrong
+from medtl.decisions.guarantee import Guaranteed, fewest_groups, fit, most_wrong, of_the_other_side
 
 Floats = np.ndarray
 SIMULATIONS = 1000
@@ -43,6 +43,16 @@ def test_a_table_by_hand() -> None:
     assert found == Guaranteed(pytest.approx(0.75), 93, 1)
     assert fit(p, ~positive, *alone(96), "recall", 0.5, 0.9) == Guaranteed(None, 3, None)  # a half at 0.9 takes four
     assert fit(p, np.zeros(96, bool), *alone(96), "recall", 0.5, 0.9) == Guaranteed(None, 0, None)
+
+
+def test_the_price_by_hand() -> None:
+    """Of three well patients one image each counts, by the smaller draw: 0.3, 0.6 and 0.7; below 0.5 lies one."""
+    p, positive = [0.9, 0.3, 0.8, 0.6, 0.2, 0.7], [True, False, False, False, False, False]
+    groups, drawn = [0, 1, 1, 2, 2, 3], [0.5, 0.1, 0.2, 0.3, 0.4, 0.5]
+    assert of_the_other_side(p, positive, groups, drawn, "recall", 0.5) == (3, 1)
+    swapped = [not each for each in positive]
+    assert of_the_other_side(p, swapped, groups, drawn, "specificity", 0.5) == (3, 2)
+    assert of_the_other_side([0.5], [False], [0], [0], "recall", 0.5) == (1, 0), "positive from the threshold on"
 
 
 def test_ends_of_the_scale() -> None:

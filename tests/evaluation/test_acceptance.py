@@ -66,6 +66,30 @@ def test_the_unanswered_are_a_line_of_their_own(make_table):
     assert all_met([met])
 
 
+def test_who_got_no_answer_is_a_miss_and_the_answered_stand_beside(make_table):
+    """40 ill: 30 found, 2 missed, 8 of those found held back. All who came: 22 of 40; answered only: 22 of 32, wherever it is judged."""
+    rows = _rows(make_table, ill=40, found=30, well=40, alarms=4)
+    rows.loc[[*range(22, 30), *range(44, 60)], ["decision", "reason"]] = ["no answer", "odd [UNLIKE_TRAINING]"]
+    rows["site"] = "north"
+    sensitivity, north, specificity, rank, silent = _lines(
+        rows,
+        {"figure": "sensitivity", "at_least": 0.5},
+        {"figure": "sensitivity", "at_least": 0.5, "worst": "site"},
+        {"figure": "specificity", "at_least": 0.5},
+        {"figure": "auroc", "at_least": 0.5},
+        {"figure": "unanswered", "at_most": 0.5},
+    )
+    for line in (sensitivity, north):
+        assert line.found["value"] == pytest.approx(22 / 40)
+        assert line.answered_only["value"] == pytest.approx(22 / 32)
+        assert "0.550 [" in line.text
+        assert "; of those answered (70.0 %): 0.688 [" in line.text
+    assert (specificity.found["value"], specificity.answered_only["value"]) == (pytest.approx(20 / 40), pytest.approx(20 / 24))
+    assert rank.answered_only["value"] != rank.found["value"]
+    assert silent.answered_only is None
+    assert [each.answered_only for each in _lines(_rows(make_table), {"figure": "sensitivity", "at_least": 0.5})] == [None]
+
+
 def test_every_part_has_to_keep_a_line(make_table):
     rows = _rows(make_table)
     rows["site"] = np.where(np.arange(200) % 100 < 45, "north", np.where(np.arange(200) % 100 < 97, "south", "tiny"))

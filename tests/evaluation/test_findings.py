@@ -16,6 +16,7 @@ from medtl import findings, predictions
 from medtl.contracts import Task
 from medtl.errors import MedtlError
 from medtl.evaluation import monitor
+from medtl.evaluation.cases import findings_from_table
 from medtl.evaluation.paired import difference
 from medtl.evaluation.summary import summarize
 from medtl.evaluation.table import lines
@@ -121,6 +122,18 @@ def test_an_unread_image_misses_what_is_known_of_it_and_has_no_rank() -> None:
         assert (unread["per_class"][name]["auroc"] == given["per_class"][name]["auroc"]) == (not known)
     found = given["confusion"]["edema"][1][1] - unread["confusion"]["edema"][1][1]
     assert unread["per_class"]["edema"]["recall"]["value"] <= given["per_class"]["edema"]["recall"]["value"] or found == 0
+
+
+def test_who_got_an_answer_is_counted_for_each_finding_among_those_known() -> None:
+    truth, logits, group = drawn(3, 20)
+    table = table_of(truth, logits, group, unread=[0])
+    table.loc[5:9, ["decision", "reason"]] = ["no answer", "odd [QUALITY]"]
+    told = findings_from_table(table, TASK)
+    asked = np.isfinite(truth).any(axis=1)
+    given = np.array([i != 0 and not 5 <= i <= 9 for i in range(len(truth))])
+    assert told.answered == (given & asked).sum()
+    for k in range(3):
+        assert told.one(k).answered == (given & np.isfinite(truth[:, k])).sum()
 
 
 def test_what_is_unknown_changes_nothing_of_its_finding() -> None:

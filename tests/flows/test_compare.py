@@ -11,8 +11,9 @@ import pytest
 
 from medtl import predictions
 from medtl.errors import MedtlError
-from medtl.flows.compare import compare
+from medtl.flows.compare import _trained, compare
 from medtl.flows.evaluate import evaluate
+from medtl.flows.sides import side_of
 
 MakeRun = Callable[..., Path]
 
@@ -56,6 +57,22 @@ def test_folds_are_held_against_folds(make_run: MakeRun) -> None:
     for run in runs:
         evaluate(run)
     assert compare(runs, split="test").images == len(predictions.read(runs[0] / "predictions.csv").query("split == 'test'"))
+
+
+def test_it_says_how_many_trainings_of_each_were_judged(make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, other, seeds, folds = make_run("one"), make_run("other", seed=1), make_run("seeds", seed=2), make_run("folds", folds=2)
+    for member in range(3):
+        (seeds / "members" / str(member)).mkdir(parents=True)
+    outside = _outside(tmp_path / "outside", one)
+    for runs, said in (
+        ([one, other], "not of training luck: one training of each was judged. Other seeds"),
+        ([one, seeds], "trainings behind the answers: one 1; seeds 3, answering together. Other seeds"),
+    ):
+        compare(runs)
+        assert said in capsys.readouterr().err
+    assert _trained({"outside": side_of(outside), "folds": side_of(folds)}) == (
+        "trainings behind the answers: outside not recorded there; folds 2, one for each fold"
+    )
 
 
 def test_outside_data_say_whose_task_it_is(make_run: MakeRun, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from medtl import predictions, records
 from medtl.errors import MedtlError
+from medtl.flows.check import check
 from medtl.flows.evaluate import evaluate
 from medtl.flows.predict import predict
 from medtl.flows.train import train
@@ -135,14 +136,53 @@ def test_an_ensemble_asks_its_first_member(data: Path, tmp_path: Path) -> None:
     assert alone["reason"].tolist() == together["reason"].tolist()
 
 
-def test_sets_of_an_ensemble_are_fitted_on_the_half_that_chose_nothing(data: Path, tmp_path: Path) -> None:
-    folder = train(data / "tiny.yaml", overrides=["split.folds=2"], out=tmp_path / "run", with_report=False).folder
+def test_sets_of_an_ensemble_are_fitted_on_the_half_that_chose_nothing(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = train(data / "tiny.yaml", overrides=["split.folds=2"], out=tmp_path / "run").folder
     read = package_format.read(folder / "model")
     assert read.conformal is not None
     held = predictions.read(folder / "predictions.csv").query("split == 'calibration'")
     assert sum(read.conformal["groups"]) <= len(held) - read.operating_point.n
     again = Model.load(folder / "model", "cpu").predict([data / name for name in held["image"]])
     assert again["reason"].tolist() == held["reason"].tolist()
+    printed = capsys.readouterr()
+    assert "Conformal sets (alpha 0.2): of each class at least 80 % of the images have it" in printed.err
+    assert "That is said of the ensemble; figures here are of the folds' own networks and thresholds" in printed.err
+    evaluate(folder)
+    assert "That is said of the ensemble" in capsys.readouterr().out
+
+
+def test_findings_have_sets_of_their_own_and_an_image_with_an_unsure_one_no_answer(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = ["task={kind: multi, classes: {disc: [], square: []}}", "decision.gate=none"]
+    folder = train(data / "tiny.yaml", overrides=task, out=tmp_path / "run").folder
+    read, judged = package_format.read(folder / "model"), predictions.read(folder / "predictions.csv")
+    assert read.conformal is not None
+    assert len(read.conformal["findings"]) == 2
+    least = np.array([own["least"] for own in read.conformal["findings"]])
+    p = predictions.probabilities(judged)
+    sets = np.stack([1 - p, p], axis=2) >= least
+    called = np.array([[name in row.split("|") for name in ("disc", "square")] for row in judged["predicted"]])
+    sure = (sets.sum(axis=2) == 1).all(axis=1) & (sets[:, :, 1] == called).all(axis=1)
+    assert ((judged["decision"] != NO_ANSWER) == sure).all()
+    assert 0 < sure.sum() < len(sure)
+    held = judged["split"] == "calibration"
+    truth = np.stack([judged["truth"] == name for name in ("disc", "square")], axis=1)
+    for k, side in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        there = held & (truth[:, k] == side)
+        assert (~sets[there, k, side]).mean() <= 0.2
+    assert "Conformal sets (alpha 0.2), of each finding by itself: of the " in capsys.readouterr().err
+    assert "of each finding by itself" in (folder / "model" / "card.md").read_text()
+    again = Model.load(folder / "model", "cpu").predict([data / name for name in judged["image"]])
+    assert again["reason"].tolist() == judged["reason"].tolist()
+
+
+def test_before_training_it_is_said_which_sets_rule_nothing_out(data: Path) -> None:
+    said = str(check(data / "tiny.yaml", overrides=["decision.conformal.alpha=0.02"]))
+    assert "decision.conformal: no set will rule out square: for alpha 0.02 it takes 49 held-out groups with square, and there are " in said
+    assert "being absent" not in said
 
 
 def test_sets_without_images_of_their_own_are_refused(data: Path, tmp_path: Path) -> None:

@@ -71,6 +71,11 @@ def test_the_threshold_is_where_the_held_out_patients_say(kept: Path) -> None:
     assert point.threshold == pytest.approx((ill[1] + below) / 2)
     assert point.rule == "recall >= 0.8, guaranteed with a confidence of 0.8"
     judged = predictions.read(kept / "predictions.csv")
+    assert (point.split, point.n) == ("calibration", len(held))
+    assert point.calibrated_on is not None
+    assert (point.calibrated_on.split, point.calibrated_on.n) == ("validation", (judged["split"] == "validation").sum())
+    well = held[held["truth"] == "disc"].sort_values("draw").drop_duplicates("group_id")
+    assert (promise.other_groups, promise.other_right) == ((len(well),), ((well["p_square"] < point.threshold).sum(),))
     assert ((judged["predicted"] == "square") == (judged["p_square"] >= point.threshold)).all(), "validation is answered by it, too"
     assert metrics_file.read(kept / "metrics.json")["splits"]["validation"]["threshold"] == point.threshold
 
@@ -84,11 +89,20 @@ def test_it_is_said_everywhere_and_void_elsewhere(data: Path, kept: Path, tmp_pa
     )
     assert "It holds for patients like these (default); anywhere else it is void." in sentence
     assert sentence.endswith("counts by what the threshold would have called it: of all, at most 20 % are missed, but fewer may be found.")
-    assert words.operating_point(package) == sentence
-    assert "at least 80 % of the images of square are found" in (kept / "model" / "card.md").read_text()
-    assert "at least 80 % of the images of square are found" in report(kept, data).read_text()
+    assert words.operating_point(package) == " ".join(package.promised)
+    price = package.promised[1]
+    assert price.startswith("Its price: of the held-out patients of disc, one image each, are rightly not called positive: ")
+    card = (kept / "model" / "card.md").read_text()
+    assert f"guaranteed with a confidence of 0.8; on {package.operating_point.n} calibration images)" in card
+    assert f"fitted on {package.operating_point.calibrated_on.n} validation images" in card
+    assert "at least 80 % of the images of square are found" in card
+    html = report(kept, data).read_text()
+    assert "at least 80 % of the images of square are found" in html
+    assert price in html
     predict(kept, data / "disc", tmp_path / "answers.csv")
-    assert sentence in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert sentence in printed
+    assert price in printed
     done = evaluate(kept, data / "elsewhere.csv", out=tmp_path / "there", allow_seen=True)
     printed = capsys.readouterr().out
     assert "(recall of at least 0.8 with 80 % confidence) is void here" in printed
@@ -151,7 +165,9 @@ def test_an_ensemble_keeps_half_of_what_is_held_out_for_it(data: Path, tmp_path:
     unit = held.groupby("group_id")["sha256"].transform("min")
     half = held[[draw(3, f"guarantee:{each}") < 0.5 for each in unit]]
     assert promise.groups[0] == half[half["label"] == "square"]["group_id"].nunique()
-    assert package.operating_point.n == len(held) - len(half), "the others calibrate"
+    assert package.operating_point.n == len(half)
+    assert package.operating_point.calibrated_on is not None
+    assert package.operating_point.calibrated_on.n == len(held) - len(half), "the others calibrate"
     assert package.ensemble is not None
     assert package.ensemble.groups == held["group_id"].nunique() - half["group_id"].nunique()
     assert package_format.read(run / "folds" / "0" / "model").operating_point.guarantee is None

@@ -66,7 +66,7 @@ def test_whatever_reads_predictions_leaves_the_views_out(make_run):
     assert judged(table, "test").reset_index(drop=True).equals(without)
     assert set(wrong(table, "test")["view"]) <= {PLAIN}
     page = " ".join(report(folder).read_text().split())
-    assert re.search(r"the test images were opened 2 times|Look 2 at these [0-9,]+ images, by 1 model,", page)
+    assert re.search(r"the test images were opened twice|Look 2 at these [0-9,]+ images, by 1 model,", page)
 
 
 def test_validation_costs_no_look_and_keeps_the_plain_rows(make_run, tmp_path):

@@ -50,7 +50,7 @@ def test_the_card_says_what_matters(package, metrics):
         "r.safetensors (sha256 abababababab…)",
         "best epoch 7, validation auroc 0.9877",
         "by patient",
-        "looked at 2 time(s)",
+        "looked at twice.",
         "### test: 9 images, 8 groups",
         "| ill | 5 | n/a (never predicted) | 0.500 (0.250 to 0.750) | 0.500 (0.250 to 0.750) |",
         "Positive from a probability of 0.4321 on (rule: youden)",
@@ -71,7 +71,7 @@ def test_networks_of_several_seeds_are_judged_together(package, metrics):
     package["weights"] *= 2
     package["ensemble"] = {"verified": True, "groups": 8, "of": "seeds"}
     text = card.text(package, metrics)
-    assert "Judged were the 2 networks together." in text
+    assert "Judged were both networks together." in text
     assert "did not learn from it" not in text
 
 

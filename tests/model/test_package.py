@@ -136,6 +136,21 @@ def test_a_guarantee_is_kept_and_fits_its_thresholds(package):
         package(guarantee=Guarantee(**{**given, "groups": (40, 40), "wrong": (0, 0)}))
     with pytest.raises(ValueError, match="as many `wrong` as `groups`"):
         Guarantee(**{**given, "wrong": (0, None)})
+    with pytest.raises(ValueError, match="as many `other_groups`"):
+        Guarantee(**given, other_groups=(30, 30), other_right=(1, 2))
+
+
+def test_a_guarantee_of_a_package_older_than_its_price_keeps_its_fingerprint(package):
+    given = {"measure": "recall", "at_least": 0.9, "confidence": 0.95, "needed": 29, "groups": (40,), "wrong": (0,), "unit": "patient"}
+    folder = package(guarantee=Guarantee(**given))
+    fields, before = json.loads((folder / "model.json").read_text()), package_format.read(folder).fingerprint
+    for later in ("other_groups", "other_right"):
+        del fields["operating_point"]["guarantee"][later]
+    assert fields["operating_point"].pop("calibrated_on") is None
+    (folder / "model.json").write_text(json.dumps(fields))
+    assert package_format.read(folder).fingerprint == before
+    priced = package(folder="priced", guarantee=Guarantee(**given, other_groups=(30,), other_right=(20,)))
+    assert package_format.read(priced).fingerprint != before
 
 
 def test_a_package_from_before_newer_fields_still_opens(package):

@@ -62,7 +62,7 @@ def test_several_classes_name_the_one_found_least():
     }
     said = frequencies(given, many).sentences
     assert said[0] == "73 are called what they are, and 27 something else."
-    assert said[1] == "Of 100 images of b alone it finds 40, the fewest of all classes."
+    assert said[1] == "Of 100 images of b alone it finds 40, the fewest of all classes (here 4 of 10)."
 
 
 @pytest.mark.parametrize(("confusion", "drawn"), [([[50, 10], [10, 30]], 100), ([[989, 1], [1, 9]], 1000), ([[99990, 3], [3, 4]], 0)])

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from medtl import guarantees
+from medtl import card, guarantees
 from medtl.report import answered, summary
+from medtl.report.page import page
 
 
 def package(measure: str = "recall", groups: tuple[int, ...] = (80,), wrong: tuple[int | None, ...] = (1,), **task: Any) -> dict[str, Any]:
@@ -64,6 +65,60 @@ def test_an_image_held_back_is_no_mistake(make_contents: Any) -> None:
 )
 def test_sentences(given: dict[str, Any], sentence: str) -> None:
     assert sentence in guarantees.said(given)[0]
+
+
+@pytest.mark.parametrize(
+    ("measure", "right", "sentences"),
+    [
+        (
+            "recall",
+            40,
+            ["of the held-out patients of well, one image each, are rightly not called positive: 40 of 50 (specificity 0.800)."],
+        ),
+        (
+            "recall",
+            4,
+            ["4 of 50 (specificity 0.080).", "ill is called on 99 % of the held-out patients of ill and on 92 % of those of well:"],
+        ),
+        ("specificity", 15, ["of the held-out patients of ill, one image each, are found: 15 of 50 (recall 0.300)."]),
+        (
+            "specificity",
+            5,
+            ["5 of 50 (recall 0.100).", "ill is called on 10 % of the held-out patients of ill and on 1 % of those of well:"],
+        ),
+    ],
+)
+def test_the_price_and_a_warning_where_all_are_called_the_same(measure: str, right: int, sentences: list[str]) -> None:
+    told = guarantees.said(_with_price(package(measure), (50,), (right,)))[1:]
+    assert len(told) == len(sentences)
+    assert all(sentence in line for sentence, line in zip(sentences, told, strict=True))
+    assert [line.startswith("WARNING: ") for line in told] == [False, True][: len(told)]
+
+
+def test_the_price_of_findings_is_that_of_those_in_reach() -> None:
+    mixed = _with_price(package(groups=(80, 20), wrong=(0, None), kind="multi"), (60, 60), (2, 2))
+    told = guarantees.said(mixed)
+    assert "without the finding, one image each, are rightly not called positive: well 2 of 60 (specificity 0.033)." in told[1]
+    assert (
+        "WARNING: at the threshold that keeps the guarantee well is called on 100 % of the held-out patients with it and on 97 %" in told[2]
+    )
+    assert len(told) == 4
+
+
+def test_the_warning_stands_on_the_first_page_and_on_the_card(make_contents: Any) -> None:
+    usual = make_contents().package
+    useless = _with_price(package(), (50,), (1,))
+    kept = {**usual, "task": useless["task"], "operating_point": {**usual["operating_point"], **useless["operating_point"]}}
+    contents = answered.completed(make_contents(splits=("test",), package=kept))
+    for text in (page(contents)[0].partition('id="data"')[0], card.text(kept, None)):
+        assert (
+            "WARNING: at the threshold that keeps the guarantee ill is called on 99 % of the held-out patients of ill and on 98 %" in text
+        )
+
+
+def _with_price(given: dict[str, Any], groups: tuple[int, ...], right: tuple[int, ...]) -> dict[str, Any]:
+    promise = {**given["operating_point"]["guarantee"], "other_groups": groups, "other_right": right}
+    return {**given, "operating_point": {**given["operating_point"], "guarantee": promise}}
 
 
 def test_findings_by_name() -> None:

@@ -248,7 +248,7 @@ def test_few_are_shown_as_few_and_a_kept_column_may_have_any_name(make_contents)
     ]
     text = Elements(page(dataclasses.replace(contents, records=odd))[0]).text
     assert re.search(r"p_ill: no 6 3 too few \(\d of well, \d of ill\)", text)
-    assert "subgroups are too few to be compared." in text
+    assert re.search(r"\d of \d+ subgroups ha(s|ve) too few cases of a class to be compared\.", text)
 
 
 def test_the_worst_subgroup_is_named_with_what_chance_allows(make_contents, make_table):
@@ -447,6 +447,36 @@ def test_all_who_came_and_those_answered_stand_side_by_side(make_contents, make_
     assert f"Sensitivity {number(hit / ill.sum())}" in Elements(box).text
     assert f"of those answered (83.3 %): {number(hit / (hit + missed))} (" in Elements(box).text
     assert "unanswered" not in Elements(page(make_contents(splits=("test",)))[0]).text
+    rarer = next(each for each in tables if each.name == "test_prevalences")
+    assert rarer.header[3:] == ["PPV, answered only", "NPV, answered only"]
+    own = rarer.raw[rarer.raw["prevalence"].round(6) == round(ill.mean(), 6)].iloc[0]
+    judged = table["predicted"] == "ill"
+    share = ill.mean()
+    for column, among in (("ppv", table.index >= 0), ("answered_ppv", ~held)):
+        found, alarms = (judged & among & ill).sum() / (ill & among).sum(), (judged & among & ~ill).sum() / (~ill & among).sum()
+        assert own[column] == pytest.approx(found * share / (found * share + alarms * (1 - share)))
+
+
+def test_of_subgroups_too_all_who_came_and_those_answered(make_contents, make_table):
+    """The north gets fewer answers, so it fares worse among all who came, and not by the answers that were given."""
+    table = make_table(n=240)
+    held = (table["domain"] == "north") & (table.index % 4 == 0)
+    table.loc[held, ["decision", "reason"]] = ["no answer", "not sure enough [UNSURE]"]
+    _, tables = page(make_contents(splits=("test",), predictions=table))
+    found = next(each for each in tables if each.name == "test_subgroups_answered")
+    north = table[table["domain"] == "north"]
+    ill, hit = north["truth"] == "ill", north["predicted"] == "ill"
+    row = found.raw.set_index("level").loc["north"]
+    assert row["answered"] == pytest.approx(1 - held.sum() / len(north))
+    assert row["sensitivity_all_comers"] == pytest.approx((ill & hit & ~held[north.index]).sum() / ill.sum())
+    assert row["sensitivity_answered_only"] == pytest.approx((ill & hit & ~held[north.index]).sum() / (ill & ~held[north.index]).sum())
+    south = found.raw.set_index("level").loc["south"]
+    assert south["sensitivity_all_comers"] == south["sensitivity_answered_only"]
+    counted = "Every image that was read is judged, also where its answer was held back."
+    assert [counted in each.note for each in tables if "subgroup" in each.name] == [True, False, True]
+    html, plain = page(make_contents(splits=("test",)))
+    assert not [each for each in plain if each.name == "test_subgroups_answered"]
+    assert counted not in html
 
 
 LINES = {
@@ -472,6 +502,23 @@ def test_the_first_page_says_whether_it_may_be_used(make_contents, states, word)
     other = dataclasses.replace(contents, hashes={"predictions.csv": "b" * 64})
     assert "judge again These lines were judged on other answers" in Elements(page(other)[0]).text
     assert "Not judged: no lines that it has to keep were stated" in Elements(page(make_contents())[0]).text
+
+
+def test_a_wide_table_breaks_between_figure_and_interval_and_a_part_that_is_too_few_spans_its_figures(make_contents, make_table):
+    table = make_table(n=120)
+    table["domain"] = np.where(table.index < 6, "tiny", np.where(table.index // 2 % 2, "north", "south"))
+    html, tables = page(make_contents(splits=("test",), predictions=table))
+    shown = next(each for each in tables if each.name == "test_subgroups")
+    assert shown.wide
+    assert not next(each for each in tables if each.name == "test_prevalences").wide
+    spanned = re.search(r'<td colspan="(\d)">(too few [^<]+)</td>', html)
+    assert (spanned[1], spanned[2].replace("\u00a0", " ")) == (str(len(shown.header) - 3), shown.rows[-1][-1])
+
+
+def test_the_lines_say_what_became_of_the_unanswered(make_contents):
+    counted = {**LINES, "counted": "Some images got no answer."}
+    assert "Some images got no answer." in page(make_contents(splits=("test",), acceptance=counted))[0]
+    assert "Some images got no answer." not in page(make_contents(splits=("test",), acceptance=LINES))[0]
 
 
 def test_an_acceptance_is_put_onto_a_report_that_is_there(make_contents, tmp_path):

@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
+
+from medtl.decisions import outlyingness
+from medtl.model.gate import Gate
 
 _HOME = Path(__file__).parents[1] / "app" / "conftest.py"
 _spec = importlib.util.spec_from_file_location("medtl_app_fixtures", _HOME)
@@ -25,9 +29,15 @@ SKIN = ("actinic-keratosis", "basal-cell-carcinoma", "benign-keratosis", "dermat
 
 @pytest.fixture(scope="session")
 def models(package: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Both tasks: two classes with a threshold, several without."""
+    """Both tasks: two classes with a threshold, several without; and one whose gate knows three equal images and refuses all others."""
     place = tmp_path_factory.mktemp("models")
-    return [package(place / "chest", ("normal", "pneumonia"), name="chest"), package(place / "skin", SKIN, name="skin", members=2)]
+    detector = outlyingness.fit(np.zeros((3, 96)), "mahalanobis")
+    gate = Gate(detector, outlyingness.limit([0.0, 0.0, 0.0], [1, 2, 3], 0.01), 0.01, {"mahalanobis": {"noise": 1.0}}, {})
+    return [
+        package(place / "chest", ("normal", "pneumonia"), name="chest"),
+        package(place / "skin", SKIN, name="skin", members=2),
+        package(place / "narrow", ("normal", "pneumonia"), name="narrow", gate=gate),
+    ]
 
 
 @pytest.fixture(scope="session")

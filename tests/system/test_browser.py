@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,59 @@ def test_the_figures_follow_the_package(tab, keep, models):
         keep(page, "figures-after")
     finally:
         path.write_text(before)
+
+
+def shown_share(tab: Any, name: str) -> float:
+    """The probability that a bar says, from 0 to 1."""
+    label = tab.locator(f'.bar[aria-label^="{name}:"]').get_attribute("aria-label")
+    return float(re.search(r"probability <?([\d.]+) %", label)[1]) / 100
+
+
+def test_a_prevalence_moves_probability_threshold_and_predictive_values_and_no_decision(tab, keep, files):
+    page = tab()
+    upload(page, files["png"])
+    called, before = page.inner_text("#medtl-said h2"), shown_share(page, "pneumonia")
+    assert "As on test, where 25.0 % were pneumonia: PPV 0.571 (" in page.inner_text(
+        "#medtl-said"
+    )  # 0.8 · 0.25 / (0.8 · 0.25 + 0.2 · 0.75)
+    keep(page, "prevalence-before")
+    rarer = page.locator("#medtl-prevalence input")
+    rarer.fill("5")
+    rarer.press("Tab")
+    page.wait_for_selector("text=Probabilities are for images of which 5.0 % are pneumonia; they were calibrated where 25.0 % were.")
+    odds = before / (1 - before) * (0.05 / 0.95) / (0.25 / 0.75)
+    assert shown_share(page, "pneumonia") == pytest.approx(odds / (1 + odds), abs=0.003)
+    assert shown_share(page, "normal") == pytest.approx(1 - odds / (1 + odds), abs=0.003)
+    moved = 0.4 / 0.6 * (0.05 / 0.95) / (0.25 / 0.75)
+    said = page.inner_text("#medtl-said")
+    assert f"threshold of {100 * moved / (1 + moved):.1f} %" in said
+    assert "PPV 0.174 (" in said  # 0.8 · 0.05 / (0.8 · 0.05 + 0.2 · 0.95)
+    assert page.inner_text("#medtl-said h2") == called
+    keep(page, "prevalence-5")
+    rarer.fill("150")
+    page.wait_for_selector("text=Give a share of more than 0 and less than 100 %.")
+    rarer.fill("")
+    page.wait_for_selector("text=/PPV 0.571/")
+    assert shown_share(page, "pneumonia") == pytest.approx(before)
+
+
+def test_an_image_that_the_gate_refuses_has_no_class_no_bar_no_saliency_and_no_prevalence(tab, keep, files, opened):
+    page = tab()
+    upload(page, files["png"])
+    assert page.locator("#medtl-prevalence").is_visible()
+    choose(page, "Model", "narrow")
+    page.wait_for_selector("text=Another model answers from here on")
+    said = upload(page, files["png"])
+    assert "No answer, because it looks unlike the images that the model learned from." in said
+    assert "pneumonia" not in said
+    assert "%" not in said
+    assert page.locator("#medtl-said .bar").count() == 0
+    assert page.locator(".stack img:not(.heat)").count() == 1, "the image is shown"
+    assert page.locator("img.heat:not([hidden])").count() == 0
+    assert not page.locator("#medtl-prevalence").is_visible()
+    assert "No answer for" in page.inner_text("#medtl-about")
+    assert opened.left() == []
+    keep(page, "refused-by-gate")
 
 
 def test_the_saliency_fades_and_changes_class(tab, keep, files):
