@@ -121,6 +121,23 @@ def labels(
     label_curve(config, domain, data, weights, set_ or (), count or COUNTS, draws, out)
 
 
+@app.command(name="next")
+@answers
+def next_(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model package, or a run.")],
+    images: Annotated[Path, typer.Argument(metavar="IMAGES", help="The other place: a folder, or a table with `image`, `patient_id`.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The table of images to label (CSV).")],
+    count: Annotated[int, typer.Option(min=1, metavar="N", help="How many to label.")] = 25,
+    column: Column = None,
+    unsure: Annotated[bool, typer.Option("--unsure", help="Rather images that the model is unsure of.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the third that chance chooses.")] = 0,
+) -> None:
+    """Which images of another place to label next: a third at random, the others as different as can be."""
+    from medtl.flows.next_labels import choose_next
+
+    choose_next(model, images, out, count, _pairs("--column", column), unsure, seed)
+
+
 @app.command()
 @answers
 def rank(

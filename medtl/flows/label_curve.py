@@ -5,8 +5,7 @@ Cached features, so that many draws of the labels cost minutes: which images hap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from medtl.contracts import TEST, TRAIN, VALIDATION
 from medtl.errors import MedtlError, did_you_mean, listed
@@ -25,58 +23,25 @@ from medtl.experiment.save import save_experiment
 from medtl.experiment.schema import Experiment
 from medtl.features import cached_features
 from medtl.files import locked
+from medtl.flows.few_labels import ALONE, BRIGHTNESS, SOURCE, Places, Side, from_source, ways_of_choosing, ways_of_learning
 from medtl.flows.judging import refuse_occupied
 from medtl.flows.looks import count_look
 from medtl.flows.train import read_images
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store
-from medtl.imbalance.losses import cross_entropy
-from medtl.labelling.choosing import choose
-from medtl.labelling.curve import AT_RANDOM, WELL_CHOSEN, Cell, Curve, Judge, Row
+from medtl.labelling.choosing import AT_RANDOM
+from medtl.labelling.curve import Cell, Curve, Judge, Row
 from medtl.labelling.page import write_page
 from medtl.study.figures import learning_curves
 from medtl.terminal import Line
 from medtl.training import machine
 from medtl.training.fit import build_classifier, targets_of
 from medtl.training.log import Log
-from medtl.training.probe import fit_probe, spread
 
 COUNTS = (10, 25, 50, 100, 200)
 DRAWS = 30
-STRENGTH = 100.0
-"""The probe's penalty is this over the number of labels: the same pull towards "nothing known" for any number. Chosen on skin lesions and
-breast ultrasound, in which one half of the patients stood for a new place; hardly any choice between 10 and 1,000 differs."""
 MOST_OF_SOURCE = 500
 """Images of the source that are learned together with the target's few: more change little, and each draw learns anew."""
-ALONE, JOINTLY, SOURCE, BRIGHTNESS = "target labels alone", "source and target labels", "source labels alone", "brightness alone"
-
-
-@dataclass(frozen=True)
-class Side:
-    """Images of one domain that share a purpose: features, brightness, truth, patients."""
-
-    features: Tensor
-    """(N, D)"""
-    brightness: Tensor
-    """(N, 1)"""
-    truth: NDArray[np.int64]
-    groups: NDArray[np.int64]
-
-    def some(self, positions: NDArray[np.int64]) -> Side:
-        """The images at `positions`."""
-        return Side(self.features[positions], self.brightness[positions], self.truth[positions], self.groups[positions])
-
-
-@dataclass(frozen=True)
-class Places:
-    """The source's training images; the target's that may be labelled, and those that every draw is judged on."""
-
-    source: Side
-    pool: Side
-    judged: Side
-    dims: tuple[int, ...]
-    classes: int
-    positive: int | None
 
 
 def label_curve(
@@ -169,72 +134,21 @@ def _draw(places: Places, counts: Sequence[int], draws: int, line: Line) -> Curv
     """All draws of all numbers of labels, and what needs none."""
     judge = Judge(places.judged.truth, places.judged.groups, places.positive)
     cells: dict[Cell, Repeated] = {}
-    if len(places.source.truth):
-        cells[SOURCE, "", 0] = judge.repeated([_probe(places, places.source.features, places.source.truth, None, len(places.source.truth))])
-    standard = places.pool.features.double() / spread(places.pool.features, places.dims)
+    if places.has_source:
+        cells[SOURCE, "", 0] = judge.repeated([from_source(places, places.judged)])
+    choosing, learning = ways_of_choosing(places), ways_of_learning(places)
     progress, done = line.progress("draws"), 0
     for count in counts:
-        for how in (AT_RANDOM, WELL_CHOSEN):
+        for how, pick in choosing.items():
             answers: dict[str, list[NDArray[np.float64]]] = {}
             for draw in range(draws):
-                labelled = places.pool.some(_labelled(how, standard, places.pool.groups, count, draw))
-                for way, learn in _ways(places).items():
+                labelled = places.pool.some(pick(count, draw))
+                for way, learn in learning.items():
                     answers.setdefault(way, []).append(learn(labelled))
                 done += 1
-                progress(done, 2 * draws * len(counts))
+                progress(done, len(choosing) * draws * len(counts))
             cells |= {(way, how, count): judge.repeated(each) for way, each in answers.items()}
     return Curve(cells, ALONE)
-
-
-def _labelled(how: str, features: Tensor, groups: NDArray[np.int64], count: int, draw: int) -> NDArray[np.int64]:
-    """Which images of the pool are labelled in this draw."""
-    if how == AT_RANDOM:
-        return np.random.default_rng(draw).permutation(len(groups))[:count]
-    return choose(features.numpy(), count, draw, groups).positions
-
-
-def _ways(places: Places) -> Mapping[str, Callable[[Side], NDArray[np.float64]]]:
-    """Name -> from a draw of labelled target images to answers (M, K) on the judged ones."""
-
-    def alone(labelled: Side) -> NDArray[np.float64]:
-        return _probe(places, labelled.features, labelled.truth, None, len(labelled.truth))
-
-    def jointly(labelled: Side) -> NDArray[np.float64]:
-        sizes = len(places.source.truth), len(labelled.truth)
-        weights = np.repeat([sum(sizes) / (2 * size) for size in sizes], sizes)  # both domains count half
-        features = torch.cat([places.source.features, labelled.features])
-        return _probe(places, features, np.concatenate([places.source.truth, labelled.truth]), weights, len(labelled.truth))
-
-    def brightness(labelled: Side) -> NDArray[np.float64]:
-        return _fitted(labelled.brightness, labelled.truth, None, len(labelled.truth), places.judged.brightness, (1,), places)
-
-    return {ALONE: alone, **({JOINTLY: jointly} if len(places.source.truth) else {}), BRIGHTNESS: brightness}
-
-
-def _probe(
-    places: Places, features: Tensor, truth: NDArray[np.int64], weights: NDArray[np.float64] | None, labels: int
-) -> NDArray[np.float64]:
-    return _fitted(features, truth, weights, labels, places.judged.features, places.dims, places)
-
-
-def _fitted(
-    features: Tensor,
-    truth: NDArray[np.int64],
-    weights: NDArray[np.float64] | None,
-    labels: int,
-    asked: Tensor,
-    dims: tuple[int, ...],
-    places: Places,
-) -> NDArray[np.float64]:
-    """(M, K) probabilities of a linear probe with a penalty that nothing chose; all alike where the labels are of one class."""
-    if len(np.unique(truth)) < 2:
-        return np.full((len(asked), places.classes), 1 / places.classes)
-    loss = cross_entropy.build(cross_entropy.Settings(), np.bincount(truth, minlength=places.classes).astype(np.float64)).double()
-    given = None if weights is None else torch.from_numpy(weights)
-    itself = (features, truth)  # one penalty: there is nothing to choose, and so nothing to choose it on
-    probe = fit_probe(features, torch.from_numpy(truth), given, loss, (STRENGTH / labels,), itself, "loss", places.classes, dims=dims)
-    answers: NDArray[np.float64] = torch.softmax(asked.double() @ probe.weight.double().T + probe.bias.double(), dim=1).numpy()
-    return answers
 
 
 def _lead(curve: Curve, domain: str) -> list[str]:
@@ -258,7 +172,10 @@ def _notes(places: Places, domain: str, draws: int, looks: int, too_many: Sequen
         f"look {looks} at them. {draws} draws of each number of labels from {len(places.pool.truth):,} images."
     )
     yield "Nothing was chosen by these figures: the penalty follows from the number of labels, and no setting is tried twice."
-    yield "Well chosen: a third at random, the others one from each of as many clusters of features (`medtl next` names them)."
+    yield (
+        "For variety: a third at random, the others one from each of as many clusters of features, as `medtl next` chooses; and doubt: "
+        "images of which a probe of the source is unsure draw the clusters."
+    )
     yield "Brightness alone shows how much of an AUROC an image's exposure already gives."
     if too_many:
         yield f"Left out, for there are fewer images to label: {', '.join(map(str, too_many))} labels."

@@ -94,7 +94,7 @@ def _source(target: Path, package: Path, data: Path | None, anew: bool, line: Li
 
 
 def _held_against(model: Model, source: Source, images: Path, column: Mapping[str, str], folder: Path, line: Line) -> Shifted:
-    table, root, unit = _images(images, column)
+    table, root, unit = images_named(images, column)
     store = open_store(table[KEY], root, model.image, cache_dir(), line.progress("images"))
     positions = np.flatnonzero(store.usable)
     notes = _notes(model, store, positions, unit)
@@ -132,7 +132,7 @@ def said(model: Model, source: Source, found: Shift, unit: str) -> dict[str, Any
     }  # fmt: skip
 
 
-def _images(images: Path, column: Mapping[str, str]) -> tuple[pd.DataFrame, Path, str]:
+def images_named(images: Path, column: Mapping[str, str]) -> tuple[pd.DataFrame, Path, str]:
     """Key and group of each image, what they are relative to, and what a group is."""
     if not images.is_dir():
         return read_unlabelled(images, column)

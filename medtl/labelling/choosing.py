@@ -16,6 +16,8 @@ from sklearn.cluster import KMeans
 
 from medtl.errors import MedtlError
 
+AT_RANDOM, FOR_VARIETY, FOR_VARIETY_AND_DOUBT = "at random", "for variety", "for variety and doubt"
+"""Why an image was chosen, in tables."""
 RANDOM_SHARE = 1 / 3
 DIRECTIONS = 50
 """Principal directions of the features in which clusters are sought: distances in thousands of dimensions say little."""

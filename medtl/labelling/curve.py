@@ -19,9 +19,9 @@ from medtl.evaluation import ranking
 from medtl.evaluation.crossed import Repeated, crossed, interval
 from medtl.evaluation.intervals import Interval
 from medtl.evaluation.resampling import draw_counts
+from medtl.labelling.choosing import AT_RANDOM
 
 RESAMPLES = 500
-AT_RANDOM, WELL_CHOSEN = "at random", "well chosen"
 Cell = tuple[str, str, int]
 """Way of learning, way of choosing (empty where no target label is used), labels."""
 

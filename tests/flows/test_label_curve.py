@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from medtl.errors import MedtlError
-from medtl.flows.label_curve import ALONE, BRIGHTNESS, JOINTLY, SOURCE, label_curve
+from medtl.flows.few_labels import ALONE, BRIGHTNESS, JOINTLY, SOURCE
+from medtl.flows.label_curve import label_curve
 from medtl.flows.looks import state_dir
 
 CONFIG = """

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from medtl.labelling.curve import AT_RANDOM, WELL_CHOSEN, Curve, Judge
+from medtl.labelling.choosing import AT_RANDOM, FOR_VARIETY
+from medtl.labelling.curve import Curve, Judge
 
 ALONE = "target labels alone"
 
@@ -34,7 +35,7 @@ def test_a_cell_is_the_mean_auroc_of_its_draws(judge):
 
 def test_another_way_is_held_against_as_many_labels_of_the_target_alone(judge):
     weak, strong = judge.repeated(answers(judge, 0.5)), judge.repeated(answers(judge, 2.5, seed=1))
-    cells = {(ALONE, AT_RANDOM, 10): weak, ("jointly", AT_RANDOM, 10): strong, ("jointly", WELL_CHOSEN, 25): strong}
+    cells = {(ALONE, AT_RANDOM, 10): weak, ("jointly", AT_RANDOM, 10): strong, ("jointly", FOR_VARIETY, 25): strong}
     found = {(row.learned, row.labels): row for row in Curve(cells, ALONE).rows()}
     assert found["jointly", 10].gain == pytest.approx(strong.mean - weak.mean)
     assert found["jointly", 10].clear

@@ -1,0 +1,116 @@
+"""Few labels of a target domain: which images get them, and what is learned from them, on features of frozen layers.
+
+Linear probes with a penalty that follows from the number of labels, for so few labels can choose nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import entropy
+from torch import Tensor
+
+from medtl.imbalance.losses import cross_entropy
+from medtl.labelling.choosing import AT_RANDOM, FOR_VARIETY, FOR_VARIETY_AND_DOUBT, choose
+from medtl.training.probe import fit_probe, spread
+
+STRENGTH = 100.0
+"""The penalty is this over the number of labels: the same pull towards "nothing known" for any number. Chosen on skin lesions and breast
+ultrasound, of which a third of the patients stood for the place to be judged; hardly anything between 10 and 1,000 differs."""
+ALONE, JOINTLY, SOURCE, BRIGHTNESS = "target labels alone", "source and target labels", "source labels alone", "brightness alone"
+Answers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Side:
+    """Images of one domain that share a purpose: features, brightness, truth, patients."""
+
+    features: Tensor
+    """(N, D)"""
+    brightness: Tensor
+    """(N, 1)"""
+    truth: NDArray[np.int64]
+    groups: NDArray[np.int64]
+
+    def some(self, positions: NDArray[np.int64]) -> Side:
+        """The images at `positions`."""
+        return Side(self.features[positions], self.brightness[positions], self.truth[positions], self.groups[positions])
+
+
+@dataclass(frozen=True)
+class Places:
+    """The source's training images; the target's that may be labelled, and those that every draw is judged on."""
+
+    source: Side
+    pool: Side
+    judged: Side
+    dims: tuple[int, ...]
+    classes: int
+    positive: int | None
+
+    @property
+    def has_source(self) -> bool:
+        """Whether there are images of another domain."""
+        return len(self.source.truth) > 0
+
+
+def ways_of_choosing(places: Places) -> Mapping[str, Callable[[int, int], NDArray[np.int64]]]:
+    """Name -> from the number of labels and of the draw to positions in the pool."""
+    pool = places.pool
+    features = (pool.features.double() / spread(pool.features, places.dims)).numpy()
+    ways: dict[str, Callable[[int, int], NDArray[np.int64]]] = {
+        AT_RANDOM: lambda count, draw: np.random.default_rng(draw).permutation(len(features))[:count],
+        FOR_VARIETY: lambda count, draw: choose(features, count, draw, pool.groups).positions,
+    }
+    if places.has_source:
+        doubt = entropy(from_source(places, pool), axis=1)
+        ways[FOR_VARIETY_AND_DOUBT] = lambda count, draw: choose(features, count, draw, pool.groups, doubt).positions
+    return ways
+
+
+def ways_of_learning(places: Places) -> Mapping[str, Callable[[Side], Answers]]:
+    """Name -> from labelled images of the target to probabilities (M, K) of the judged ones."""
+
+    def alone(labelled: Side) -> Answers:
+        return _probed(labelled.features, labelled.truth, None, len(labelled.truth), places.judged.features, places.dims, places.classes)
+
+    def jointly(labelled: Side) -> Answers:
+        sizes = len(places.source.truth), len(labelled.truth)
+        weights = np.repeat([sum(sizes) / (2 * size) for size in sizes], sizes)  # both domains count half
+        features, truth = torch.cat([places.source.features, labelled.features]), np.concatenate([places.source.truth, labelled.truth])
+        return _probed(features, truth, weights, len(labelled.truth), places.judged.features, places.dims, places.classes)
+
+    def brightness(labelled: Side) -> Answers:
+        return _probed(labelled.brightness, labelled.truth, None, len(labelled.truth), places.judged.brightness, (1,), places.classes)
+
+    return {ALONE: alone, **({JOINTLY: jointly} if places.has_source else {}), BRIGHTNESS: brightness}
+
+
+def from_source(places: Places, asked: Side) -> Answers:
+    """Probabilities (M, K) for images of the target by what the source's labels teach."""
+    known = places.source
+    return _probed(known.features, known.truth, None, len(known.truth), asked.features, places.dims, places.classes)
+
+
+def _probed(
+    features: Tensor,
+    truth: NDArray[np.int64],
+    weights: NDArray[np.float64] | None,
+    labels: int,
+    asked: Tensor,
+    dims: tuple[int, ...],
+    classes: int,
+) -> Answers:
+    """All alike where the labels are of one class."""
+    if len(np.unique(truth)) < 2:
+        return np.full((len(asked), classes), 1 / classes)
+    loss = cross_entropy.build(cross_entropy.Settings(), np.bincount(truth, minlength=classes).astype(np.float64)).double()
+    given = None if weights is None else torch.from_numpy(weights)
+    itself = (features, truth)  # one penalty: there is nothing to choose, and so nothing to choose it on
+    probe = fit_probe(features, torch.from_numpy(truth), given, loss, (STRENGTH / labels,), itself, "loss", classes, dims=dims)
+    answers: Answers = torch.softmax(asked.double() @ probe.weight.double().T + probe.bias.double(), dim=1).numpy()
+    return answers
