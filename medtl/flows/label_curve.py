@@ -56,11 +56,13 @@ def label_curve(
 ) -> tuple[Path, Curve]:
     """Draw labels of `domain` many times, learn from each draw in several ways, judge all on the domain's test patients.
 
-    The config holds the target's cohort with its labels, and may hold a source's. Opens the target's test images, and counts the look.
+    The config holds the target's cohort, whose labels are read also where it hides them, and may hold a source's. Opens the target's
+    test images, and counts the look.
     Writes `labels.html` and `labels.csv` into `out` (default `runs/<name>/labels-<time>`). Raises the MedtlErrors of training.
     """
     experiment = load_experiment(Path(config), [*overrides, weights_override(weights)] if weights is not None else list(overrides))
     _refuse(experiment, domain, counts, draws)
+    experiment = _with_labels(experiment, domain)
     root = data_root(Path(config), data)
     experiment = experiment.model_copy(update={"trainer": machine.decide(experiment.trainer)})
     torch.set_num_threads(experiment.trainer.threads or 1)
@@ -97,6 +99,12 @@ def _refuse(experiment: Experiment, domain: str, counts: Sequence[int], draws: i
         raise MedtlError(
             "split.folds: medtl labels judges on one fixed part of the patients; leave split.folds out and set split.test: 0.3"
         )
+
+
+def _with_labels(experiment: Experiment, domain: str) -> Experiment:
+    """The domain's labels are opened, also where a training beside would hide them."""
+    cohorts = [each.model_copy(update={"labels": "given"}) if each.domain == domain else each for each in experiment.cohorts]
+    return experiment.model_copy(update={"cohorts": tuple(cohorts), "adaptation": "none"})
 
 
 def _places(experiment: Experiment, domain: str, rows: pd.DataFrame, store: Store, root: Path, line: Line) -> Places:

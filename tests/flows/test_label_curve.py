@@ -20,7 +20,7 @@ name: two-places
 task: {kind: single, classes: {left: [left], right: [right]}, positive: right}
 cohorts:
   - {name: csv, domain: here, table: here.csv, image: file, label: side}
-  - {name: csv, domain: there, table: there.csv, image: file, label: side}
+  - {name: csv, domain: there, table: there.csv, image: file, label: side, labels: hidden}
 split: {by: image, validation: 0.15, test: 0.4, seed: 0}
 image: {size: 32, fit: squeeze}
 backbone: {name: test_resnet, weights: none, features: stages}
