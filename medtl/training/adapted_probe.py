@@ -52,6 +52,7 @@ def adapted_probe(job: Job, classifier: Classifier) -> dict[str, Any]:
             len(experiment.task.names),
             experiment.task.positive_index,
             job.balanced.prior_shift,
+            classifier.network.dims,
         )
         fitted.apply_to(classifier.head)
     job.balanced.loss.float()
