@@ -21,7 +21,8 @@ from medtl.training.probe import fit_probe, spread
 STRENGTH = 100.0
 """The penalty is this over the number of labels: the same pull towards "nothing known" for any number. Chosen on skin lesions and breast
 ultrasound, of which a third of the patients stood for the place to be judged; hardly anything between 10 and 1,000 differs."""
-ALONE, JOINTLY, SOURCE, BRIGHTNESS = "target labels alone", "source and target labels", "source labels alone", "brightness alone"
+ALONE, JOINTLY, SOURCE, BRIGHTNESS = "target alone", "source and target", "source alone", "brightness"
+"""Whose labels teach, or that only the image's brightness is looked at."""
 Answers = NDArray[np.float64]
 
 

@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 
 from medtl.contracts import TEST, TRAIN, VALIDATION
 from medtl.errors import MedtlError, did_you_mean, listed
-from medtl.evaluation.crossed import Repeated
 from medtl.experiment.load import data_root, load_experiment
 from medtl.experiment.overrides import weights_override
 from medtl.experiment.save import save_experiment
 from medtl.experiment.schema import Experiment
 from medtl.features import cached_features
 from medtl.files import locked
-from medtl.flows.few_labels import ALONE, BRIGHTNESS, SOURCE, Places, Side, from_source, ways_of_choosing, ways_of_learning
+from medtl.flows.few_labels import ALONE, BRIGHTNESS, JOINTLY, SOURCE, Places, Side, from_source, ways_of_choosing, ways_of_learning
 from medtl.flows.judging import refuse_occupied
 from medtl.flows.looks import count_look
 from medtl.flows.train import read_images
@@ -77,7 +76,7 @@ def label_curve(
         looks = count_look(judged["sha256"], f"labels of {domain}", experiment.name)
         possible = [count for count in counts if count <= len(places.pool.truth)]
         curve = _draw(places, possible, draws, line)
-        table, lead = curve.table(), _lead(curve, domain)
+        table, lead = curve.table(), list(_lead(curve, domain))
         notes = list(_notes(places, domain, draws, looks.count, sorted(set(counts) - set(possible))))
         page = write_page(
             experiment.name, domain, lead, table, learning_curves(curve.points(), f"labelled images of {domain}"), notes, folder
@@ -140,37 +139,39 @@ def _places(experiment: Experiment, domain: str, rows: pd.DataFrame, store: Stor
 
 def _draw(places: Places, counts: Sequence[int], draws: int, line: Line) -> Curve:
     """All draws of all numbers of labels, and what needs none."""
-    judge = Judge(places.judged.truth, places.judged.groups, places.positive)
-    cells: dict[Cell, Repeated] = {}
+    brightness = places.judged.brightness[:, 0].double().numpy()
+    judge = Judge(places.judged.truth, places.judged.groups, places.positive, brightness)
+    given: dict[Cell, list[NDArray[np.float64]]] = {}
     if places.has_source:
-        cells[SOURCE, "", 0] = judge.repeated([from_source(places, places.judged)])
+        given[SOURCE, "", 0] = [from_source(places, places.judged)]
     choosing, learning = ways_of_choosing(places), ways_of_learning(places)
     progress, done = line.progress("draws"), 0
     for count in counts:
         for how, pick in choosing.items():
-            answers: dict[str, list[NDArray[np.float64]]] = {}
             for draw in range(draws):
                 labelled = places.pool.some(pick(count, draw))
                 for way, learn in learning.items():
-                    answers.setdefault(way, []).append(learn(labelled))
+                    given.setdefault((way, how, count), []).append(learn(labelled))
                 done += 1
                 progress(done, len(choosing) * draws * len(counts))
-            cells |= {(way, how, count): judge.repeated(each) for way, each in answers.items()}
-    return Curve(cells, ALONE)
+    cells = {cell: judge.repeated(answers) for cell, answers in given.items()}
+    return Curve(cells, ALONE, {cell: judge.matched(answers) for cell, answers in given.items()})
 
 
-def _lead(curve: Curve, domain: str) -> list[str]:
-    """What to take away: every way of learning for each number of labels, and whether it is clear of the target's labels alone."""
-    rows = [row for row in curve.rows() if row.learned != BRIGHTNESS]
-    counts = sorted({row.labels for row in rows})
-    return [
-        f"{count or 'No'} labels of {domain}: " + "; ".join(_said(row) for row in rows if row.labels == count) + "." for count in counts
-    ]
+def _lead(curve: Curve, domain: str) -> Iterator[str]:
+    """What to take away: for each number of labels what they give by themselves, and what the source's add."""
+    rows = curve.rows()
+    yield from (f"Without a label of {domain}: AUROC {_said(row)}." for row in rows if row.learned == SOURCE)
+    for count in sorted({row.labels for row in rows if row.labels}):
+        own = {(row.learned, row.chosen): row for row in rows if row.labels == count}
+        alone = "; ".join(f"{row.chosen} {_said(row)}" for (learned, _), row in own.items() if learned == ALONE)
+        beside = f" With the source's labels, {AT_RANDOM}: {_said(own[JOINTLY, AT_RANDOM])}." if (JOINTLY, AT_RANDOM) in own else ""
+        yield f"{count} labels of {domain}: AUROC {alone}.{beside} Brightness: {own[BRIGHTNESS, AT_RANDOM].auroc:.3f}."
 
 
 def _said(row: Row) -> str:
-    clear = f" (clear of {ALONE}, {AT_RANDOM}: {row.gain:+.3f})" if row.clear else ""
-    return f"{row.name} AUROC {row.auroc:.3f}{clear}"
+    clear = f", clear of {AT_RANDOM} by {row.gain:+.3f}" if row.clear else ""
+    return f"{row.auroc:.3f} ({row.matched:.3f} of like brightness{clear})"
 
 
 def _notes(places: Places, domain: str, draws: int, looks: int, too_many: Sequence[int]) -> Iterator[str]:
@@ -184,6 +185,9 @@ def _notes(places: Places, domain: str, draws: int, looks: int, too_many: Sequen
         "For variety: a third at random, the others one from each of as many clusters of features, as `medtl next` chooses; and doubt: "
         "images of which a probe of the source is unsure draw the clusters."
     )
-    yield "Brightness alone shows how much of an AUROC an image's exposure already gives."
+    yield (
+        "Brightness: how much of an AUROC an image's exposure already gives. Of like brightness: the AUROC of pairs within the same fifth "
+        "of it, which exposure cannot give."
+    )
     if too_many:
         yield f"Left out, for there are fewer images to label: {', '.join(map(str, too_many))} labels."

@@ -19,7 +19,7 @@ from medtl.evaluation import ranking
 from medtl.evaluation.crossed import Repeated, crossed, interval
 from medtl.evaluation.intervals import Interval
 from medtl.evaluation.resampling import draw_counts
-from medtl.labelling.choosing import AT_RANDOM
+from medtl.labelling.choosing import AT_RANDOM, FOR_VARIETY
 
 RESAMPLES = 500
 Cell = tuple[str, str, int]
@@ -34,6 +34,30 @@ class Judge:
     groups: NDArray[np.int64]
     """0 … G-1."""
     positive: int | None
+    brightness: NDArray[np.float64]
+    """(N,) by which images are matched."""
+
+    def matched(self, answers: Sequence[NDArray[np.float64]]) -> float:
+        """The mean over draws of the AUROC among images of like brightness: of pairs within the same fifth of it alone.
+
+        What is left of an AUROC here was not read from an image's exposure. NaN where no fifth holds two classes.
+        """
+        fifth = np.searchsorted(np.quantile(self.brightness, [0.2, 0.4, 0.6, 0.8]), self.brightness, side="right")
+        return float(np.mean([self._within(each, fifth) for each in answers]))
+
+    def _within(self, answers: NDArray[np.float64], parts: NDArray[np.int64]) -> float:
+        """Over all pairs of a class and the rest that share a part, the mean over judged classes."""
+        judged = [1 if self.positive is None else self.positive] if answers.shape[1] == 2 else range(answers.shape[1])
+        areas = []
+        for k in judged:
+            pairs = [
+                (own.sum() * (~own).sum(), ranking.area_of(own, answers[inside, k])[0])
+                for inside in (parts == part for part in np.unique(parts))
+                for own in [self.truth[inside] == k]
+                if 0 < own.sum() < len(own)
+            ]
+            areas.append(np.average([area for _, area in pairs], weights=[count for count, _ in pairs]) if pairs else np.nan)
+        return float(np.nanmean(areas)) if np.isfinite(areas).any() else np.nan
 
     def repeated(self, answers: Sequence[NDArray[np.float64]]) -> Repeated:
         """AUROC of each draw's (N, K) answers, and on 500 draws of the patients."""
@@ -63,6 +87,8 @@ class Row:
     gain: float = np.nan
     gain_low: float = np.nan
     gain_high: float = np.nan
+    matched: float = np.nan
+    """AUROC among images of like brightness."""
 
     @property
     def name(self) -> str:
@@ -81,6 +107,8 @@ class Curve:
 
     cells: Mapping[Cell, Repeated]
     alone: str
+    matched: Mapping[Cell, float]
+    """AUROC of each among images of like brightness."""
 
     def rows(self) -> list[Row]:
         """By number of labels; each with its difference from the target's labels alone, as many and at random."""
@@ -89,7 +117,8 @@ class Curve:
     def _row(self, learned: str, chosen: str, labels: int) -> Row:
         cell, against = self.cells[learned, chosen, labels], self.cells.get((self.alone, AT_RANDOM, labels))
         low, high = interval(cell)
-        row = Row(learned, chosen, labels, len(cell.values), cell.mean, max(0.0, low), min(1.0, high))
+        matched = self.matched[learned, chosen, labels]
+        row = Row(learned, chosen, labels, len(cell.values), cell.mean, max(0.0, low), min(1.0, high), matched=matched)
         if against is None or against is cell:
             return row
         gain = cell.less(against)
@@ -101,23 +130,33 @@ class Curve:
         texts = [
             [
                 f"{row.labels}", row.learned, row.chosen,
-                f"{number(row.auroc)} ({number(row.low)} to {number(row.high)})",
+                f"{number(row.auroc)} ({number(row.low)} to {number(row.high)})", number(row.matched),
                 "" if np.isnan(row.gain) else f"{row.gain:+.3f} ({row.gain_low:+.3f} to {row.gain_high:+.3f})",
             ]
             for row in rows
         ]  # fmt: skip
-        header = ["labels", "learned from", "labels chosen", "AUROC (95 %)", f"less {self.alone}, {AT_RANDOM} (95 %)"]
+        header = ["labels", "learned from", "labels chosen", "AUROC (95 %)", "of like brightness", f"less {self.alone}, {AT_RANDOM} (95 %)"]
         note = "Means over draws of the labels; intervals cross draws and the patients that are judged."
         caption = "AUROC on the target's test images by its labels"
         return Table("labels", caption, header, texts, pd.DataFrame([asdict(row) for row in rows]), note)
 
     def points(self) -> pd.DataFrame:
-        """For the figure: `arm`, `labels`, `value`, `low`, `high`; what uses no target label is a level line over all numbers of labels."""
+        """For the figure: `arm`, `labels`, `value`, `low`, `high`; what uses no target label is a level line over all numbers of labels.
+
+        Each way of learning with labels at random; the target alone also for variety: more lines could not be told apart.
+        """
+        shown = [row for row in self.rows() if row.chosen in ("", AT_RANDOM) or (row.learned, row.chosen) == (self.alone, FOR_VARIETY)]
         counts = sorted({labels for _, _, labels in self.cells if labels})
         return pd.DataFrame(
             [
-                {"arm": row.name, "labels": at, "value": row.auroc, "low": row.low, "high": row.high}
-                for row in self.rows()
+                {
+                    "arm": row.name if row.learned == self.alone else row.learned,
+                    "labels": at,
+                    "value": row.auroc,
+                    "low": row.low,
+                    "high": row.high,
+                }
+                for row in shown
                 for at in ([row.labels] if row.labels else counts)
             ]
         )

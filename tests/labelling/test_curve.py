@@ -9,12 +9,17 @@ from sklearn.metrics import roc_auc_score
 from medtl.labelling.choosing import AT_RANDOM, FOR_VARIETY
 from medtl.labelling.curve import Curve, Judge
 
-ALONE = "target labels alone"
+ALONE = "target alone"
 
 
 @pytest.fixture
 def judge():
-    return Judge(np.random.default_rng(0).integers(0, 2, 120), np.arange(120) // 2, 1)
+    return Judge(np.random.default_rng(0).integers(0, 2, 120), np.arange(120) // 2, 1, np.random.default_rng(1).uniform(size=120))
+
+
+def curve(judge, cells):
+    """Of (answers of every draw) by cell."""
+    return Curve({cell: judge.repeated(given) for cell, given in cells.items()}, ALONE, dict.fromkeys(cells, 0.5))
 
 
 def answers(judge, strength, draws=12, seed=0):
@@ -26,7 +31,7 @@ def answers(judge, strength, draws=12, seed=0):
 
 def test_a_cell_is_the_mean_auroc_of_its_draws(judge):
     given = answers(judge, 1.0)
-    (row,) = Curve({(ALONE, AT_RANDOM, 10): judge.repeated(given)}, ALONE).rows()
+    (row,) = curve(judge, {(ALONE, AT_RANDOM, 10): given}).rows()
     expected = np.mean([roc_auc_score(judge.truth, each[:, 1]) for each in given])
     assert row.auroc == pytest.approx(expected)
     assert row.low < expected < row.high
@@ -34,23 +39,42 @@ def test_a_cell_is_the_mean_auroc_of_its_draws(judge):
 
 
 def test_another_way_is_held_against_as_many_labels_of_the_target_alone(judge):
-    weak, strong = judge.repeated(answers(judge, 0.5)), judge.repeated(answers(judge, 2.5, seed=1))
+    weak, strong = answers(judge, 0.5), answers(judge, 2.5, seed=1)
     cells = {(ALONE, AT_RANDOM, 10): weak, ("jointly", AT_RANDOM, 10): strong, ("jointly", FOR_VARIETY, 25): strong}
-    found = {(row.learned, row.labels): row for row in Curve(cells, ALONE).rows()}
-    assert found["jointly", 10].gain == pytest.approx(strong.mean - weak.mean)
+    found = {(row.learned, row.labels): row for row in curve(judge, cells).rows()}
+    assert found["jointly", 10].gain == pytest.approx(judge.repeated(strong).mean - judge.repeated(weak).mean)
     assert found["jointly", 10].clear
     assert np.isnan(found["jointly", 25].gain), "nothing with 25 labels to hold it against"
 
 
 def test_equal_ways_are_not_told_apart(judge):
     cells = {
-        (ALONE, AT_RANDOM, 10): judge.repeated(answers(judge, 1.0)),
-        ("jointly", AT_RANDOM, 10): judge.repeated(answers(judge, 1.0, seed=9)),
+        (ALONE, AT_RANDOM, 10): answers(judge, 1.0),
+        ("jointly", AT_RANDOM, 10): answers(judge, 1.0, seed=9),
     }
-    assert not any(row.clear for row in Curve(cells, ALONE).rows())
+    assert not any(row.clear for row in curve(judge, cells).rows())
 
 
 def test_what_needs_no_label_is_a_level_line(judge):
-    one = judge.repeated(answers(judge, 1.0))
-    points = Curve({("source", "", 0): one, (ALONE, AT_RANDOM, 10): one, (ALONE, AT_RANDOM, 50): one}, ALONE).points()
+    one = answers(judge, 1.0)
+    points = curve(judge, {("source", "", 0): one, (ALONE, AT_RANDOM, 10): one, (ALONE, AT_RANDOM, 50): one}).points()
     assert points[points["arm"] == "source"]["labels"].tolist() == [10, 50]
+
+
+def test_what_exposure_gives_is_gone_among_images_of_like_brightness():
+    """An answer that follows brightness alone ranks well, but not within a fifth of it; one that knows the class keeps its AUROC."""
+    chance = np.random.default_rng(0)
+    truth = chance.integers(0, 2, 2000)
+    brightness = truth + chance.normal(size=2000)
+    judge = Judge(truth, np.arange(2000), 1, brightness)
+    p = 1 / (1 + np.exp(-brightness))
+    follows, knows = np.stack([1 - p, p], axis=1), answers(judge, 1.5, draws=1)[0]
+    assert judge.repeated([follows, follows]).mean > 0.7
+    assert judge.matched([follows]) < 0.6
+    assert judge.matched([knows]) == pytest.approx(judge.repeated([knows, knows]).mean, abs=0.02)
+    fifth = np.searchsorted(np.quantile(brightness, [0.2, 0.4, 0.6, 0.8]), brightness, side="right")
+    won = total = 0.0
+    for part in range(5):
+        ill, well = knows[(fifth == part) & (truth == 1), 1], knows[(fifth == part) & (truth == 0), 1]
+        won, total = won + (ill[:, None] > well[None]).sum(), total + len(ill) * len(well)
+    assert judge.matched([knows]) == pytest.approx(won / total)
