@@ -17,7 +17,7 @@ from medtl.evaluation import metrics_file
 from medtl.evaluation.answering import judge_split
 from medtl.files import locked, write_atomically
 from medtl.flows import report
-from medtl.flows.here_and_there import held_against_its_own
+from medtl.flows.here_and_there import hold_against_its_own
 from medtl.flows.judging import Evaluation, judge, refuse_occupied, unit_of, write_predictions
 from medtl.flows.looks import count_look
 from medtl.flows.manifest import read_manifest
@@ -69,9 +69,9 @@ def evaluate_outside(
         write_predictions(pd.concat([predictions, *(examined.views if examined else ())]), folder / "predictions.csv")
         keep(examined, folder, EXTERNAL)
         metrics_file.write(folder / "metrics.json", {EXTERNAL: metrics}, unit, looks.by_this_model)
-        told = beside_the_truth(model, judged, store, positions, metrics, folder, line)
-        for sentence in (*told, *held_against_its_own(model, predictions, metrics, unit, folder)):
+        for sentence in beside_the_truth(model, judged, store, positions, metrics, folder, line):
             line.keep(sentence)
+        hold_against_its_own(model, predictions, metrics, unit, folder)
     done = Evaluation(folder, EXTERNAL, predictions, metrics, model.task, unit, looks, len(model.members))
     again = "medtl evaluate MODEL MANIFEST.csv"
     report.said(

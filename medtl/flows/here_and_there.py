@@ -15,7 +15,7 @@ from medtl.decisions import threshold
 from medtl.decisions.rule_words import rule_of
 from medtl.evaluation import drop
 from medtl.evaluation.cases import Cases, findings_from_table, from_table
-from medtl.evaluation.here_and_there import FILE, refits_of, sentences
+from medtl.evaluation.here_and_there import FILE, refits_of
 from medtl.evaluation.refit import Choose
 from medtl.files import write_json
 from medtl.model.format import PackageFile
@@ -27,11 +27,9 @@ from medtl.records import KEY
 SEVERAL = "of several classes the most probable one is answered; there is no threshold, and a re-calibration is made at training"
 
 
-def held_against_its_own(model: Model, predictions: pd.DataFrame, metrics: Mapping[str, Any], unit: str, folder: Path) -> list[str]:
-    """Write `external.json` of the judged outside `predictions` and their figures `metrics` into `folder`; the same as sentences."""
-    content = content_of(model.package, metrics_of(model.folder), predictions, metrics, unit)
-    write_json(folder / FILE, content)
-    return sentences(content)
+def hold_against_its_own(model: Model, predictions: pd.DataFrame, metrics: Mapping[str, Any], unit: str, folder: Path) -> None:
+    """Write `external.json` of the judged outside `predictions` and their figures `metrics` into `folder`."""
+    write_json(folder / FILE, content_of(model.package, metrics_of(model.folder), predictions, metrics, unit))
 
 
 def content_of(
