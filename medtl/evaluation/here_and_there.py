@@ -2,7 +2,7 @@
 
 `own`: the split of the package that outside images are held against (`split`, `n`, `groups`), or None; `overall` and `per_class`: figures
 here, there, and the difference (:mod:`medtl.evaluation.drop`); `rule`: the one that the threshold was chosen by; `refits`: of the positive
-class, or of each finding, `shipped` (its threshold), `calibrated_at` (prevalence), `threshold` (:mod:`medtl.evaluation.refit`),
+class, or of each finding, `auroc`, `shipped` (its threshold), `calibrated_at` (prevalence), `threshold` (:mod:`medtl.evaluation.refit`),
 `calibration` (:mod:`medtl.evaluation.recalibration`) and `domains` (:mod:`medtl.evaluation.left_out`); `no_refit`: why there are none.
 """
 
@@ -44,14 +44,10 @@ WORDS = dict(zip(METHODS, ("intercept", "intercept and slope"), strict=True))
 Content = Mapping[str, Any]
 
 
-def refits_of(
-    cases: Cases, domains: ArrayLike, shipped: float | None, calibrated_at: float | None, choose: Choose | None
-) -> dict[str, Any]:
-    """One entry of `refits`. `cases`: N images of two classes; `domains` (N,); `shipped`: the threshold; `choose`: its rule, or None."""
+def refits_of(cases: Cases, domains: ArrayLike, choose: Choose | None) -> dict[str, Any]:
+    """What an entry of `refits` has from images. `cases`: N images of two classes; `domains` (N,); `choose`: the threshold's rule."""
     ruleless = {"reason": "the package names no rule that a threshold could be chosen by"}
     return {
-        "shipped": shipped,
-        "calibrated_at": calibrated_at,
         "prevalence": float(event_of(cases)[cases.read].mean()) if cases.read.any() else None,
         "threshold": refit_threshold(cases, choose) if choose is not None else ruleless,
         "calibration": recalibrate(cases),
@@ -81,7 +77,7 @@ def sentences(content: Content) -> list[str]:
         return [*told, f"Nothing is re-fitted: {content['no_refit']}."]
     for name, each in content["refits"].items():
         start = f"{name}: " if len(content["refits"]) > 1 else ""
-        told += [f"{start}{said}" for said in (*_threshold(each, content["rule"]), *_calibration(each))]
+        told += [f"{start}{said}" for said in (*_threshold(each, content["rule"]), *_calibration(each), *_unmendable(each))]
     return told
 
 
@@ -136,8 +132,19 @@ def _threshold(each: Mapping[str, Any], rule: str) -> Iterator[str]:
                      for side in ("before", "after"))  # fmt: skip
     yield (
         f"Threshold: shipped {number(each['shipped'])} ({before}); its rule ({rule}) chooses {number(found['here'])} here, "
-        f"which cross-fitted has {after}; balanced accuracy {difference_text(found['difference']['balanced_accuracy'])}."
+        f"which cross-fitted has {after}; balanced accuracy {number(found['after']['balanced_accuracy']['value'])} (guessing: 0.500), "
+        f"{difference_text(found['difference']['balanced_accuracy'])}."
     )
+
+
+def _unmendable(each: Mapping[str, Any]) -> Iterator[str]:
+    """Where the order of the images is not shown to be better than chance, nothing that is fitted on top of it helps."""
+    low = each["auroc"].get("low")
+    if low is not None and low <= 0.5:
+        yield (
+            f"No better order than chance is shown here (AUROC {estimate(each['auroc'])}): no threshold and no re-calibration mends that. "
+            "It takes labels from here to learn from, or another model."
+        )
 
 
 def _calibration(each: Mapping[str, Any]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from medtl.flows import report
 from medtl.flows.here_and_there import hold_against_its_own
 from medtl.flows.judging import Evaluation, judge, refuse_occupied, unit_of, write_predictions
 from medtl.flows.looks import count_look
-from medtl.flows.manifest import read_manifest
+from medtl.flows.manifest import SUBGROUPS, read_manifest
 from medtl.flows.shift_truth import beside_the_truth
 from medtl.flows.stress import examine, keep
 from medtl.imaging.cache import cache_dir
@@ -48,7 +48,7 @@ def evaluate_outside(
     model = Model.load(package)
     folder = out or Path("evaluations") / f"{model.package.name}-{datetime.now():%Y%m%d-%H%M%S}"
     refuse_occupied(folder)
-    given = read_manifest(manifest, model.task, column, spellings)
+    given = read_manifest(manifest, model.task, column, spellings, SUBGROUPS)
     for note in given.notes:
         line.keep(note)
     table = given.table.sort_values(KEY, ignore_index=True)

@@ -54,7 +54,7 @@ def content_of(
         "per_class": {} if found is None else drop.per_class(metrics, found[1], task),
         "rule": named,
         "no_refit": SEVERAL if package.operating_point.threshold is None else "",
-        "refits": dict(_refits(package, calibrated_at(package, own_metrics), predictions, _chooser(rule))),
+        "refits": dict(_refits(package, calibrated_at(package, own_metrics), predictions, metrics, _chooser(rule))),
     }
 
 
@@ -66,14 +66,15 @@ def _chooser(rule: Any) -> Choose | None:
 
 
 def _refits(
-    package: PackageFile, held_at: Mapping[str, float], predictions: pd.DataFrame, choose: Choose | None
+    package: PackageFile, held_at: Mapping[str, float], predictions: pd.DataFrame, metrics: Mapping[str, Any], choose: Choose | None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     shipped = package.operating_point.threshold
     if shipped is None:
         return
     cuts = shipped if isinstance(shipped, tuple) else (shipped,)
     for (name, cases, domains), cut in zip(_sides(predictions, package.task), cuts, strict=True):
-        yield name, refits_of(cases, domains, cut, held_at.get(name), choose)
+        stored = {"auroc": metrics["per_class"][name]["auroc"], "shipped": cut, "calibrated_at": held_at.get(name)}
+        yield name, {**stored, **refits_of(cases, domains, choose)}
 
 
 def _sides(predictions: pd.DataFrame, task: Task) -> Iterator[tuple[str, Cases, NDArray[np.str_]]]:

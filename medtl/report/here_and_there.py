@@ -101,7 +101,7 @@ def _calibrations(content: Content, named: bool) -> Iterator[Table]:
             rows.append([f"{start}{word} ({fitted})", *(estimate(own[key]) for key in LINE), difference_text(own["brier_difference"])])
             raw.append({"of": name, "kind": word, **own["fitted"], **flat({key: own[key] for key in (*LINE, "brier_difference")})})
         rows.append([f"{start}everybody the prevalence", number(found["everybody"]), "", "", ""])
-    header = ["", *(f"{LABELS[key]}{' left' if key != 'brier' else ''}" for key in LINE), "Brier score less shipped"]
+    header = ["", *(LABELS[key] for key in LINE), "Brier score less shipped"]
     note = f"{CROSS} Neither changes the order of the images: AUROC stays what it is."
     yield Table("external_calibration", "Calibration as shipped, and fitted here (95 % interval)", header, rows, pd.DataFrame(raw), note)
 
@@ -114,7 +114,7 @@ def _domains(content: Content, named: bool) -> Iterator[Table]:
             start = [f"{name}: {domain}" if named else domain, f"{own['n']:,}", f"{own['ill']:,}"]
             rows.append([*start, *([own["few"]] if "few" in own else [estimate(own["figures"][key]) for key in keys])])
             raw.append({"of": name, "domain": domain, "n": own["n"], "ill": own["ill"], **flat(own.get("figures", {}))})
-    header = ["", "images", "of them ill" if not named else "with it", *(LABELS[key] for key in keys)]
+    header = ["", "images", "with it" if named else f"of them {next(iter(content['refits']), '')}", *(LABELS[key] for key in keys)]
     note = "One threshold and calibration, as shipped. How each differs from all others, and whether by chance: the subgroups above."
     yield Table("external_domains", "Each domain (95 % interval)", header, rows, pd.DataFrame(raw), note)
 

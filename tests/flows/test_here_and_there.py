@@ -81,7 +81,14 @@ def test_two_classes_drop_drift_and_what_mends_it(two):
     assert "AUROC" not in told[1]
     assert "youden" in told[2]
     assert "prevalence alone" in told[3]
+    assert not any("No better order" in said for said in told)
     json.dumps(two, allow_nan=False)
+
+
+def test_an_order_no_better_than_chance_is_said_to_be_beyond_mending(two):
+    each = {**two["refits"]["ill"], "auroc": {"value": 0.52, "low": 0.46, "high": 0.58}}
+    told = here_and_there.sentences({**two, "refits": {"ill": each}})
+    assert told[-1].startswith("No better order than chance is shown here (AUROC 0.520 (0.460 to 0.580)): no threshold")
 
 
 def test_every_table_of_the_section_is_there_and_says_the_same(two):
