@@ -35,7 +35,7 @@ def own_split(metrics: Mapping[str, Any]) -> tuple[str, Entry] | None:
     return None
 
 
-def difference(here: Entry | None, there: Entry | None) -> Estimate:
+def difference(here: Entry, there: Entry) -> Estimate:
     """`here` less `there`, two estimates of independent samples.
 
     >>> found = difference({"value": 0.8, "low": 0.7, "high": 0.86}, {"value": 0.9, "low": 0.86, "high": 0.93})
@@ -43,10 +43,8 @@ def difference(here: Entry | None, there: Entry | None) -> Estimate:
     [-0.1, -0.204, -0.028]
     """
     for side, where in ((here, "here"), (there, "there")):
-        if side is None or side.get("value") is None:
-            return without(f"{where}: {(side or {}).get('reason') or 'not measured'}")
-    assert here is not None
-    assert there is not None
+        if side["value"] is None:
+            return without(f"{where}: {side['reason']}")
     value = here["value"] - there["value"]
     for side, where in ((here, "here"), (there, "there")):
         if side.get("low") is None or side.get("high") is None:
@@ -80,12 +78,8 @@ def worse(drops: Drops) -> list[str]:
 
 
 def _compared(here: Entry, there: Entry, keys: Sequence[str]) -> Drops:
-    return {key: {"here": _or_reason(here, key), "there": _or_reason(there, key), "difference": difference(here.get(key), there.get(key))}
-            for key in keys}  # fmt: skip
-
-
-def _or_reason(entry: Entry, key: str) -> Estimate:
-    return entry.get(key) or without("not measured")
+    sides = {key: tuple(entry.get(key) or without("not measured") for entry in (here, there)) for key in keys}
+    return {key: {"here": one, "there": other, "difference": difference(one, other)} for key, (one, other) in sides.items()}
 
 
 def _of_two(entry: Entry, task: Task) -> Entry:
@@ -94,5 +88,5 @@ def _of_two(entry: Entry, task: Task) -> Entry:
     if yes is None:
         return entry
     positive, other = (entry["per_class"][task.names[index]] for index in (yes, 1 - yes))
-    lines = {key: positive[key] for key in ("calibration_intercept", "calibration_slope") if key in positive}
-    return {**entry, **lines, "prevalence": positive["prevalence"], "sensitivity": positive["recall"], "specificity": other["recall"]}
+    own = {key: positive.get(key) for key in ("prevalence", "calibration_intercept", "calibration_slope")}
+    return {**entry, **own, "sensitivity": positive["recall"], "specificity": other["recall"]}

@@ -128,13 +128,16 @@ def _threshold(each: Mapping[str, Any], rule: str) -> Iterator[str]:
     if "reason" in found:
         yield f"Threshold: {found['reason']}."
         return
-    before, after = (", ".join(f"{key} {number(found[side][key]['value'])}" for key in ("sensitivity", "specificity"))
-                     for side in ("before", "after"))  # fmt: skip
+    balanced = f"{number(found['after']['balanced_accuracy']['value'])} (guessing: 0.500)"
     yield (
-        f"Threshold: shipped {number(each['shipped'])} ({before}); its rule ({rule}) chooses {number(found['here'])} here, "
-        f"which cross-fitted has {after}; balanced accuracy {number(found['after']['balanced_accuracy']['value'])} (guessing: 0.500), "
+        f"Threshold: shipped {number(each['shipped'])} ({_both(found['before'])}); its rule ({rule}) chooses {number(found['here'])} here, "
+        f"which cross-fitted has {_both(found['after'])}; balanced accuracy {balanced}, "
         f"{difference_text(found['difference']['balanced_accuracy'])}."
     )
+
+
+def _both(figures: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {number(figures[key]['value'])}" for key in ("sensitivity", "specificity"))
 
 
 def _unmendable(each: Mapping[str, Any]) -> Iterator[str]:
@@ -157,14 +160,14 @@ def _calibration(each: Mapping[str, Any]) -> Iterator[str]:
     shares = f"{percent(each['prevalence'])} for {percent(each['calibrated_at'] or 0)}"
     alone = "" if expected is None else f" (prevalence alone, {shares}: {signed(expected)})"
     slope = number(shipped["calibration_slope"]["value"]) if shipped["calibration_slope"]["value"] is not None else "n/a"
-    told = []
-    for method, word in WORDS.items():
-        own = found[method]
-        told.append(
-            f"by {word}: not re-fitted, {own['reason']}" if "reason" in own
-            else f"by {word} {number(own['brier']['value'])}, {difference_text(own['brier_difference'])}"
-        )  # fmt: skip
+    told = [f"by {word}{_recalibrated(found[method])}" for method, word in WORDS.items()]
     yield (
         f"Calibration here: intercept {signed(shipped['calibration_intercept']['value'])}{alone}, slope {slope}. Brier score "
         f"{number(shipped['brier']['value'])} ({number(found['everybody'])} by telling everybody the prevalence); {'; '.join(told)}."
     )
+
+
+def _recalibrated(own: Mapping[str, Any]) -> str:
+    if "reason" in own:
+        return f": not re-fitted, {own['reason']}"
+    return f" {number(own['brier']['value'])}, {difference_text(own['brier_difference'])}"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import expit, logit
+from scipy.special import expit, logit, softmax
 
 from medtl.contracts import Task
 from medtl.errors import MedtlError
@@ -120,9 +120,23 @@ def test_each_finding_has_its_own_refit():
     assert names["external_threshold"].rows[0][0] == "effusion: as shipped"
 
 
-def test_several_classes_are_compared_and_not_refitted(two):
-    found = {**two, "refits": {}, "no_refit": "of several classes", "per_class": {"ill": two["overall"]}}
-    assert here_and_there.sentences(found)[-1] == "Nothing is re-fitted: of several classes."
+def test_several_classes_are_compared_and_not_refitted():
+    names = ["a", "b", "c"]
+    task, tables_of_both = Task(classes=dict.fromkeys(names, ())), []
+    for seed, signal in ((0, 0.5), (1, 3.0)):
+        random = np.random.default_rng(seed)
+        truth = random.integers(0, 3, PATIENTS)
+        p = softmax(signal * np.eye(3)[truth] + random.normal(size=(PATIENTS, 3)), axis=1)
+        table = drawn(0, ["a", "b"], 0.0).assign(truth=np.array(names)[truth], predicted=np.array(names)[p.argmax(axis=1)])
+        table = table.assign(**{f"logit_{name}": np.log(p[:, k]) for k, name in enumerate(names)})
+        tables_of_both.append(table.assign(**{f"p_{name}": p[:, k] for k, name in enumerate(names)}))
+    here, there = (summarize(table, task, resamples=200) for table in tables_of_both)
+    own = {"unit": "patient", "splits": {"test": there}}
+    found = content_of(package_of(task, None, "argmax"), own, tables_of_both[0], here, "patient")
+    told = here_and_there.sentences(found)
+    assert "recall of b" in told[1]
+    assert found["per_class"]["b"]["calibration_slope"]["difference"]["value"] is not None
+    assert told[-1].startswith("Nothing is re-fitted: of several classes the most probable one is answered")
     assert [table.name for table in tables(found)] == ["external_drop", "external_drop_classes"]
 
 
