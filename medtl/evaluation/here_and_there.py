@@ -143,7 +143,7 @@ def _both(figures: Mapping[str, Any]) -> str:
 def _unmendable(each: Mapping[str, Any]) -> Iterator[str]:
     """Where the order of the images is not shown to be better than chance, nothing that is fitted on top of it helps."""
     low = each["auroc"].get("low")
-    if low is not None and low <= 0.5:
+    if low is not None and low <= 0.5 and "reason" not in each["calibration"]:  # of too few, nothing is shown either way
         yield (
             f"No better order than chance is shown here (AUROC {estimate(each['auroc'])}): no threshold and no re-calibration mends that. "
             "It takes labels from here to learn from, or another model."

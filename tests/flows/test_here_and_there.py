@@ -164,6 +164,7 @@ def test_the_command_says_it_and_too_few_are_not_refitted(
     said = capsys.readouterr().out
     assert "Held against its own validation (" in said
     assert "Threshold: too few to re-fit (8 of ill, 4 of normal; 50 of each are needed)." in said
+    assert "No better order" not in said
     stored = here_and_there.read(tmp_path / "out")
     assert stored["own"]["split"] == "validation"
     (tmp_path / "out" / "external.json").write_text("{")

@@ -101,7 +101,7 @@ def test_an_outside_evaluation_has_a_report(make_run, write_image: Callable[[Pat
     assert "of the images got an answer; the others: 1 " in text
     assert "No answer is no hit. Of " in text
     assert "By subgroup (95 % interval)" in text
-    assert "2 of 2 subgroups are too few to be compared." in text
+    assert "2 of 2 subgroups have too few cases of a class to be compared." in text
     assert "1 of 13 images cannot be used" in text[text.index("Audit of the images") :]
 
 
