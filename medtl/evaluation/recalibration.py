@@ -24,7 +24,7 @@ from medtl.evaluation.refit import FOLDS, Floats, Ints, Mask, apart, dealt, even
 from medtl.evaluation.resampling import resample
 
 METHODS = ("intercept", "intercept_and_slope")
-NO_ORDER = "its slope is not above 0: the order of the images is worthless here, and no re-calibration mends an order"
+NO_ORDER = "its slope is not above 0: the order of the images that it is fitted on is worthless, and no re-calibration mends an order"
 RESAMPLES = 1000
 
 

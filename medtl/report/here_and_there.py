@@ -130,8 +130,8 @@ def _left_out(content: Content) -> Iterator[Table]:
                 raw.append({"of": name, "domain": domain, **_left_out_raw(own["left_out"])})
     header = ["left out", "threshold of the others", "sensitivity", "specificity", *(f"Brier score, {word}" for word in WORDS.values())]
     note = (
-        "Threshold and re-calibration fitted on all other domains, judged on the one left out: in brackets what that adds to the shipped "
-        "ones, with the paired 95 % interval. No patient of the domain had a part in it."
+        "Threshold and re-calibration fitted on all other domains, judged on the one left out; then what that adds to the shipped ones, "
+        "with the paired 95 % interval. No patient of the domain had a part in it."
     )
     yield Table("external_left_out", "Leave one domain out", header, rows, pd.DataFrame(raw), note)
 
