@@ -35,19 +35,27 @@ def calibration_line(event: NDArray[np.bool_], p: Floats, groups: NDArray[np.int
     """(N,) whether it was so, (N,) its probability, (N,) groups, of which there must be two; some events, and some not."""
     x, y = log_odds(p), event.astype(np.float64)
     ones = np.ones((len(x), 1))
-    at, error = _fit(ones, y, x, groups)
+    at, error = logistic(ones, y, x, groups)
     half = float(t.ppf(0.975, len(np.unique(groups)) - 1))
     intercept = (float(at[0]), Interval(float(at[0] - half * error[0]), float(at[0] + half * error[0])))
     if np.ptp(x) < 1e-9:
         return Line(intercept, None, "all are equal")
-    if x[event].min() >= x[~event].max() or x[event].max() <= x[~event].min():
+    if separated(event, x):
         return Line(intercept, None, "they separate the classes")
-    at, error = _fit(np.column_stack([ones, x]), y, np.zeros(len(x)), groups)
+    at, error = logistic(np.column_stack([ones, x]), y, np.zeros(len(x)), groups)
     return Line(intercept, (float(at[1]), Interval(float(at[1] - half * error[1]), float(at[1] + half * error[1]))))
 
 
-def _fit(design: Floats, y: Floats, offset: Floats, groups: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """(Q,) maximum likelihood and (Q,) standard errors between groups, by Newton's steps, halved where they overshoot."""
+def separated(event: NDArray[np.bool_], x: Floats) -> bool:
+    """Whether one value of `x` (N,) divides the events from the others: then no slope is the likeliest. Both must be there."""
+    return bool(x[event].min() >= x[~event].max() or x[event].max() <= x[~event].min())
+
+
+def logistic(design: Floats, y: Floats, offset: Floats, groups: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Logistic regression of y (N,) on the columns of `design` (N, Q), `offset` (N,) added.
+
+    (Q,) maximum likelihood and (Q,) standard errors between `groups` (N,), by Newton's steps, halved where they overshoot.
+    """
     scale = np.sqrt((design**2).mean(axis=0))
     columns = design / scale
     beta, best = np.zeros(columns.shape[1]), -np.inf

@@ -10,7 +10,7 @@ from medtl import predictions
 from medtl.contracts import TEST, VALIDATION
 from medtl.errors import MedtlError, did_you_mean
 from medtl.estimates import ONE_TRAINING
-from medtl.evaluation import answering, baseline
+from medtl.evaluation import answering, baseline, here_and_there
 from medtl.evaluation.table import lines, unit_lines
 from medtl.evaluation.units import By, Combine
 from medtl.files import locked
@@ -78,6 +78,9 @@ def evaluate(
         print(said)
     if "by_unit" in done.metrics:
         print("\n" + unit_lines(done.metrics["by_unit"], done.task))
+    held_against_its_own = here_and_there.read(done.folder) if manifest is not None else None
+    if held_against_its_own is not None:
+        print("\n" + "\n".join(here_and_there.sentences(held_against_its_own)))
     if done.trainings == 1:
         print(ONE_TRAINING)
     if stress:

@@ -17,9 +17,10 @@ from medtl.evaluation import metrics_file
 from medtl.evaluation.answering import judge_split
 from medtl.files import locked, write_atomically
 from medtl.flows import report
+from medtl.flows.here_and_there import hold_against_its_own
 from medtl.flows.judging import Evaluation, judge, refuse_occupied, unit_of, write_predictions
 from medtl.flows.looks import count_look
-from medtl.flows.manifest import read_manifest
+from medtl.flows.manifest import SUBGROUPS, read_manifest
 from medtl.flows.shift_truth import beside_the_truth
 from medtl.flows.stress import examine, keep
 from medtl.imaging.cache import cache_dir
@@ -47,7 +48,7 @@ def evaluate_outside(
     model = Model.load(package)
     folder = out or Path("evaluations") / f"{model.package.name}-{datetime.now():%Y%m%d-%H%M%S}"
     refuse_occupied(folder)
-    given = read_manifest(manifest, model.task, column, spellings)
+    given = read_manifest(manifest, model.task, column, spellings, SUBGROUPS)
     for note in given.notes:
         line.keep(note)
     table = given.table.sort_values(KEY, ignore_index=True)
@@ -70,6 +71,7 @@ def evaluate_outside(
         metrics_file.write(folder / "metrics.json", {EXTERNAL: metrics}, unit, looks.by_this_model)
         for sentence in beside_the_truth(model, judged, store, positions, metrics, folder, line):
             line.keep(sentence)
+        hold_against_its_own(model, predictions, metrics, unit, folder)
     done = Evaluation(folder, EXTERNAL, predictions, metrics, model.task, unit, looks, len(model.members))
     again = "medtl evaluate MODEL MANIFEST.csv"
     report.said(

@@ -49,14 +49,18 @@ class Manifest:
     notes: list[str]
 
 
-def read_manifest(file: Path, task: Task, column: Mapping[str, str], spellings: Mapping[str, str]) -> Manifest:
-    """Read and check a manifest; what it says of the scope's facts (age, view …) is taken along.
+SUBGROUPS = tuple(name for name in USUAL if name != "date")
+"""Those that an external validation compares the patients by."""
+
+
+def read_manifest(file: Path, task: Task, column: Mapping[str, str], spellings: Mapping[str, str], further: Sequence[str] = ()) -> Manifest:
+    """Read and check a manifest; what it says of the scope's facts (age, view …) is taken along, and of the columns `further`.
 
     Raises MedtlError for unknown columns or labels, missing images, repeated rows (listed).
     """
     needed = ("image", "label") if task.kind == "single" else ("image",)  # findings may have columns of their own
     opened = _opened(file, column, needed)
-    return _read(opened, with_spellings(task, spellings), opened.further(FACTS))
+    return _read(opened, with_spellings(task, spellings), opened.further((*FACTS, *further)))
 
 
 def read_unjudged(file: Path, column: Mapping[str, str], spellings: Mapping[str, str], keep: Sequence[str]) -> Manifest:

@@ -18,7 +18,7 @@ from medtl.audit.easy import alone
 from medtl.audit.kept import Audit
 from medtl.contracts import TEST
 from medtl.errors import MedtlError
-from medtl.evaluation import acceptance_file, baseline
+from medtl.evaluation import acceptance_file, baseline, here_and_there
 from medtl.files import locked
 from medtl.flows.looks import read_looks
 from medtl.flows.release_file import read as read_release
@@ -69,6 +69,7 @@ def report_outside(package: Path, done: Evaluation, rows: pd.DataFrame, measured
         looks=looks,
         hashes=_hashes(done.folder),
         acceptance=acceptance_file.read(done.folder),
+        external=here_and_there.read(done.folder),
         baselines={done.split: {"neighbours": {"reason": "a model package does not hold the images that it learned from"}}},
     )
     with locked(done.folder):

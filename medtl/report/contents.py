@@ -52,6 +52,8 @@ class Contents:
     """`1 grave, 2 notable`."""
     release: Mapping[str, Any] | None = None
     """Of release.json; None where nothing was adapted."""
+    external: Mapping[str, Any] | None = None
+    """Of external.json: the outside figures held against the model's own; None where there is none."""
     stress: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Of stress.json, by split."""
     stress_pictures: Mapping[str, Picture] = field(default_factory=dict)

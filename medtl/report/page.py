@@ -15,6 +15,7 @@ from medtl.contracts import VALIDATION
 from medtl.document.page import environment
 from medtl.document.table import Table, write_tables
 from medtl.estimates import ONE_TRAINING
+from medtl.evaluation.here_and_there import sentences as external_sentences
 from medtl.files import write_text
 from medtl.report import (
     acceptance,
@@ -23,6 +24,7 @@ from medtl.report import (
     easy,
     frequencies,
     further,
+    here_and_there,
     mistakes,
     population,
     reproduction,
@@ -95,6 +97,7 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
     splits = list(_results(contents, parts))
     under_stress = stress.section(contents)
     candidates = adaptation.candidates_table(contents.release) if contents.release else None
+    beside = here_and_there.tables(contents.external) if contents.external else []
     found = frequencies.frequencies(answered.all_comers(contents), contents.task)
     text = environment("medtl.report").get_template("report.html.j2").render(
         contents=contents, card=card, summary=summary, tiles=tiles.tiles(contents), subgroups=subgroups, frequencies=found,
@@ -104,13 +107,15 @@ def page(contents: Contents) -> tuple[str, list[Table]]:
         accepted=Markup(acceptance.section(contents.acceptance, contents.hashes.get("predictions.csv", ""))),
         one_training=ONE_TRAINING if len(contents.package["weights"]) == 1 else "",
         candidates=candidates, released=adaptation.sentences(contents.release) if contents.release else [],
+        beside=beside, beside_told=external_sentences(contents.external) if contents.external else [],
+        beside_summary=here_and_there.summary(contents.external) if contents.external else "",
         stress=under_stress, identity=reproduction.identity(contents), libraries=reproduction.libraries(contents),
     )  # fmt: skip
     optional = [
         table for table in (quarantine, fits, curves, candidates, *(under_stress.tables if under_stress else ())) if table is not None
     ]
     own = list({table.name: table for each in splits for table in (*each.tables, *each.parts, each.confusion)}.values())
-    return text, [*table_one, population.flow_table(flow), *optional, *own, mistakes.mistakes_table(contents)]
+    return text, [*table_one, population.flow_table(flow), *optional, *own, *beside, mistakes.mistakes_table(contents)]
 
 
 def _results(contents: Contents, parts: list[Table]) -> Iterator[SplitResults]:

@@ -118,6 +118,16 @@ def test_one_class_alone_can_be_judged(make_run, outside, tmp_path):
     assert done.metrics["per_class"]["ill"]["recall"]["value"] is not None
 
 
+def test_what_patients_are_compared_by_is_taken_along_and_dates_are_not(make_run, outside, tmp_path):
+    header = [*HEADER, "sex", "device", "date"]
+    rows = [[f"images/{i}.png", "ILL" if i % 3 else "normal", f"00{i // 2}", "h", "FM"[i % 2], "A", "2020-01-02"] for i in range(12)]
+    evaluate(make_run(), table(outside.parent / "more.csv", rows, header), out=tmp_path / "out")
+    kept = records.read(tmp_path / "out" / "records.csv")
+    assert sorted(kept["sex"]) == ["F"] * 6 + ["M"] * 6
+    assert "device" in kept.columns
+    assert "date" not in kept.columns
+
+
 def test_images_beside_or_above_the_manifest(make_run, outside, tmp_path):
     images = outside.parent / "images"
     (tmp_path / "m").mkdir()

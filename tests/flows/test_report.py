@@ -95,11 +95,13 @@ def test_an_outside_evaluation_has_a_report(make_run, write_image: Callable[[Pat
     evaluate(make_run(), place / "m.csv", out=tmp_path / "out")
     text = text_of(tmp_path / "out" / "report.html")
     assert "External validation: outside images" in text
+    assert "Here and where it was made" in text
+    assert "Threshold: too few to re-fit" in text
     assert "broken.png NOT_AN_IMAGE" in text
     assert "of the images got an answer; the others: 1 " in text
     assert "No answer is no hit. Of " in text
     assert "By subgroup (95 % interval)" in text
-    assert "2 of 2 subgroups are too few to be compared." in text
+    assert "2 of 2 subgroups have too few cases of a class to be compared." in text
     assert "1 of 13 images cannot be used" in text[text.index("Audit of the images") :]
 
 

@@ -1,0 +1,111 @@
+"""Probabilities put right where the model is used: logit p' = a + b logit p, judged on patients who had no part in fitting a and b.
+
+*Intercept* (b = 1) mends probabilities that are too high or too low on the whole, as where the ill are rarer; *intercept and slope* also
+those that are too extreme or too timid (Cox 1958; Janssen et al., Journal of Clinical Epidemiology 2008; 61: 76-86; Vergouwe et al.,
+Statistics in Medicine 2017; 36: 4529-4539). Neither changes the order of images, so neither mends AUROC; and where the slope is not above
+0 there is no order to keep: that is refused, for it would turn the model's answers round.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import expit
+
+from medtl.evaluation import influence
+from medtl.evaluation.calibration_line import calibration_line, logistic, separated
+from medtl.evaluation.cases import Cases
+from medtl.evaluation.figures import Estimate, estimate, probability_figures, without
+from medtl.evaluation.probability import log_odds
+from medtl.evaluation.refit import FOLDS, Floats, Ints, Mask, apart, dealt, event_of, paired, probability_of, too_few
+from medtl.evaluation.resampling import resample
+
+METHODS = ("intercept", "intercept_and_slope")
+NO_ORDER = "its slope is not above 0: the order of the images that it is fitted on is worthless, and no re-calibration mends an order"
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """logit p' = intercept + slope · logit p."""
+
+    intercept: float
+    slope: float = 1.0
+
+    def apply(self, p: Floats) -> Floats:
+        """(N,) probabilities → (N,) probabilities; NaN stays NaN."""
+        return np.asarray(expit(self.intercept + self.slope * log_odds(p)), dtype=np.float64)
+
+
+def fit(event: Mask, p: Floats, groups: Ints, method: str) -> Recalibration | str:
+    """Maximum likelihood on N images, some with the event and some without, of two groups or more; or why it has none."""
+    x, ones = log_odds(p), np.ones((len(p), 1))
+    y = event.astype(np.float64)
+    if method == METHODS[0]:
+        return Recalibration(float(logistic(ones, y, x, groups)[0][0]))
+    if np.ptp(x) < 1e-9:
+        return "all probabilities are equal"
+    if separated(event, x):
+        return "the probabilities separate the classes"
+    a, b = logistic(np.column_stack([ones, x]), y, np.zeros(len(x)), groups)[0].tolist()
+    return Recalibration(a, b) if b > 0 else NO_ORDER
+
+
+def cross_fitted(cases: Cases, part: Ints, method: str) -> Cases | str:
+    """The same images, each with the probability that the other parts' re-calibration gives it; or why there is none."""
+    event, p, moved = event_of(cases), probability_of(cases), np.full(len(cases.truth), np.nan)
+    for held, others in apart(part, cases.groups):
+        used = others & cases.read
+        found = fit(event[used], p[used], cases.groups[used], method)
+        if isinstance(found, str):
+            return found
+        moved[held] = found.apply(p[held])
+    return with_probability(cases, moved)
+
+
+def with_probability(cases: Cases, p: Floats) -> Cases:
+    """The same images with other probabilities (N,) of the positive class; their answers stay."""
+    pair = [1 - p, p] if cases.positive == 1 else [p, 1 - p]
+    return dataclasses.replace(cases, probabilities=np.stack(pair, axis=1))
+
+
+def recalibrate(cases: Cases, folds: int = FOLDS, seed: int = 0) -> dict[str, Any]:
+    """`as_shipped`, `everybody` (the Brier score of telling everybody the share of the ill) and each of :data:`METHODS`: `fitted` on all
+    images (`intercept`, `slope`: for use) and, cross-fitted, `brier`, `calibration_intercept`, `calibration_slope` and the paired
+    `brier_difference`; a method without it, or all, `{"reason"}`."""
+    few = too_few(cases)
+    if few:
+        return {"reason": few}
+    event, p, read = event_of(cases), probability_of(cases), cases.read
+    share = float(event[read].mean())
+    found: dict[str, Any] = {"folds": folds, "as_shipped": judged(cases), "everybody": share * (1 - share)}
+    part = dealt(cases, folds, seed)
+    for method in METHODS:
+        own = fit(event[read], p[read], cases.groups[read], method)
+        moved = cross_fitted(cases, part, method) if isinstance(own, Recalibration) else own
+        if isinstance(own, str) or isinstance(moved, str):
+            found[method] = {"reason": str(moved)}
+        else:
+            found[method] = {"fitted": dataclasses.asdict(own), **compared(cases, moved)}
+    return found
+
+
+def compared(before: Cases, after: Cases) -> dict[str, Estimate]:
+    """:func:`judged` of `after`, and the paired `brier_difference` (below 0: better)."""
+    return {**judged(after), "brier_difference": paired(_brier(after), _brier(before))}
+
+
+def judged(cases: Cases) -> dict[str, Estimate]:
+    """`brier`, `calibration_intercept`, `calibration_slope` of the images read; both classes must be there, and two groups."""
+    event, p, read = event_of(cases), probability_of(cases), cases.read
+    line = calibration_line(event[read], p[read], cases.groups[read])
+    slope = estimate(*line.slope) if line.slope else without(f"probabilities: {line.no_slope}")
+    brier = probability_figures(cases, resample(cases, resamples=RESAMPLES))[0]
+    return {"brier": brier, "calibration_intercept": estimate(*line.intercept), "calibration_slope": slope}
+
+
+def _brier(cases: Cases) -> influence.Linear:
+    return influence.figures(cases)["Brier score"]
