@@ -49,14 +49,16 @@ class Manifest:
     notes: list[str]
 
 
-def read_manifest(file: Path, task: Task, column: Mapping[str, str], spellings: Mapping[str, str]) -> Manifest:
-    """Read and check a manifest; what it says of the scope's facts (age, view …) is taken along.
+def read_manifest(
+    file: Path, task: Task, column: Mapping[str, str], spellings: Mapping[str, str], also: Sequence[str] = ()
+) -> Manifest:
+    """Read and check a manifest; what it says of the scope's facts (age, view …), and columns that are `also` looked for, are taken along.
 
     Raises MedtlError for unknown columns or labels, missing images, repeated rows (listed).
     """
     needed = ("image", "label") if task.kind == "single" else ("image",)  # findings may have columns of their own
     opened = _opened(file, column, needed)
-    return _read(opened, with_spellings(task, spellings), opened.further(FACTS))
+    return _read(opened, with_spellings(task, spellings), opened.further((*FACTS, *also)))
 
 
 def read_unjudged(file: Path, column: Mapping[str, str], spellings: Mapping[str, str], keep: Sequence[str]) -> Manifest:
