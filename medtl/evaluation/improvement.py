@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import pandas as pd
@@ -22,13 +23,18 @@ def improved(new: pd.DataFrame, old: pd.DataFrame, task: Task, by: Improves = "a
     by: `auroc` (of several classes the mean of one against the rest), or `macro-recall`, which a better threshold raises too.
     Not shown where a class has fewer than :data:`FEWEST` groups (patients). Raises MedtlError where images, truths or groups differ.
     """
-    groups = {name: new.loc[new["truth"] == name, "group_id"].nunique() for name in task.names}
-    few = [f"{name} {count}" for name, count in groups.items() if count < FEWEST]
-    if few:
-        reason = f"too few new patients held out to show an improvement: {listed(few)}; {FEWEST} of every class are needed"
+    reason = too_few({name: new.loc[new["truth"] == name, "group_id"].nunique() for name in task.names})
+    if reason:
         return Verdict(False, reason, {"value": None, "reason": reason})
     found = difference(new, old, task, _FIGURES[by], seed)
     shown = found["low"] > 0
     interval = f"{number(found['value'])} [{number(found['low'])}, {number(found['high'])}]"
     reason = f"{by} after - before is {interval} on new patients; its lower bound {'exceeds' if shown else 'does not exceed'} 0"
     return Verdict(shown, reason, found)
+
+
+def too_few(patients: Mapping[str, int]) -> str:
+    """Why so many patients of each class can show nothing; empty where they can."""
+    few = [f"{name} {count}" for name, count in patients.items() if count < FEWEST]
+    what = "too few new patients held out to show an improvement"
+    return f"{what}: {listed(few)}; {FEWEST} of every class are needed" if few else ""

@@ -2,12 +2,13 @@
 
 The lower bound is Tango's score bound for the difference of paired proportions (Statistics in Medicine 1998; 17: 891-908). It does not
 vanish where two models never differ: of n cases without a difference it is -z² / (n + z²), so that few patients show nothing. Images of one
-patient are not n cases: they weigh what :func:`medtl.evaluation.intervals.effective_cases` says of lost and of won images, whichever is less.
+patient are not n cases: they weigh what :func:`medtl.evaluation.intervals.effective_cases` says of lost and of won ones, whichever is less.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,16 +54,22 @@ def retained(new: pd.DataFrame, old: pd.DataFrame, task: Task, margin: float) ->
     refuse_other_images(new, old, first, second)
     error = ERROR / len(task.names)
     found = {name: _of_class(first, second, k, error) for k, name in enumerate(task.names)}
-    most = fewest(margin, len(task.names))
-    few = [f"{name} {each['patients']}" for name, each in found.items() if each["independent"] < most]
+    few = too_few({name: each["independent"] for name, each in found.items()}, margin)
     if few:
-        sentence = f"too few patients to show that recalls are kept within {margin:g}: {listed(few)}; {most} of every class are needed"
-        return Retention(False, False, sentence, found)
+        return Retention(False, False, few, found)
     lost = [f"{name} {number(each['low'])}" for name, each in found.items() if each["low"] <= -margin]
     worst = min(each["low"] for each in found.values())
     if lost:
         return Retention(False, True, f"recall may fall by more than {margin:g} (lower bounds: {listed(lost)})", found)
     return Retention(True, True, f"no recall falls by more than {margin:g} (least lower bound {number(worst)})", found)
+
+
+def too_few(independent: Mapping[str, float], margin: float) -> str:
+    """Why so many independent patients of each class can show nothing, whatever the models say; empty where they can."""
+    needed = fewest(margin, len(independent))
+    few = [f"{name} {count:.0f}" for name, count in independent.items() if count < needed]
+    what = f"too few reference patients to show that recalls are kept within {margin:g}"
+    return f"{what}: {listed(few)}; {needed} of every class are needed" if few else ""
 
 
 def fewest(margin: float, classes: int) -> int:

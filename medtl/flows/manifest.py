@@ -49,9 +49,7 @@ class Manifest:
     notes: list[str]
 
 
-def read_manifest(
-    file: Path, task: Task, column: Mapping[str, str], spellings: Mapping[str, str], also: Sequence[str] = ()
-) -> Manifest:
+def read_manifest(file: Path, task: Task, column: Mapping[str, str], spellings: Mapping[str, str], also: Sequence[str] = ()) -> Manifest:
     """Read and check a manifest; what it says of the scope's facts (age, view …), and columns that are `also` looked for, are taken along.
 
     Raises MedtlError for unknown columns or labels, missing images, repeated rows (listed).

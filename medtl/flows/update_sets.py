@@ -56,9 +56,7 @@ class Sets:
             found[role] = {
                 "images": len(used),
                 "patients": int(used["group_id"].nunique()),
-                "splits": {
-                    split: part["label"].value_counts().sort_index().to_dict() for split, part in used.groupby("split", sort=True)
-                },
+                "splits": {split: part["label"].value_counts().sort_index().to_dict() for split, part in used.groupby("split", sort=True)},
                 "left_out_seen_model": self.left_out.get(role, 0),
                 "not_usable": int((own["split"] == EXCLUDED).sum()),
                 "sha256": hashlib.sha256("\n".join(sorted(used["sha256"])).encode()).hexdigest(),
@@ -66,9 +64,7 @@ class Sets:
         return found
 
 
-def read_sets(
-    model: Model, files: Mapping[str, Path], column: Mapping[str, str], spellings: Mapping[str, str], line: Line
-) -> Sets:
+def read_sets(model: Model, files: Mapping[str, Path], column: Mapping[str, str], spellings: Mapping[str, str], line: Line) -> Sets:
     """Read the manifests (role → file) and open all their images; every usable labelled one is in the split `external` so far.
 
     Raises MedtlError as :func:`medtl.flows.manifest.read_manifest`, or where an image stands in two manifests.
@@ -144,7 +140,9 @@ def _refuse_twice(table: pd.DataFrame) -> None:
     if len(twice):
         roles = listed(dict.fromkeys(twice["role"]))
         named = listed(twice["image"].unique(), most=3)
-        raise MedtlError(f"{twice['image'].nunique()} images stand in two manifests ({roles}): {named}; each teaches, is replayed or judges")
+        raise MedtlError(
+            f"{twice['image'].nunique()} images stand in two manifests ({roles}): {named}; each teaches, is replayed or judges"
+        )
 
 
 def _plan(given: Sequence[Manifest]) -> Outside:

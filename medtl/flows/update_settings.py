@@ -71,7 +71,9 @@ class UpdateSettings(Settings):
         if package.task.positive_index is not None:
             decision["threshold"] = self.threshold or _rule_of(package)
         elif package.operating_point.adjusted is not None:
-            raise MedtlError("decisions adjusted for rare classes (decision.adjust) cannot be chosen anew yet, so this model is not updated")
+            raise MedtlError(
+                "decisions adjusted for rare classes (decision.adjust) cannot be chosen anew yet, so this model is not updated"
+            )
         flip = self.augmentation.flip if package.flips == "none" else package.flips
         return Experiment.model_validate(
             {

@@ -43,7 +43,7 @@ def fit_further(job: Job) -> Fitted:
 
 
 def _begin(job: Job) -> Classifier:
-    """The packaged network and head. What its loss and sampler added to the logits is taken off the head's bias: this training adds its own."""
+    """The packaged network and head. What its loss and sampler added to the logits is taken off the head's bias."""
     from medtl.model.model import Model
 
     assert job.further is not None
