@@ -12,6 +12,7 @@ from medtl.contracts import EXTERNAL, TEST, TRAIN, VALIDATION, Task
 from medtl.errors import listed
 from medtl.evaluation import improvement, retention
 from medtl.evaluation.answering import judge_split
+from medtl.evaluation.contradiction import believable
 from medtl.evaluation.intervals import independent_at_least
 from medtl.flows.judging import judge
 from medtl.flows.update_sets import REFERENCE, Sets
@@ -61,15 +62,18 @@ def weighed(before: pd.DataFrame, after: pd.DataFrame, task: Task, settings: Upd
     old, new = ({split: table[table["split"] == split] for split in _SETS} for table in (before, after))
     kept = retention.retained(new[EXTERNAL], old[EXTERNAL], task, settings.margin)
     better = improvement.improved(new[TEST], old[TEST], task, settings.improves, settings.seed)
+    labels = believable(new[TEST], new[EXTERNAL], task, settings.contradicted)
     figures = {
         "reference": {"margin": settings.margin, "shown": kept.shown, "reason": kept.reason, "recall": kept.per_class},
         "improvement": {"by": settings.improves, "shown": better.shown, "reason": better.reason, "difference": better.difference},
+        "labels": {"most": settings.contradicted, "shown": labels.shown, "reason": labels.reason, "contradicted_more": labels.difference},
         "figures": {
             name: {when: _figures(tables[split], task) for when, tables in (("before", old), ("after", new))}
             for split, name in _SETS.items()
         },
     }
-    return Evidence(kept.shown and better.shown, f"{kept.reason}. {better.reason}", figures)
+    reason = ". ".join(each.reason for each in (kept, better, labels))
+    return Evidence(kept.shown and better.shown and labels.shown, reason, figures)
 
 
 def _figures(table: pd.DataFrame, task: Task) -> dict[str, Any]:

@@ -27,7 +27,10 @@ class UpdateSettings(Settings):
     margin: Share = 0.05
     """Released only if the simultaneous lower bound of every class's recall difference on the reference set exceeds `-margin` …"""
     improves: Improves = "auroc"
-    """… and the lower bound of the difference of this figure on the new patients held out exceeds 0."""
+    """… and the lower bound of the difference of this figure on the new patients held out exceeds 0 …"""
+    contradicted: Share = 0.2
+    """… and the updated model is shown to contradict at most so many more (mean over the classes) of the held-out new labels than of the
+    reference's: a network learns through wrong labels, and is better by them all the same."""
     held_out: Share = 0.3
     """Share of the new patients that judge the improvement; they teach and choose nothing."""
     validation: Share = 0.2
