@@ -19,7 +19,7 @@ from medtl.flows.run import model_folder
 from medtl.flows.update_lineage import UNKNOWN, ancestry_of, ancestry_with, taught_before
 from medtl.flows.update_sets import NEW, REFERENCE, REPLAY, Sets, assigned, read_sets
 from medtl.flows.update_settings import UpdateSettings
-from medtl.flows.update_training import train_candidate
+from medtl.flows.update_training import CHECKPOINTS, train_candidate
 from medtl.model import package
 from medtl.model.ancestry import Ancestry, write_ancestry
 from medtl.model.model import Model
@@ -50,7 +50,7 @@ def update(
     """
     line, settings, folder = Line(), UpdateSettings.of(overrides), model_folder(model)
     old = Model.load(folder)
-    _refuse_unfit(old)
+    _refuse_unfit(old, settings)
     place = Path(out) if out else Path("runs") / old.package.name / f"update-{datetime.now():%Y%m%d-%H%M%S}"
     refuse_occupied(place)
     files = {NEW: Path(manifest), REFERENCE: Path(reference), **({REPLAY: Path(replay)} if replay is not None else {})}
@@ -78,12 +78,14 @@ def update(
             _remember(stage, ancestry_with(before, sets), sets, seen)
             return _decide(old, stage, sets, settings, place, told, line)
         finally:
-            shutil.rmtree(stage, ignore_errors=True)
+            for made in (stage, place / CHECKPOINTS):
+                shutil.rmtree(made, ignore_errors=True)
 
 
-def _refuse_unfit(old: Model) -> None:
+def _refuse_unfit(old: Model, settings: UpdateSettings) -> None:
     """Before anything is read."""
     old.task.refuse_several("medtl update")
+    settings.decision(old.package)
     if len(old.members) > 1:
         raise MedtlError(
             f"the model is an ensemble of {len(old.members)} networks; medtl update trains one: give a single run's, or a fold's"

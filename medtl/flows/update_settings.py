@@ -70,13 +70,6 @@ class UpdateSettings(Settings):
             "epochs": self.epochs, "batch": self.batch, "rate": self.rate, "batch_norm": self.batch_norm,
             "l2_sp": 0.0 if replayed else self.l2_sp,
         }  # fmt: skip
-        decision: dict[str, Any] = {"flips": package.flips, "gate": {"refuse": package.gate.refuse if package.gate else 0}}
-        if package.task.positive_index is not None:
-            decision["threshold"] = self.threshold or _rule_of(package)
-        elif package.operating_point.adjusted is not None:
-            raise MedtlError(
-                "decisions adjusted for rare classes (decision.adjust) cannot be chosen anew yet, so this model is not updated"
-            )
         flip = self.augmentation.flip if package.flips == "none" else package.flips
         return Experiment.model_validate(
             {
@@ -88,11 +81,20 @@ class UpdateSettings(Settings):
                 "backbone": {"name": str(package.network["architecture"])},
                 "augmentation": self.augmentation.model_copy(update={"flip": flip}),
                 "transfer": transfer,
-                "decision": decision,
+                "decision": self.decision(package),
                 "trainer": trainer,
                 "seed": self.seed,
             }
         )
+
+    def decision(self, package: PackageFile) -> dict[str, Any]:
+        """How the updated model is to answer: as the package, by thresholds chosen anew. Raises MedtlError where that cannot be."""
+        decision: dict[str, Any] = {"flips": package.flips, "gate": {"refuse": package.gate.refuse if package.gate else 0}}
+        if package.operating_point.adjusted is not None:
+            raise MedtlError(
+                "the model's decisions are adjusted for rare classes (decision.adjust), which an update cannot choose anew yet"
+            )
+        return decision if package.task.positive_index is None else {**decision, "threshold": self.threshold or _rule_of(package)}
 
 
 def _rule_of(package: PackageFile) -> str:

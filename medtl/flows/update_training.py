@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,16 +28,17 @@ from medtl.training.gate import fit_gate
 from medtl.training.job import Job
 from medtl.training.log import Log
 
+CHECKPOINTS = "checkpoints"
+
 
 def train_candidate(old: Model, sets: Sets, settings: UpdateSettings, place: Path, stage: Path, line: Line) -> None:
-    """Train from `old` on the split `train`, choose on `validation`, and write the package `stage`; `place` takes the log."""
+    """Train from `old` on the split `train`, choose on `validation`, and write the package `stage`; `place` takes log and checkpoints."""
     replayed = bool((sets.roles == REPLAY).any())
     trainer = _decided(settings.trainer)
     experiment = settings.experiment(old.package, sets.plan.cohorts[0], trainer, replayed)
     further = Further(old.folder, 0.0 if replayed else settings.distillation, settings.temperature)
     job = _job(experiment, sets, further, place, line)
     fitted = fit_further(job)
-    shutil.rmtree(job.folder)
     chose = sets.rows.iloc[job.validation.positions]
     gate, _ = fit_gate(job, fitted.classifier, chose["group_id"].to_numpy())
     _package(replace(fitted, gate=gate), experiment, old, sets, stage)
@@ -65,7 +65,7 @@ def _job(experiment: Experiment, sets: Sets, further: Further, place: Path, line
         parts[TRAIN],
         parts[VALIDATION],
         replace(balanced, weights=half_each(sets.roles[parts[TRAIN].positions])),
-        place / "checkpoints",
+        place / CHECKPOINTS,
         cache_dir(),
         Log(place / "log.jsonl"),
         line,

@@ -16,6 +16,7 @@ from medtl.errors import GateRefusal, MedtlError
 from medtl.flows.train import train
 from medtl.flows.update import update
 from medtl.flows.update_sets import half_each
+from medtl.flows.update_settings import UpdateSettings
 from medtl.model.ancestry import read_ancestry
 from medtl.model.model import Model
 from medtl.model.seen import read_seen
@@ -58,7 +59,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_pictures(folder, "reference", 320, 1)
     write_pictures(folder, "dark", 260, 2, dark=True)
     write_pictures(folder, "flipped", 260, 2, dark=True, flipped=0.3)
-    write_pictures(folder, "few", 40, 6)
+    write_pictures(folder / "elsewhere", "few", 40, 6)
     (folder / "config.yaml").write_text(CONFIG)
     return folder
 
@@ -141,7 +142,7 @@ def test_without_replay_the_old_answers_stand_in_and_a_loss_is_refused(run: Path
 
 def test_what_has_judged_judges_and_teaches_no_more(updated: tuple[Path, dict[str, bytes]], data: Path, tmp_path: Path) -> None:
     model = updated[0] / "model"
-    for new, reference in (("few", "reference"), ("reference", "few"), ("test", "few")):
+    for new, reference in (("elsewhere/few", "reference"), ("reference", "elsewhere/few"), ("test", "elsewhere/few")):
         with pytest.raises(GateRefusal, match="stand in an earlier test or reference set of this model's lineage"):
             update(model, data / f"{new}.csv", data / f"{reference}.csv", overrides=QUICK, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -150,16 +151,16 @@ def test_what_has_judged_judges_and_teaches_no_more(updated: tuple[Path, dict[st
 def test_what_taught_is_no_reference_nor_is_a_patient_who_teaches_now(run: Path, data: Path, tmp_path: Path) -> None:
     with pytest.raises(GateRefusal, match="of the reference taught the model"):
         update(run, data / "dark.csv", data / "replay.csv", overrides=QUICK, out=tmp_path / "out")
-    table = pd.read_csv(data / "few.csv")
+    table = pd.read_csv(data / "elsewhere/few.csv")
     table.assign(image="reference/" + table.index.astype(str).str.zfill(3) + ".png").to_csv(data / "same.csv", index=False)
     with pytest.raises(GateRefusal, match="40 images of 40 patients of the reference are also among the new"):
-        update(run, data / "few.csv", data / "same.csv", overrides=QUICK, out=tmp_path / "out")
+        update(run, data / "elsewhere/few.csv", data / "same.csv", overrides=QUICK, out=tmp_path / "out")
 
 
 def test_too_few_are_refused_before_anything_is_trained(run: Path, data: Path, tmp_path: Path) -> None:
     sentence = "too few reference patients .*: disc 20, square 20; 96 of every class are needed"
     with pytest.raises(GateRefusal, match=sentence) as caught:
-        update(run, data / "dark.csv", data / "few.csv", overrides=QUICK, out=tmp_path / "out")
+        update(run, data / "dark.csv", data / "elsewhere/few.csv", overrides=QUICK, out=tmp_path / "out")
     assert caught.value.exit_code == 3
     assert refused(tmp_path / "out")["sets"]["reference"]["patients"] == 40
     assert not (tmp_path / "out" / "log.jsonl").exists()
@@ -172,13 +173,23 @@ def test_labels_given_after_the_answer_was_seen_teach_only_if_proven(run: Path, 
     )
     seen.to_csv(data / "prompted.csv", index=False)
     with pytest.raises(GateRefusal, match="too few reference patients"):
-        update(run, data / "prompted.csv", data / "few.csv", overrides=QUICK, out=tmp_path / "out")
+        update(run, data / "prompted.csv", data / "elsewhere/few.csv", overrides=QUICK, out=tmp_path / "out")
     told = refused(tmp_path / "out")["sets"]["new"]
     assert told["left_out_seen_model"] == 90
     assert told["images"] == len(table) - 90
     seen.assign(seen_model="perhaps").to_csv(data / "prompted.csv", index=False)
     with pytest.raises(MedtlError, match="seen_model holds perhaps; allowed: true, false, or empty"):
-        update(run, data / "prompted.csv", data / "few.csv", overrides=QUICK, out=tmp_path / "other")
+        update(run, data / "prompted.csv", data / "elsewhere/few.csv", overrides=QUICK, out=tmp_path / "other")
+
+
+def test_a_rule_with_a_number_has_to_be_said_again(run: Path) -> None:
+    package = Model.load(run / "model").package
+    assert UpdateSettings().decision(package)["threshold"] == "youden"
+    strict = package.model_copy(update={"operating_point": package.operating_point.model_copy(update={"rule": "sensitivity >= 0.95"})})
+    with pytest.raises(MedtlError, match=r"chosen by 'sensitivity >= 0\.95', .* say by which rule"):
+        UpdateSettings().decision(strict)
+    said = UpdateSettings.of(["threshold={name: sensitivity, at_least: 0.95}"])
+    assert said.decision(strict)["threshold"] == said.threshold
 
 
 @pytest.mark.parametrize(
