@@ -248,9 +248,10 @@ def update(
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="A new folder; else runs/NAME/update-TIME.")] = None,
 ) -> None:
-    """Train a model further on newly labelled images; release it only if it is better there and loses nothing.
+    """Train a model further on newly labelled images.
 
-    Exit code 3 where that is not shown; update.json has the evidence. Rolling back is choosing the older folder."""
+    Released only if it is better there and loses nothing elsewhere, else exit code 3; update.json has the evidence. Rolling back is
+    choosing the older folder."""
     from medtl.flows.update import update
 
     update(model, manifest, reference, replay, _pairs("--column", column), _pairs("--map", map_), set_ or (), out)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -72,14 +73,21 @@ def update(
         few = update_evidence.too_few(sets, old.task, settings)
         if few:
             _refuse(place, told, few)
-        stage = place / f".candidate{UNFINISHED}"
-        try:
+        with _stage(place) as stage:
             train_candidate(old, sets, settings, place, stage, line)
             _remember(stage, ancestry_with(before, sets), sets, seen)
             return _decide(old, stage, sets, settings, place, told, line)
-        finally:
-            for made in (stage, place / CHECKPOINTS):
-                shutil.rmtree(made, ignore_errors=True)
+
+
+@contextmanager
+def _stage(place: Path) -> Iterator[Path]:
+    """Where the candidate's package is while it is judged; afterwards neither it nor what made it is left."""
+    stage = place / f".candidate{UNFINISHED}"
+    try:
+        yield stage
+    finally:
+        for made in (stage, place / CHECKPOINTS):
+            shutil.rmtree(made, ignore_errors=True)
 
 
 def _refuse_unfit(old: Model, settings: UpdateSettings) -> None:
