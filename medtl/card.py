@@ -139,6 +139,9 @@ def _training(package: Mapping[str, Any]) -> str:
     lines.append(f"- network: {_plain(network)} on {size} x {size} pixels")
     sources = {_source(member.get("provenance", {})) for member in package["weights"]}
     lines.append(f"- pretrained weights: {', '.join(sorted(sources))}")
+    parent = package.get("lineage", {}).get("parent")
+    if parent:
+        lines.append(f"- an update of: {_plain(parent['name'])} (fingerprint {_plain(parent['fingerprint'][:12])}…), which is the way back")
     histories = training.get("history", [])
     for place, history in enumerate(histories, start=1):
         steps = [

@@ -249,6 +249,33 @@ def release(
 
 @app.command()
 @answers
+def update(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model package, or a run's folder. It is only read.")],
+    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST.csv", help="Newly labelled images: `image`, `label`, `patient_id`.")],
+    reference: Annotated[
+        Path, typer.Option(metavar="MANIFEST.csv", help="Labelled images that taught and chose nothing: no recall may fall on them.")
+    ],
+    replay: Annotated[
+        Path | None, typer.Option(metavar="MANIFEST.csv", help="Images that taught the model, to be shown beside the new ones.")
+    ] = None,
+    column: Column = None,
+    map_: Map = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting (docs/update.md): --set epochs=3. May be repeated.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="A new folder; else runs/NAME/update-TIME.")] = None,
+) -> None:
+    """Train a model further on newly labelled images.
+
+    Released only if it is better there and loses nothing elsewhere, else exit code 3; update.json has the evidence. Rolling back is
+    choosing the older folder."""
+    from medtl.flows.update import update
+
+    update(model, manifest, reference, replay, _pairs("--column", column), _pairs("--map", map_), set_ or (), out)
+
+
+@app.command()
+@answers
 def shift(
     target: Annotated[Path, typer.Argument(metavar="RUN_OR_MODEL", help="A run's folder, or a model package that remembers its source.")],
     images: Annotated[

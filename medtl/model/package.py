@@ -62,6 +62,7 @@ def save(
     guarantee: Guarantee | None = None,
     prevalence: Threshold | None = None,
     calibrated_on: FittedOn | None = None,
+    synthetic: bool = False,
 ) -> PackageFile:
     """Write a package, whole or not at all: into a temporary folder beside it, which then takes its place.
 
@@ -74,6 +75,7 @@ def save(
     `guarantee`: what the threshold promises. `prevalence`: at which the probabilities hold.
     `held_out_groups`: so many groups that no member has learned from fitted the calibration of all together; None: an ensemble is
     unverified.
+    `synthetic`: learned from made images, whatever the cohorts are called.
     Raises MedtlError where a weight is not finite or the folder cannot be written.
     """
     with _written_beside(Path(folder)) as place:
@@ -105,7 +107,8 @@ def save(
                 "ensemble": _ensemble(experiment, held_out_groups) if len(members) > 1 else None,
                 "training": dict(training or {}),
                 "lineage": dict(lineage or {}),
-                "synthetic": any(cohort.name == "phantom" or cohort.domain.startswith("synthetic") for cohort in experiment.cohorts),
+                "synthetic": synthetic
+                or any(cohort.name == "phantom" or cohort.domain.startswith("synthetic") for cohort in experiment.cohorts),
             }
         )
         package_format.write(package, place)

@@ -22,9 +22,9 @@ def truncated(pixel_hash: str) -> str:
     return hashlib.sha256(pixel_hash.encode()).hexdigest()[:16]
 
 
-def write_seen(pixel_hashes: Iterable[str], folder: Path) -> None:
-    """Write the file; empty hashes (images never read) are left out."""
-    hashes = sorted({truncated(each) for each in pixel_hashes if each})
+def write_seen(pixel_hashes: Iterable[str], folder: Path, before: Iterable[str] = ()) -> None:
+    """Write the file; empty hashes (images never read) are left out. `before`: truncated hashes of what taught an earlier model."""
+    hashes = sorted({*before, *(truncated(each) for each in pixel_hashes if each)})
     (folder / FILE).write_text(json.dumps({"format": FORMAT, "hashes": hashes}) + "\n", encoding="utf-8")
 
 

@@ -16,6 +16,7 @@ from medtl.datamodule import StoredImages
 from medtl.errors import MedtlError
 from medtl.module.adapted_module import AdaptedModule
 from medtl.module.classifier import Classifier
+from medtl.module.distilled_module import DistilledModule
 from medtl.module.learning import sentence
 from medtl.module.transfer_module import TransferModule
 from medtl.training.checkpoints import START, Keeper, SafeCheckpointIO, newest
@@ -83,15 +84,21 @@ def finetune(job: Job, classifier: Classifier, data: StoredImages) -> Tuned:
     files = {epoch: keeper.file(epoch) for _, epoch in keeper.kept}
     soup, souped = greedy_soup(classifier, files, keeper.best, job.score)
     if keeper.best_epoch == START:
-        line.keep(f"no epoch was better on validation than the linear probe that it began with ({keeper.best:.4f}): that is kept")
+        begun = "linear probe" if job.further is None else "model"
+        line.keep(f"no epoch was better on validation than the {begun} that it began with ({keeper.best:.4f}): that is kept")
     if len(files) > 1:
         line.keep(f"soup of epochs {', '.join(str(epoch + 1) for epoch in sorted(soup))}  validation {transfer.monitor} {souped:.4f}")
     return Tuned(keeper.best, keeper.best_epoch, trainer.current_epoch, tuple(sorted(soup)), souped)
 
 
 def _module(job: Job, classifier: Classifier, steps: int, maps: bool, positive: int | None, shift: Sequence[float]) -> TransferModule:
-    """What is trained: the classifier, or the classifier beside a target domain."""
-    e, adapting = job.experiment, job.adapting
+    """What is trained: the classifier, alone, or beside a target domain, or beside what it said before."""
+    e, adapting, further = job.experiment, job.adapting, job.further
+    if further is not None and further.distillation:
+        return DistilledModule(
+            classifier, job.balanced.loss, e.transfer, steps, e.seed, positive, maps, shift,
+            weight=further.distillation, temperature=further.temperature,
+        )  # fmt: skip
     if adapting is None:
         return TransferModule(classifier, job.balanced.loss, e.transfer, steps, e.seed, positive, maps, shift)
     return AdaptedModule(

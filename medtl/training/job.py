@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
     from medtl.training.adapting import Adapting
+    from medtl.training.further import Further
 
 Watch = Callable[[int, float], None]
 """Is told, after each epoch (from 0), the best validation score so far; it may end the training by an exception of its own."""
@@ -55,6 +56,8 @@ class Job:
     watch: Watch = unwatched
     adapting: Adapting | None = None
     """The target domain that this fit adapts to, None: to none."""
+    further: Further | None = None
+    """The packaged model that this fit goes on from, None: a first training."""
 
     @property
     def device(self) -> torch.device:

@@ -1,0 +1,102 @@
+"""The candidate of an update: the packaged model trained further, calibrated on images of its own, as a package beside the old one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from medtl.contracts import TRAIN, VALIDATION
+from medtl.evaluation import metrics_file
+from medtl.evaluation.answering import judge_split
+from medtl.experiment.schema import Experiment, TrainerSettings
+from medtl.flows.judging import judge, unit_of
+from medtl.flows.rule import own_rule
+from medtl.flows.update_sets import REPLAY, Sets, half_each
+from medtl.flows.update_settings import UpdateSettings
+from medtl.imaging.cache import cache_dir
+from medtl.model import package
+from medtl.model.model import Model
+from medtl.terminal import Line
+from medtl.training import machine
+from medtl.training.balance import balance
+from medtl.training.fit import Fitted, parts_of
+from medtl.training.further import Further, fit_further
+from medtl.training.gate import fit_gate
+from medtl.training.job import Job
+from medtl.training.log import Log
+
+CHECKPOINTS = "checkpoints"
+
+
+def train_candidate(old: Model, sets: Sets, settings: UpdateSettings, place: Path, stage: Path, line: Line) -> None:
+    """Train from `old` on the split `train`, choose on `validation`, and write the package `stage`; `place` takes log and checkpoints."""
+    replayed = bool((sets.roles == REPLAY).any())
+    trainer = _decided(settings.trainer)
+    experiment = settings.experiment(old.package, sets.plan.cohorts[0], trainer, replayed)
+    further = Further(old.folder, 0.0 if replayed else settings.distillation, settings.temperature)
+    job = _job(experiment, sets, further, place, line)
+    fitted = fit_further(job)
+    chose = sets.rows.iloc[job.validation.positions]
+    gate, _ = fit_gate(job, fitted.classifier, chose["group_id"].to_numpy())
+    _package(replace(fitted, gate=gate), experiment, old, sets, stage)
+    model = Model.load(stage, trainer.device)
+    table = judge(model, chose, sets.store, job.validation.positions)
+    entry = judge_split(table, model.task, threshold=model.threshold)
+    metrics_file.write(stage / "metrics.json", {VALIDATION: entry}, unit_of(chose), looks=0)
+    package.refresh_metrics(stage, metrics_file.read(stage / "metrics.json"))
+
+
+def _decided(settings: TrainerSettings) -> TrainerSettings:
+    """What this machine decides; full precision unless asked otherwise: an update is short, and small differences are judged."""
+    trainer = machine.decide(settings)
+    torch.set_num_threads(trainer.threads or 1)
+    return trainer.model_copy(update={"precision": "float32"}) if trainer.precision == "auto" else trainer
+
+
+def _job(experiment: Experiment, sets: Sets, further: Further, place: Path, line: Line) -> Job:
+    parts = parts_of(sets.rows, experiment)
+    balanced = balance(experiment, parts[TRAIN].targets)
+    return Job(
+        experiment,
+        sets.store,
+        parts[TRAIN],
+        parts[VALIDATION],
+        replace(balanced, weights=half_each(sets.roles[parts[TRAIN].positions])),
+        place / CHECKPOINTS,
+        cache_dir(),
+        Log(place / "log.jsonl"),
+        line,
+        [],
+        further=further,
+    )
+
+
+def _package(fitted: Fitted, experiment: Experiment, old: Model, sets: Sets, stage: Path) -> None:
+    rule = own_rule(fitted, experiment)
+    counts = {split: sets.rows.loc[sets.positions(split), "label"].value_counts().sort_index().to_dict() for split in (TRAIN, VALIDATION)}
+    package.save(
+        stage,
+        members=[fitted.classifier],
+        experiment=experiment,
+        calibration=rule.calibration,
+        threshold=rule.threshold,
+        rule=rule.chosen_by,
+        prior_shift=fitted.prior_shift,
+        training={"images": counts, "history": [fitted.history]},
+        fitted_n=rule.images,
+        lineage=_lineage(old, sets),
+        gate=fitted.gate,
+        prevalence=rule.prevalence,
+        synthetic=old.package.synthetic,
+    )
+
+
+def _lineage(old: Model, sets: Sets) -> dict[str, Any]:
+    """The model before, those before it (oldest first), and the sets by their hashes."""
+    earlier = old.package.lineage
+    ancestors = [*earlier.get("ancestors", []), *([earlier["parent"]["fingerprint"]] if "parent" in earlier else [])]
+    hashes = {role: told["sha256"] for role, told in sets.described().items()}
+    return {"parent": {"name": old.package.name, "fingerprint": old.fingerprint}, "ancestors": ancestors, "sets": hashes}
