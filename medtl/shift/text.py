@@ -133,6 +133,7 @@ def to_json(shift: Shift) -> dict[str, Any]:
         "directions": [{"name": d.name, "auroc": d.auroc, "along": dict(d.along)} for d in shift.directions],
         "prevalence": _prevalence(shift),
         "accuracy": [each.to_json() for each in shift.accuracy],
+        "far_off": shift.far_off,
     }  # fmt: skip
 
 

@@ -18,6 +18,8 @@ Log = Sequence[Mapping[str, Any]]
 """The lines of a `log.jsonl`."""
 MONITORS = {"auroc": "AUROC", "auprc": "AUPRC", "macro-f1": "macro-F1", "balanced-accuracy": "balanced accuracy", "loss": "minus log loss"}
 _SCORE = "validation_"
+MANY = 5
+"""Trainings; of more the legend stands below both axes."""
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -79,7 +81,11 @@ def curves(log: Log | Mapping[str, Log]) -> style.Plot:
         left.text(0.5, 0.5, "no epochs: a linear probe only", ha="center", transform=left.transAxes, color=style.GREY)
     if len(logs) > 1 and left.lines:
         kind = "fold" if all(name.isdigit() for name in logs) else "candidate"
-        left.legend(left.lines, list(logs), title=kind, title_fontsize=7.5, ncols=2)
+        if len(left.lines) > MANY:
+            plot.set_size_inches(7.1, 3.1)
+            plot.legend(handles=left.lines, title=kind, title_fontsize=7.5, loc="outside lower center", ncols=5)
+        else:
+            left.legend(handles=left.lines, title=kind, title_fontsize=7.5, ncols=2)
     return plot
 
 
@@ -106,7 +112,7 @@ def _draw(left: Axes, right: Axes, name: str, log: Log, look: dict[str, Any]) ->
         right.axhline(probe, linewidth=0.8, alpha=0.7, color=look["color"], linestyle="--")
     if table.empty:
         return ""
-    left.plot(table["epoch"], table["loss"], **look)
+    left.plot(table["epoch"], table["loss"], label=name, **look)
     right.plot(table["epoch"], table["score"], **look)
     best = kept_epoch(table)
     right.plot(best["epoch"], best["score"], "o", color=look["color"], markersize=4)
