@@ -43,7 +43,7 @@ def on_page_one(release: Mapping[str, Any]) -> str:
     """Which candidate the figures of the first page are of, and that they are not of the place it is meant for."""
     target, released = release["target"], release["released"]
     what = "not adapted (source-only)" if released == "source-only" else f"adapted by {released}"
-    return f"The model is meant for '{target}', and is {what}; these figures are of the source, not of '{target}' (see Adaptation)."
+    return f"The model is meant for '{target}', and is {what}; these figures are of the source, not of '{target}'."
 
 
 def candidates_table(release: Mapping[str, Any]) -> Table:

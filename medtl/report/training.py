@@ -159,10 +159,14 @@ def trainings_table(contents: Contents) -> Table | None:
     return Table("trainings", "What was trained", [first, f"linear probe, {label}", "epoch kept", f"then, {label}"], rows, frame, note)
 
 
-def _last_kept(contents: Contents) -> str:
-    """Of which trainings the last epoch is kept whatever validation says: those that adapt to a target."""
+def last_kept(contents: Contents) -> list[str]:
+    """Candidates of which the last epoch is kept whatever validation says: those that adapt features to a target."""
     logs = {name: epochs(log) for name, log in trainings(contents).items()}
-    names = [name for name, table in logs.items() if contents.release and len(table) > 1 and not table["settled"].iloc[:-1].any()]
+    return [name for name, table in logs.items() if contents.release and len(table) > 1 and not table["settled"].iloc[:-1].any()]
+
+
+def _last_kept(contents: Contents) -> str:
+    names = last_kept(contents)
     return (
         f" Of {listed(names, most=len(names))} the last epoch is kept: source validation would choose the least adapted." if names else ""
     )

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from medtl.experiment.schema import Experiment
+from medtl.paper.of_model import training_text
 from medtl.report import adaptation, population, summary, training
 
 RELEASE: dict[str, Any] = {
@@ -19,9 +21,7 @@ RELEASE: dict[str, Any] = {
 @pytest.mark.parametrize(("released", "said"), [("source-only", "not adapted (source-only)"), ("coral", "adapted by coral")])
 def test_page_one_says_whose_figures_these_are(make_contents: Any, released: str, said: str) -> None:
     told = summary.basis(make_contents(release={**RELEASE, "released": released}))
-    assert told.endswith(
-        f"The model is meant for 'there', and is {said}; these figures are of the source, not of 'there' (see Adaptation)."
-    )
+    assert told.endswith(f"The model is meant for 'there', and is {said}; these figures are of the source, not of 'there'.")
     assert "meant for" not in summary.basis(make_contents())
 
 
@@ -52,3 +52,30 @@ def test_the_epoch_that_was_kept_is_named_not_the_best_one(make_contents: Any) -
     assert table is not None
     assert [row[2:] for row in table.rows] == [["1 of 2", "0.900"], ["2 of 2", "0.600"]]
     assert table.note.endswith("Of shot the last epoch is kept: source validation would choose the least adapted.")
+
+
+@pytest.mark.parametrize(
+    ("released", "said"), [("coral", "The last of 3 epochs was kept"), ("source-only", "best validation score (AUROC) was kept: epoch 3")]
+)
+def test_methods_of_a_manuscript_say_what_was_released(make_contents: Any, released: str, said: str) -> None:
+    epoch = {"event": "epoch", "loss": 1.0, "validation_auroc": 0.9, "rate": 1e-3, "seconds": 2.0}
+    logs = {
+        "source-only": [{**epoch, "epoch": number} for number in (1, 2, 3)],
+        "coral": [*({**epoch, "epoch": number, "settled": False} for number in (1, 2)), {**epoch, "epoch": 3}],
+    }
+    scores: dict[str, dict[str, float]] = {"source-only": {}, "coral": {}}
+    contents = make_contents(logs=logs, release={**RELEASE, "released": released, "scores": scores}, experiment=resolved())
+    contents.package["training"] = {"history": [{"tuned": {"epochs": 3, "best_epoch": 3}}]}
+    told = " ".join(training_text(contents))
+    assert said in told
+    assert "(source-only), coral adapted to 64 training images of 'there' without their labels" in told
+    assert told.endswith(f"Released was {released}: no labelled target patients. It ran on cpu in float32; random seed 0.")
+
+
+def resolved() -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "name": "x", "task": {"classes": {"well": ["w"], "ill": ["i"]}}, "cohorts": [{"name": "folders"}],
+        "trainer": {"device": "cpu", "precision": "float32"},
+        "backbone": {"name": "test_resnet", "weights": "none"}, "transfer": {"strategy": "scratch"},
+    }  # fmt: skip
+    return Experiment.model_validate(config).model_dump(mode="json")
