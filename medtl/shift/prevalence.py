@@ -113,7 +113,7 @@ def _misses_its_source(source: Labelled, seed: int) -> bool:
     def missed(weights: Floats) -> Floats:
         """With the classes' shares as they are: what chance moves are the answers given each class."""
         drawn = np.bincount(source.truth, weights, source.classes)
-        return em(shares, source.probabilities, weights * (counts / np.maximum(drawn, 1e-9))[source.truth]) - shares
+        return np.asarray(em(shares, source.probabilities, weights * (counts / np.maximum(drawn, 1e-9))[source.truth]) - shares)
 
     low, high = np.quantile([missed(_resampled(source.groups, rng)) for _ in range(BOOTSTRAPS)], [0.025, 0.975], axis=0)
     far = np.abs(missed(np.ones(len(source.groups)))) > MISSES
