@@ -49,7 +49,8 @@ def epochs(log: Log) -> pd.DataFrame:
 def kept_epoch(table: pd.DataFrame) -> pd.DataFrame:
     """The row of :func:`epochs` with the best score, the first of equals, among those that could be kept; empty where there is none."""
     settled = table[table["settled"].astype(bool)]
-    return settled[settled["score"] == settled["score"].max()].head(1)
+    kept: pd.DataFrame = settled[settled["score"] == settled["score"].max()].head(1)
+    return kept
 
 
 def probe_score(log: Log) -> float | None:
