@@ -27,7 +27,7 @@ from medtl.flows.guarantee import foreseen
 from medtl.flows.leaks import refuse_leaking
 from medtl.flows.near_duplicates import tie_near_duplicates
 from medtl.flows.quarantine import refuse_broken
-from medtl.flows.rehearsal import GIGABYTE, Cost, Rehearsal, cost, rehearse, try_rates
+from medtl.flows.rehearsal import GIGABYTE, Cost, Rehearsal, cost, methods_of, rehearse, try_rates
 from medtl.flows.rule import refuse_too_few
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store, open_store
@@ -174,7 +174,9 @@ def _settings_said(found: Check) -> list[str]:
     backbone, transfer = experiment.backbone, experiment.transfer
     network = f"{backbone.name} (weights: {Path(backbone.weights).name})"
     plan = f"{transfer.strategy}, {transfer.epochs} epochs, batches of {transfer.batch}"
-    return [f"settings     right: {experiment.name}; {len(experiment.task.names)} classes, {network}, {plan}"]
+    said = [f"settings     right: {experiment.name}; {len(experiment.task.names)} classes, {network}, {plan}"]
+    methods, target = methods_of(experiment), "" if experiment.adaptation == "none" else experiment.adaptation.target
+    return [*said, f"adaptation   to '{target.domain}': source-only, {', '.join(methods)}, each a training"] if target else said
 
 
 def _images_said(found: Check) -> list[str]:
@@ -210,6 +212,7 @@ def _machine_said(found: Check) -> list[str]:
     parts += [f"probe {spent.probe_minutes:.1f}"] if spent.probe_minutes else []
     parts += [f"{found.experiment.transfer.epochs} epochs of {spent.epoch_seconds:.0f} s"] if spent.epoch_seconds else []
     parts += [f"{found.experiment.split.fits} folds"] if found.experiment.split.fits else []
+    parts += [f"{1 + len(methods_of(found.experiment))} candidates, twice as long with a target"] if methods_of(found.experiment) else []
     free = shutil.disk_usage(Path.cwd()).free / GIGABYTE
     faster = "; less where bfloat16 pays" if trainer.precision == "auto" else ""
     return [

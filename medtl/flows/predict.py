@@ -61,7 +61,7 @@ def summary(table: pd.DataFrame) -> list[str]:
     answered = table[table["decision"] != NO_ANSWER]
     counts = ", ".join(f"{name} {count:,}" for name, count in answered["predicted"].value_counts().items())
     texts = [
-        f"{len(table):,} images: {counts or 'no answers'}"
+        f"{len(table):,} {'image' if len(table) == 1 else 'images'}: {counts or 'no answers'}"
         + (f", no answer {len(table) - len(answered):,}" if len(answered) < len(table) else "")
     ]
     reasons = table.loc[table["decision"] == NO_ANSWER, "reason"].value_counts().head(10)

@@ -108,10 +108,24 @@ def cost(experiment: Experiment, rehearsed: Rehearsal, train: int, validation: i
     gate = looks(train, validation) * rehearsed.forward_seconds if experiment.decision.gate.refuse else 0.0
     start = judging if transfer.probed and transfer.tuned else 0.0  # the probe is a candidate like any epoch
     total = folds * (probe + start + transfer.epochs * epoch + judging + gate)
+    candidates = 1 + len(methods_of(experiment))
+    if candidates > 1:  # an adapted step shows a batch of the target beside that of the source
+        total += (candidates - 1) * (probe + start + transfer.epochs * 2 * epoch + judging + gate)
     # a checkpoint holds the weights and AdamW's two moments; two are kept, beside the best weights and the package
     copies = 2 * (4 if transfer.ema else 3) + 2 if epoch else 2
     size = experiment.image.size**2 * experiment.image.channels
-    return Cost(folds * probe / 60, epoch, total / 60, images * size, (folds + (folds > 1)) * copies * rehearsed.model_bytes)
+    return Cost(
+        folds * probe / 60,
+        epoch,
+        total / 60,
+        images * size,
+        (folds + (folds > 1) + (candidates if candidates > 1 else 0)) * copies * rehearsed.model_bytes,
+    )
+
+
+def methods_of(experiment: Experiment) -> tuple[str, ...]:
+    """Names of the methods that are trained beside the source-only model; empty without adaptation."""
+    return () if experiment.adaptation == "none" else tuple(method.name for method in experiment.adaptation.methods)
 
 
 def _first_batch(experiment: Experiment, store: Store, train: Part) -> tuple[NDArray[np.uint8], Targets]:

@@ -103,8 +103,9 @@ def _held_against(model: Model, source: Source, images: Path, column: Mapping[st
     rows = table.iloc[positions].reset_index(drop=True)
     found = held_against(model, source, rows, store, positions, line)
     if found is None:
-        counts = f"{rows['group_id'].nunique():,} {plural(unit)} there, {source.sample.patients:,} of the source"
-        raise MedtlError(f"{images}: too few to be held against the source: {counts}; at least {FEW} and twice {FEW} are needed")
+        there = rows["group_id"].nunique()
+        counts = f"{there:,} {unit if there == 1 else plural(unit)} there, {source.sample.patients:,} of the source"
+        raise MedtlError(f"{images}: too few to be held against the source: {counts}; at least {FEW} and {2 * FEW} are needed")
     known = _known_table(source)
     with locked(folder):
         write_json(folder / FILE, {**said(model, source, found, unit), "images": len(rows), "notes": notes})

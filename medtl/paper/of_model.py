@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from medtl import card
+from medtl.errors import listed
 from medtl.estimates import number
 from medtl.paper.references import bracketed, cite, cite_file
 from medtl.report import summary
 from medtl.report.contents import Contents
 from medtl.report.figures.learning import MONITORS
-from medtl.report.training import STRATEGIES
+from medtl.report.training import STRATEGIES, last_kept
 
 ARCHITECTURES = {
     "alexnet": "krizhevsky2012",
@@ -85,6 +86,8 @@ def training_text(contents: Contents) -> Iterator[str]:
         yield from _optimisation(transfer)
         yield _augmentation(settings["augmentation"], transfer.get("views"))
     yield from _chosen(contents)
+    if contents.release:
+        yield from _adaptation(contents.release)
     trainer = settings["trainer"]
     yield f"It ran on {trainer['device']} in {trainer['precision']}; random seed {settings['seed']}."
 
@@ -143,6 +146,18 @@ def _augmentation(settings: Mapping[str, Any], views: int | None) -> str:
     )
 
 
+def _adaptation(release: Mapping[str, Any]) -> Iterator[str]:
+    """What was trained beside the source's own model, and why which was released."""
+    methods = [name for name in release["scores"] if name != "source-only"]
+    yield (
+        f"Beside a model of the source alone (source-only), {listed(methods, most=len(methods))} adapted to {release['target_images']:,} "
+        f"training images of '{release['target']}' without their labels; AUROC there had to be shown not worse than source-only's "
+        f"by a margin of {number(release['margin'])}."
+    )
+    reason = release["reason"]
+    yield f"Released was {release['released']}: {reason}{'' if reason.endswith('.') else '.'}"
+
+
 def _chosen(contents: Contents) -> Iterator[str]:
     """Which epoch was kept, and of how many, as the package remembers."""
     monitor = contents.experiment["transfer"]["monitor"]
@@ -150,6 +165,9 @@ def _chosen(contents: Contents) -> Iterator[str]:
     if tuned and contents.experiment["transfer"].get("soup", 1) == 1:
         kept = ", ".join(str(facts["best_epoch"]) for facts in tuned if "best_epoch" in facts)
         which = f"{'epochs' if len(tuned) > 1 else 'epoch'} {kept} of {tuned[0]['epochs']}"
+        if contents.release and contents.release["released"] in last_kept(contents):
+            yield f"The last of {tuned[0]['epochs']} epochs was kept, for source validation would choose the least adapted."
+            return
         yield f"The epoch with the best validation score ({MONITORS.get(monitor, monitor)}) was kept: {which}."
 
 

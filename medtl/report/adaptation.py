@@ -27,7 +27,7 @@ def sentences(release: Mapping[str, Any]) -> list[str]:
         f"Put up for release: {candidate}, {release['chosen_by']}; adapted to {release['target_images']:,} images of "
         f"'{release['target']}' without their labels. The margin, {number(release['margin'])} AUROC, was set before.",
     ]
-    if release.get("veto"):
+    if release.get("veto") and release["veto"] not in release["reason"]:
         told.append(f"Vetoed without labels: {release['veto']}.")
     if release.get("oracle"):
         told.append(
@@ -37,6 +37,13 @@ def sentences(release: Mapping[str, Any]) -> list[str]:
     if released != "source-only":
         told.append("The figures below are of source patients; those of the target are in this table alone, until outside data are judged.")
     return told
+
+
+def on_page_one(release: Mapping[str, Any]) -> str:
+    """Which candidate the figures of the first page are of, and that they are not of the place it is meant for."""
+    target, released = release["target"], release["released"]
+    what = "not adapted (source-only)" if released == "source-only" else f"adapted by {released}"
+    return f"The model is meant for '{target}', and is {what}; these figures are of the source, not of '{target}'."
 
 
 def candidates_table(release: Mapping[str, Any]) -> Table:

@@ -109,8 +109,9 @@ def _found_least_and_most(entry: Mapping[str, Any], hits: Mapping[str, int], of:
     """Of the classes' own images, how many are found (`hits`): the class with the fewest and the one with the most."""
     known = {name: each for name, each in entry["per_class"].items() if each["support"]}
     order = sorted(known, key=lambda name: (hits[name] / known[name]["support"], name))
+    own = "with {}" if of == "findings" else "of {} alone"
     return [
-        f"Of {base:,} images of {name} alone it finds {found:,}, the {rank} of all {of} (here {hits[name]:,} of {support:,})."
+        f"Of {base:,} images {own.format(name)} it finds {found:,}, the {rank} of all {of} (here {hits[name]:,} of {support:,})."
         for name, rank in ((order[0], "fewest"), (order[-1], "most"))
         for support in [known[name]["support"]]
         for base, (found, _) in [out_of([hits[name], support - hits[name]])]

@@ -56,6 +56,8 @@ def _table(name: str, caption: str, parts: dict[str, pd.DataFrame], contents: Co
         body.append([f"groups ({unit})", *(f"{part['group_id'].nunique():,}" for part in parts.values())])
     for label in contents.task.names:
         body += _class_rows(label, parts, contents)
+    if contents.task.kind == "single" and any((part["label"] == "").any() for part in parts.values()):
+        body.append(["class: not known", *(_counted(part, part["label"] == "") for part in parts.values())])
     for column in contents.kept:
         body += _kept(column, parts)
     note = "Each image is test in its own fold and is learned from in the others." if contents.over_folds else ""

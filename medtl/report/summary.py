@@ -11,6 +11,7 @@ from medtl.estimates import estimate, number, percent, times
 from medtl.evaluation.answering import sentences
 from medtl.predictions import NO_ANSWER
 from medtl.report import answered
+from medtl.report.adaptation import on_page_one
 from medtl.report.contents import Contents, groups_named
 from medtl.report.mistakes import SURE, wrong
 from medtl.report.results import of_findings
@@ -37,7 +38,8 @@ def scope(package: Mapping[str, Any]) -> list[str]:
 
 def basis(contents: Contents) -> str:
     """Which images the figures are of, and what that means; and whether an ensemble's calibration was ever checked."""
-    return f"{_origin(contents)} {card.unverified(contents.package)}".rstrip()
+    elsewhere = on_page_one(contents.release) if contents.release and contents.split != EXTERNAL else ""
+    return " ".join(filter(None, [_origin(contents), card.unverified(contents.package), elsewhere]))
 
 
 def _origin(contents: Contents) -> str:

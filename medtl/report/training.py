@@ -9,9 +9,10 @@ import pandas as pd
 
 from medtl.card import calibrated, origins
 from medtl.document.table import Table
+from medtl.errors import listed
 from medtl.estimates import number
 from medtl.report.contents import Contents
-from medtl.report.figures.learning import MONITORS, epochs, probe_score
+from medtl.report.figures.learning import MONITORS, epochs, kept_epoch, probe_score
 
 Fact = tuple[str, str]
 
@@ -132,12 +133,12 @@ def probed(contents: Contents) -> bool:
 
 
 def trainings_table(contents: Contents) -> Table | None:
-    """A row per training (fold): the probe's score, the best epoch and its score; None where no log is there."""
+    """A row per training (fold): the probe's score, the epoch that was kept and its score; None where no log is there."""
     rows, raw = [], []
     monitor = ""
     for name, log in trainings(contents).items():
         table, probe = epochs(log), probe_score(log)
-        best = table[table["score"] == table["score"].max()].head(1)
+        best = kept_epoch(table)
         score = None if best.empty else float(best["score"].iloc[0])
         epoch = None if best.empty else int(best["epoch"].iloc[0])
         monitor = monitor or ("" if table.empty else str(table["monitor"].iloc[-1]))
@@ -154,8 +155,21 @@ def trainings_table(contents: Contents) -> Table | None:
     chose = "the penalty of the probe" if probed else "the epoch"
     if probed and tuned:
         chose += " and the epoch (0: the probe itself was the best)"
-    note = f"{label} on validation images, which chose {chose}."
-    return Table("trainings", "What was trained", [first, f"linear probe, {label}", "best epoch", f"then, {label}"], rows, frame, note)
+    note = f"{label} on {'source ' if contents.release else ''}validation images, which chose {chose}.{_last_kept(contents)}"
+    return Table("trainings", "What was trained", [first, f"linear probe, {label}", "epoch kept", f"then, {label}"], rows, frame, note)
+
+
+def last_kept(contents: Contents) -> list[str]:
+    """Candidates of which the last epoch is kept whatever validation says: those that adapt features to a target."""
+    logs = {name: epochs(log) for name, log in trainings(contents).items()}
+    return [name for name, table in logs.items() if contents.release and len(table) > 1 and not table["settled"].iloc[:-1].any()]
+
+
+def _last_kept(contents: Contents) -> str:
+    names = last_kept(contents)
+    return (
+        f" Of {listed(names, most=len(names))} the last epoch is kept: source validation would choose the least adapted." if names else ""
+    )
 
 
 def curves_table(contents: Contents) -> Table | None:

@@ -109,6 +109,8 @@ class Shift:
     """Empty where the check does not pass."""
     accuracy: Sequence[Estimate] = ()
     classes: Sequence[str] = ()
+    far_off: float | None = None
+    """Squared MMD of the features by the source's own width, as of the known shifts; that of the signs is by the width of both places."""
 
     @property
     def alarms(self) -> list[Sign]:
@@ -157,6 +159,7 @@ def examine(source: Sample, target: Sample, classes: Sequence[str] = (), known: 
     return Shift(
         source.patients, target.patients, (null.near.shape[1], null.far.shape[1]), signs, measured.columns if measured else (),
         _directions(source, target, answered, names), probe, check, shares, _accuracy(source, target, known, far_off), tuple(classes),
+        far_off if np.isfinite(far_off) else None,
     )  # fmt: skip
 
 

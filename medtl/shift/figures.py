@@ -19,5 +19,5 @@ def columns_drawn(shift: Shift) -> style.Plot:
         colour, shape = (style.VERMILLION, "D") if column.stands_out else (style.BLUE, "o")
         axes.plot(column.distance, place, shape, color=colour, markersize=4.5)
     axes.set_yticks(range(len(columns)), [style.short(column.name.replace("_", " "), 30) for column in columns])
-    axes.set(xlim=(0, 1.02), xlabel="distance of the distributions; grey: 95 of 100 halves of the source, diamond: beyond chance")
+    axes.set(xlim=(0, 1.02), xlabel="distance (grey: 95 of 100 halves of the source; diamond: beyond chance)")
     return plot

@@ -58,8 +58,10 @@ def check(source: Labelled, target: Labelled, kernel: Floats | None, tables: Seq
         return Check(None, 0, f"the source has fewer than {FEWEST_OF_A_CLASS} patients of a class")
     count = int(min(len(theirs), len(own) // 2, *(sizes[shares > 0] / 2 / shares[shares > 0])))
     halves = _halves(own, source.truth, shares, count, draws, rng) if count >= FEW else None
-    if halves is None:
+    if count < FEW:
         return Check(None, count, f"with the estimated shares only {count} patients could be compared, and {FEW} are needed")
+    if halves is None:
+        return Check(None, count, f"the source has too few patients of a class to draw {count} with the estimated shares")
     near = halves.near.shape[1]
     ours = [(one_of_each(own, rng)[:near], one_of_each(theirs, rng)[:count]) for _ in range(OBSERVED)]
     observed = Draws(np.stack([a for a, _ in ours]), np.stack([b for _, b in ours]))

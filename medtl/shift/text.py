@@ -15,6 +15,9 @@ from medtl.shift.measured import property_named
 
 FAR = 1.0
 """A standardised mean difference that is said to be large."""
+LITTLE = 0.2
+"""One below which the mean is no word for what differs; medians may then point the other way."""
+NO_EM = " (EM is not shown: of the source's own images it misses the known shares, so the probabilities are not calibrated well enough)"
 HALVES = "halves of the source, 95 of 100 at most"
 SIGNS = {
     "measured": "measured columns, largest excess",
@@ -29,6 +32,8 @@ def column_sentence(column: ColumnShift) -> str:
     name, against = column.name.replace("_", " "), f"{column.target} against {column.source}"
     if column.difference is None:
         return f"{name} is other ({against})"
+    if abs(column.difference) < LITTLE:
+        return f"{name} is spread otherwise ({against} in the middle)"
     return f"{name} is {'higher' if column.difference > 0 else 'lower'} ({against}, {column.difference:+.1f} standard deviations)"
 
 
@@ -60,9 +65,11 @@ def cause(shift: Shift) -> str:
 def prevalence(shift: Shift) -> list[str]:
     """`pneumonia: 0.12 (0.08 to 0.17) by BBSE, …` for each class; of two for the second. Empty where the check did not pass."""
     own = range(1, 2) if len(shift.classes) == 2 else range(len(shift.classes))
+    without = "" if any(s.method == "EM" for s in shift.shares) else NO_EM
     return [
         f"{shift.classes[k]}: "
         + ", ".join(f"{number(s.value[k])} ({number(s.low[k])} to {number(s.high[k])}) by {s.method}" for s in shift.shares)
+        + without
         for k in own
         if shift.shares
     ]
@@ -126,6 +133,7 @@ def to_json(shift: Shift) -> dict[str, Any]:
         "directions": [{"name": d.name, "auroc": d.auroc, "along": dict(d.along)} for d in shift.directions],
         "prevalence": _prevalence(shift),
         "accuracy": [each.to_json() for each in shift.accuracy],
+        "far_off": shift.far_off,
     }  # fmt: skip
 
 

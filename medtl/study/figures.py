@@ -11,17 +11,22 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from medtl.report.figures import style
 from medtl.study.trials import DONE, PRUNED
 
+MANY = 4
+"""Lines; more have their legend below the axes."""
+
 
 @style.in_style
 def learning_curves(points: pd.DataFrame, labels: str = "labelled images (train and validation)") -> style.Plot:
     """AUROC by number of labels (logarithmic), a line with a band of 95 % for each arm. `points`: as `reading.Reading.curves`."""
-    plot = style.new(6.4, 3.2)
+    arms = points["arm"].nunique()
+    many = arms > MANY
+    plot = style.new(6.4, 3.2 + (0.1 * arms if many else 0))
     axes = plot.subplots()
     for place, (arm, own) in enumerate(points.groupby("arm", sort=False)):
         own = own.sort_values("labels")
         look = style.line_of(place)
         axes.fill_between(own["labels"], own["low"], own["high"], color=look["color"], alpha=0.12, linewidth=0)
-        axes.plot(own["labels"], own["value"], marker="o", markersize=4, label=style.short(str(arm)), **look)
+        axes.plot(own["labels"], own["value"], marker="o", markersize=4, label=style.short(str(arm), 44 if many else 26), **look)
     counts = sorted(points["labels"].unique())
     if len(counts) > 1:
         axes.set_xscale("log")
@@ -29,7 +34,10 @@ def learning_curves(points: pd.DataFrame, labels: str = "labelled images (train 
     axes.set_xticks(counts, [f"{count:,}" for count in counts])
     axes.set(xlabel=labels, ylabel="AUROC on test")
     axes.grid(color=style.PALE, linewidth=0.4, alpha=0.6)
-    axes.legend(loc="lower right")
+    if many:  # beside so many lines there is no room left
+        plot.legend(loc="outside lower center", ncols=2)
+    else:
+        axes.legend(loc="lower right")
     return plot
 
 

@@ -14,7 +14,7 @@ from medtl.experiment.load import load_experiment
 from medtl.flows import check as check_file
 from medtl.flows.check import Check, check
 from medtl.flows.contact_sheet import CAPTION, COLUMNS, TILE, write_contact_sheet
-from medtl.flows.rehearsal import Rehearsal, cost
+from medtl.flows.rehearsal import Rehearsal, cost, methods_of
 from medtl.training.made_outliers import KINDS
 
 ROOT = Path(__file__).parents[2]
@@ -100,6 +100,19 @@ def test_the_machine_that_is_asked_for_must_be_there(pictures: Path, monkeypatch
 def test_a_batch_is_written_as_png_only(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(MedtlError, match=r"give a name that ends in \.png"):
         check(CONFIG, pictures, out=tmp_path / "batch.jpg")
+
+
+def test_candidates_of_an_adaptation_cost_a_training_each() -> None:
+    """One that is adapted shows two batches in each step; all else is as without."""
+    cohorts = "cohorts=[{name: folders, domain: here}, {name: folders, domain: there, labels: hidden}]"
+    plain = load_experiment(CONFIG, ["transfer.epochs=10", cohorts])
+    beside = load_experiment(CONFIG, ["transfer.epochs=10", cohorts, "adaptation={name: coral, target: {domain: there}, beside: [mcc]}"])
+    assert methods_of(plain) == ()
+    assert methods_of(beside) == ("coral", "mcc")
+    rehearsed = Rehearsal(2.0, 0.1, 0, 1000, np.zeros((1, 2, 2, 3), np.uint8), np.zeros(1, np.int64))
+    alone, three = (cost(each, rehearsed, train=64, validation=20, images=100) for each in (plain, beside))
+    assert three.minutes == pytest.approx(3 * alone.minutes + 2 * 10 * alone.epoch_seconds / 60)
+    assert three.run_bytes == 4 * alone.run_bytes
 
 
 def test_the_cost_adds_up() -> None:

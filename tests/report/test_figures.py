@@ -18,7 +18,7 @@ from medtl.contracts import Task
 from medtl.errors import MedtlError
 from medtl.evaluation.summary import summarize
 from medtl.report.figures.agreement import reliability
-from medtl.report.figures.learning import epochs
+from medtl.report.figures.learning import epochs, kept_epoch
 from medtl.report.figures.style import svg
 from medtl.report.judged import cases_of, judged
 
@@ -118,6 +118,22 @@ def test_curves_have_a_line_per_fold_and_mark_the_best_epoch():
     assert dots == [[[2, 0.9]], [[2, 0.65]]]
     assert 0.75 in [line.get_ydata()[0] for line in right.lines]  # the probe that was chosen
     assert [text.get_text() for text in left.get_legend().get_texts()] == ["1", "2"]
+
+
+def test_the_legend_of_many_trainings_stands_below_and_names_each_line():
+    logs = {"adabn": [{"event": "probe", "scores": {"1.0": 0.7}}], **{f"m{i}": [event(1, 0.6), event(2, 0.6 + i / 100)] for i in range(6)}}
+    plot = plots.curves(logs)
+    left, _ = plot.axes
+    assert left.get_legend() is None
+    assert [text.get_text() for text in plot.legends[0].get_texts()] == [f"m{i}" for i in range(6)]
+
+
+def test_an_epoch_that_could_not_be_kept_has_no_dot():
+    """As where a method adapts features: its last epoch is kept, however good an earlier one was on the source."""
+    log = [{**event(1, 0.9), "settled": False}, {**event(2, 0.95), "settled": False}, event(3, 0.7)]
+    _, right = plots.curves(log).axes
+    assert [line.get_xydata().tolist() for line in right.lines if line.get_marker() == "o"] == [[[3, 0.7]]]
+    assert kept_epoch(epochs(log[:2])).empty
 
 
 def test_an_epoch_done_again_after_a_resume_counts_once(tmp_path):

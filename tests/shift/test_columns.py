@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import ks_2samp
 
-from medtl.shift.columns import coded, compare, distance, mean_difference
+from medtl.shift.columns import ColumnShift, coded, compare, distance, mean_difference
 from medtl.shift.draws import null_and_observed
+from medtl.shift.text import column_sentence
 
 
 def test_numbers_by_kolmogorov_smirnov() -> None:
@@ -67,3 +70,9 @@ def test_a_column_that_never_varied_at_the_source_stands_out_by_more_than_one_im
         found = compare(source, target, *drawn)
         assert found is not None
         assert {column.name: column.stands_out for column in found.columns}["bits"] is stands_out
+
+
+def test_a_direction_is_said_only_where_the_mean_moved() -> None:
+    column = ColumnShift("border", 0.4, 0.2, 5.0, True, -0.04, source="0.3118", target="0.3129")
+    assert column_sentence(column) == "border is spread otherwise (0.3129 against 0.3118 in the middle)"
+    assert column_sentence(replace(column, difference=0.5)).startswith("border is higher (")

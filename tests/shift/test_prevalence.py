@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -88,3 +90,26 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say(hospital, monkeypat
         for found in estimated(_labelled(hospital(80, seed=1000 + seed)), _labelled(hospital(80, seed=5000 + seed, ill=0.3)), seed):
             held[found.method] += bool(found.low[1] <= 0.3 <= found.high[1])  # of the population, not of this sample
     assert min(held.values()) >= 21
+
+
+def test_em_is_left_out_where_it_misses_the_shares_of_its_own_source(hospital) -> None:
+    """Answers that are right, with probabilities that are too cautious and all a little high: EM would be far off."""
+    source, target = hospital(60, seed=1), hospital(100, seed=2)
+    assert [found.method for found in estimated(_labelled(source), _labelled(target))] == ["BBSE", "EM"]
+    cautious = []
+    for side in (_labelled(source), _labelled(target)):
+        logit = 0.3 * np.log(side.probabilities[:, 1] / side.probabilities[:, 0]) + 0.8
+        ill = 1 / (1 + np.exp(-logit))
+        cautious.append(replace(side, probabilities=np.column_stack([1 - ill, ill])))
+    (alone,) = estimated(*cautious)
+    assert alone.method == "BBSE"
+    assert alone.low[1] <= float(np.mean(target.truth)) <= alone.high[1]
+    assert em([0.5, 0.5], cautious[1].probabilities)[1] > alone.high[1]
+
+
+def test_patients_of_both_classes_may_not_suffice_to_be_drawn(hospital) -> None:
+    source = _labelled(hospital(40, seed=1))
+    both = replace(source, truth=np.tile([0, 1], 40))
+    found = check(both, _labelled(hospital(60, seed=2)), None, [], np.array([1.0, 0.0]), draws=20)
+    assert found.p is None
+    assert found.why == "the source has too few patients of a class to draw 20 with the estimated shares"

@@ -18,6 +18,8 @@ Log = Sequence[Mapping[str, Any]]
 """The lines of a `log.jsonl`."""
 MONITORS = {"auroc": "AUROC", "auprc": "AUPRC", "macro-f1": "macro-F1", "balanced-accuracy": "balanced accuracy", "loss": "minus log loss"}
 _SCORE = "validation_"
+MANY = 5
+"""Trainings; of more the legend stands below both axes."""
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -30,16 +32,25 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def epochs(log: Log) -> pd.DataFrame:
-    """A row per epoch: `epoch`, `loss`, `score` (of `monitor`), `monitor`, `rate`, `seconds`. Of an epoch done again after a resume, the
-    later one. Epoch 0, without a loss, is the linear probe that it began with. Empty where nothing but a linear probe was trained."""
+    """A row per epoch: `epoch`, `loss`, `score` (of `monitor`), `monitor`, `rate`, `seconds`, `settled` (whether it could be kept). Of an
+    epoch done again after a resume, the later one. Epoch 0, without a loss, is the linear probe that it began with. Empty where nothing but
+    a linear probe was trained."""
     rows = []
     for event in log:
         names = [key for key in event if key.startswith(_SCORE)]
         if event.get("event") == "epoch" and names:
             monitor = names[0].removeprefix(_SCORE)
-            rows.append({"monitor": monitor, "score": event[names[0]], **{key: event[key] for key in ("epoch", "loss", "rate", "seconds")}})
-    columns = ["epoch", "loss", "score", "monitor", "rate", "seconds"]
+            own = {key: event[key] for key in ("epoch", "loss", "rate", "seconds")}
+            rows.append({"monitor": monitor, "score": event[names[0]], **own, "settled": event.get("settled", True)})
+    columns = ["epoch", "loss", "score", "monitor", "rate", "seconds", "settled"]
     return pd.DataFrame(rows, columns=columns).drop_duplicates("epoch", keep="last").sort_values("epoch", ignore_index=True)
+
+
+def kept_epoch(table: pd.DataFrame) -> pd.DataFrame:
+    """The row of :func:`epochs` with the best score, the first of equals, among those that could be kept; empty where there is none."""
+    settled = table[table["settled"].astype(bool)]
+    kept: pd.DataFrame = settled[settled["score"] == settled["score"].max()].head(1)
+    return kept
 
 
 def probe_score(log: Log) -> float | None:
@@ -52,7 +63,7 @@ def probe_score(log: Log) -> float | None:
 def curves(log: Log | Mapping[str, Log]) -> style.Plot:
     """Training loss (left) and the validation score that chose the epoch (right), from the lines of `log.jsonl`.
 
-    `log`: of one training, or `{name: log}` of several (folds), which then stand in the same axes. The dot is the best epoch; the dashed
+    `log`: of one training, or `{name: log}` of several (folds), which then stand in the same axes. The dot is the kept epoch; the dashed
     line is the linear probe, from which fine-tuning starts. Raises MedtlError where the log holds neither epochs nor a probe.
     """
     logs = dict(log) if isinstance(log, Mapping) else {"": log}
@@ -71,7 +82,11 @@ def curves(log: Log | Mapping[str, Log]) -> style.Plot:
         left.text(0.5, 0.5, "no epochs: a linear probe only", ha="center", transform=left.transAxes, color=style.GREY)
     if len(logs) > 1 and left.lines:
         kind = "fold" if all(name.isdigit() for name in logs) else "candidate"
-        left.legend(left.lines, list(logs), title=kind, title_fontsize=7.5, ncols=2)
+        if len(left.lines) > MANY:
+            plot.set_size_inches(7.1, 3.1)
+            plot.legend(handles=left.lines, title=kind, title_fontsize=7.5, loc="outside lower center", ncols=5)
+        else:
+            left.legend(handles=left.lines, title=kind, title_fontsize=7.5, ncols=2)
     return plot
 
 
@@ -98,9 +113,9 @@ def _draw(left: Axes, right: Axes, name: str, log: Log, look: dict[str, Any]) ->
         right.axhline(probe, linewidth=0.8, alpha=0.7, color=look["color"], linestyle="--")
     if table.empty:
         return ""
-    left.plot(table["epoch"], table["loss"], **look)
+    left.plot(table["epoch"], table["loss"], label=name, **look)
     right.plot(table["epoch"], table["score"], **look)
-    best = table[table["score"] == table["score"].max()].head(1)
+    best = kept_epoch(table)
     right.plot(best["epoch"], best["score"], "o", color=look["color"], markersize=4)
     return str(table["monitor"].iloc[-1])
 
