@@ -98,6 +98,10 @@ def parse_choice(folder: str, value: Any) -> Any:
     return settings
 
 
+_BEING_DESCRIBED: set[str] = set()
+"""Folders whose components stand in the JSON schema that is being made."""
+
+
 class Chosen:
     """Annotation of a field that holds a component of `folder` chosen by name.
 
@@ -130,6 +134,13 @@ class Chosen:
         return core_schema.no_info_before_validator_function(parsed, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        every = [handler(component(self.folder, name).Settings.__pydantic_core_schema__) for name in names(self.folder)]
         off = [*([{"const": False}] if self.or_false else []), *([{"const": "none"}] if self.or_none else [])]
-        return {"oneOf": [*off, {"enum": list(names(self.folder))}, *every]}
+        named = {"enum": list(names(self.folder))}
+        if self.folder in _BEING_DESCRIBED:  # a component that may name others of its kind
+            return {"oneOf": [*off, named, {"type": "object", "required": ["name"], "properties": {"name": named}}]}
+        _BEING_DESCRIBED.add(self.folder)
+        try:
+            every = [handler(component(self.folder, name).Settings.__pydantic_core_schema__) for name in names(self.folder)]
+        finally:
+            _BEING_DESCRIBED.discard(self.folder)
+        return {"oneOf": [*off, named, *every]}

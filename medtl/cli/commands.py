@@ -113,9 +113,10 @@ def labels(
     draws: Annotated[int, typer.Option(help="How often so many labels are drawn.")] = 30,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="A new folder for page and table; default runs/NAME/labels-TIME.")] = None,
 ) -> None:
-    """What 10 to 200 labels of the place where a model will be used bring: curves from many draws on cached features.
+    """Say what 10 to 200 labels of another place would bring.
 
-    With and without the labels of another domain, at random and well chosen. Opens the domain's test images, and counts the look."""
+    Curves from many draws on cached features, with and without another domain's labels, at random and well chosen. Opens the domain's
+    test images, and counts the look."""
     from medtl.flows.label_curve import COUNTS, label_curve
 
     label_curve(config, domain, data, weights, set_ or (), count or COUNTS, draws, out)
@@ -132,7 +133,9 @@ def next_(
     unsure: Annotated[bool, typer.Option("--unsure", help="Rather images that the model is unsure of.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the third that chance chooses.")] = 0,
 ) -> None:
-    """Which images of another place to label next: a third at random, the others as different as can be."""
+    """Choose which images of another place to label next.
+
+    A third at random, the others as different as can be."""
     from medtl.flows.next_labels import choose_next
 
     choose_next(model, images, out, count, _pairs("--column", column), unsure, seed)
@@ -239,7 +242,7 @@ def release(
     column: Column = None,
     map_: Map = None,
 ) -> None:
-    """Let labelled target patients decide whether an adapted model is released.
+    """Let labelled patients decide if an adapted model is used.
 
     Released if they show that it is not worse than source-only by the margin in the config; see release.json in the run."""
     from medtl.flows.later_release import release
