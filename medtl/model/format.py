@@ -210,7 +210,8 @@ class PackageFile(Settings):
 
     def helped(self, entry: Mapping[str, Any]) -> str:
         """What to do where next to no image got an answer, by an entry of metrics.json; empty where more did."""
-        return sets.hint(self.model_dump(mode="json", include={"conformal"}), entry["answering"])
+        answering = entry.get("answering")  # figures of an earlier version may lack it
+        return sets.hint(self.model_dump(mode="json", include={"conformal"}), answering) if answering else ""
 
     def computed_fingerprint(self) -> str:
         """What `fingerprint` must be."""

@@ -49,6 +49,7 @@ class TinyNetwork(nn.Module):
     """Two convolutions with a batch norm; knows its own statistics, like `backbones.network.Network`."""
 
     dim = 8
+    dims = (8,)
 
     def __init__(self, channels: int = 1):
         super().__init__()
