@@ -382,6 +382,24 @@ def predict(
 
 @app.command()
 @answers
+def export(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model package, or a run's folder.")],
+    to: Annotated[str, typer.Option(metavar="FORMAT", help="onnx.")] = "onnx",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The file to write; else NAME.onnx here.")] = None,
+    check: Annotated[
+        list[Path] | None, typer.Option(metavar="PATH", help="Images to compare both on, besides made ones. May be repeated.")
+    ] = None,
+) -> None:
+    """Write a model in another format, and measure its parity.
+
+    Every network, their mean and the calibration in one graph; exit code 3, and no file, where it does not give what the package gives."""
+    from medtl.flows.export import export
+
+    export(model, to, out, check or ())
+
+
+@app.command()
+@answers
 def demo(
     weights: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Pretrained weights to start from; else the hub's, where it answers.")
