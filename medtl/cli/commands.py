@@ -382,6 +382,25 @@ def predict(
 
 @app.command()
 @answers
+def case(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model package, or a run's folder.")],
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="One image file.")],
+    pdf: Annotated[Path | None, typer.Option(metavar="FILE.pdf", help="The answer as one printed page.")] = None,
+    dicom: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The answer as DICOM objects of the image's study (report, saliency).")
+    ] = None,
+    number: Annotated[int | None, typer.Option(metavar="N", min=1, help="Which image of a file that holds several, from 1.")] = None,
+) -> None:
+    """Answer for one image, as a page or as DICOM objects.
+
+    A PDF without the patient's name; a DICOM Structured Report (TID 1500) and a Secondary Capture of the saliency. Research use only."""
+    from medtl.app.documents import write_case
+
+    write_case(model, image, pdf, dicom, number)
+
+
+@app.command()
+@answers
 def export(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model package, or a run's folder.")],
     to: Annotated[str, typer.Option(metavar="FORMAT", help="onnx.")] = "onnx",
