@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +60,17 @@ def dicom_objects(case: Case, data: bytes) -> list[Dataset]:
 
         source = source_of(data)
         return [structured_report(case, source), *secondary_captures(case, source)]
+
+
+def zipped(objects: Sequence[Dataset]) -> bytes:
+    """DICOM objects as one zip, each file named by its UID."""
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+        for each in objects:
+            written = io.BytesIO()
+            each.save_as(written, enforce_file_format=True)
+            archive.writestr(f"{each.SOPInstanceUID}.dcm", written.getvalue())
+    return held.getvalue()
 
 
 def pdf_of(case: Case) -> bytes:

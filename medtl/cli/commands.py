@@ -443,15 +443,40 @@ def demo(
 def serve(
     models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Model packages or run folders to choose from on the page.")],
     port: Annotated[int | None, typer.Option(metavar="PORT", help="Else the first free one from 7860 on.", min=1, max=65535)] = None,
-    host: Annotated[str, typer.Option(metavar="HOST", help="This machine only.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(metavar="HOST", help="Where to listen; another than this machine only with --users and https.")
+    ] = "127.0.0.1",
     browser: Annotated[bool, typer.Option(help="Show the page, where there is a screen.")] = True,
+    users: Annotated[Path | None, typer.Option(metavar="FILE", help="Who may log in (medtl users).")] = None,
+    certificate: Annotated[Path | None, typer.Option(metavar="PEM", help="With --key: speak https.")] = None,
+    key: Annotated[Path | None, typer.Option(metavar="PEM", help="The certificate's private key.")] = None,
+    behind_proxy: Annotated[
+        str | None, typer.Option(metavar="URL", help="The https address under which a reverse proxy shows the page.")
+    ] = None,
 ) -> None:
     """Open a page that answers for one image at a time.
 
     Picture, probability, decision, saliency, and what is known of the model. Uploads are deleted with the answer."""
     from medtl.app.serve import serve
 
-    serve(models, port, browser, host)
+    serve(models, port, browser, host, users, certificate, key, behind_proxy)
+
+
+@app.command()
+@answers
+def users(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file of names and hashed passwords.")],
+    add: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Add somebody, or set another password; it is asked for, or read from a pipe.")
+    ] = None,
+    remove: Annotated[str | None, typer.Option(metavar="NAME", help="Take somebody out; an open page ends their sessions.")] = None,
+) -> None:
+    """Say who may log in to the page.
+
+    Passwords are hashed with scrypt; the file is readable by you alone. Without an option: the names in it."""
+    from medtl.app.passwords import change
+
+    change(file, add, remove)
 
 
 @app.command()

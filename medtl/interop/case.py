@@ -79,13 +79,18 @@ class Case:
     @property
     def thresholds(self) -> dict[str, float]:
         """Class → from which probability on it is called: of the positive one of two, of each finding, or none."""
-        task, given = self.package.task, self.package.operating_point.threshold
-        if isinstance(given, tuple):
-            return dict(zip(task.names, given, strict=True))
-        return {task.names[task.positive_index]: given} if task.positive_index is not None and given is not None else {}
+        return thresholds_of(self.package)
 
     @property
     def shown(self) -> list[str]:
         """Classes whose saliency is worth a picture: those that were called, else the one that was likeliest."""
         called = [name for name in self.called if name in self.maps]
         return called or sorted(self.maps, key=lambda name: -self.probabilities[name])[:1]
+
+
+def thresholds_of(package: PackageFile) -> dict[str, float]:
+    """See :attr:`Case.thresholds`."""
+    task, given = package.task, package.operating_point.threshold
+    if isinstance(given, tuple):
+        return dict(zip(task.names, given, strict=True))
+    return {task.names[task.positive_index]: given} if task.positive_index is not None and given is not None else {}

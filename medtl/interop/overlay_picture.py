@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from medtl.explanation.overlay import overlay
+from medtl.explanation.overlay import heat, overlay
 from medtl.interop.case import RESEARCH_ONLY, SALIENCY, Case
 
 _NARROWEST = 512
@@ -40,6 +40,12 @@ def labelled(case: Case, name: str) -> NDArray[np.uint8]:
     for row, line in enumerate(wrapped):
         drawn.text((size // 2, int((row + 0.4) * 1.35 * size)), line, font=font, fill=(255, 255, 255))
     return np.concatenate([painted, np.asarray(strip, np.uint8)])
+
+
+def heat_png(saliency: NDArray[np.float32]) -> bytes:
+    """A map (h, w) in [0, 1] as an RGBA picture that is laid over the image."""
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(heat(saliency), cv2.COLOR_RGBA2BGRA))
+    return encoded.tobytes()
 
 
 def font_file(bold: bool = False) -> str:

@@ -116,6 +116,7 @@ def test_every_command_has_its_flow_and_a_first_line_of_its_own(run: Run, capsys
         "export",
         "demo",
         "serve",
+        "users",
         "weights",
         "schema",
         "version",
