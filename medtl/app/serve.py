@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from medtl.app.desk import Desk
+from medtl.app.engines import desk_of
 from medtl.app.private import private_folder
 from medtl.app.uploads import swept
 from medtl.app.ways import HOST, Way, ways
@@ -34,6 +35,7 @@ def serve(
     certificate: Path | None = None,
     key: Path | None = None,
     behind_proxy: str | None = None,
+    engine: str = "torch",
 ) -> None:
     """Open the page and stay until Ctrl-C or SIGTERM.
 
@@ -45,11 +47,12 @@ def serve(
         users: a file of `medtl users`; then everybody has to log in.
         certificate, key: PEM files; then the page speaks https.
         behind_proxy: the https address under which a reverse proxy shows the page.
+        engine: `torch`, or `onnxruntime`.
     Raises:
         MedtlError: no models, a taken port, a host without login or without https.
     """
     way = ways(host, users, certificate, key, behind_proxy)
-    with opened(models, port, way=way) as address:
+    with opened(models, port, way=way, engine=engine) as address:
         print(f"The page is open at {address} ({way.said()}). Ctrl-C ends it.", flush=True)
         if open_browser and _has_screen():
             webbrowser.open(address)
@@ -58,11 +61,13 @@ def serve(
 
 
 @contextmanager
-def opened(models: Sequence[Path | str], port: int | None = None, host: str = HOST, way: Way | None = None) -> Iterator[str]:
+def opened(
+    models: Sequence[Path | str], port: int | None = None, host: str = HOST, way: Way | None = None, engine: str = "torch"
+) -> Iterator[str]:
     """The page, up and ready to answer, as its address; closed at the end of the block. See :func:`serve`."""
     way = way or ways(host)
     _check_free(port)
-    desk = Desk(models)
+    desk = desk_of(models, engine)
     with private_folder() as folder:
         from medtl.app.page import LARGEST_UPLOAD, WAITING, build  # reads the environment that was just made
         from medtl.app.programs import for_programs

@@ -450,6 +450,7 @@ def serve(
     users: Annotated[Path | None, typer.Option(metavar="FILE", help="Who may log in (medtl users).")] = None,
     certificate: Annotated[Path | None, typer.Option(metavar="PEM", help="With --key: speak https.")] = None,
     key: Annotated[Path | None, typer.Option(metavar="PEM", help="The certificate's private key.")] = None,
+    engine: Annotated[str, typer.Option(metavar="NAME", help="What computes: torch, or onnxruntime (faster without a GPU).")] = "torch",
     behind_proxy: Annotated[
         str | None, typer.Option(metavar="URL", help="The https address under which a reverse proxy shows the page.")
     ] = None,
@@ -459,7 +460,7 @@ def serve(
     Picture, probability, decision, saliency, and what is known of the model. Uploads are deleted with the answer."""
     from medtl.app.serve import serve
 
-    serve(models, port, browser, host, users, certificate, key, behind_proxy)
+    serve(models, port, browser, host, users, certificate, key, behind_proxy, engine)
 
 
 @app.command()

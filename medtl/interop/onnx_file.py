@@ -48,18 +48,28 @@ def write(model: Model, file: Path, check: parity.Pixels | None = None) -> Parit
     Raises MedtlError where a library is missing or the graph would be too large, GateRefusal where the graph does not give what the
     package gives: then nothing is written.
     """
+    content, engine, measured = _checked(model, check)
+    write_atomically(file, lambda temporary: temporary.write_bytes(content))  # type: ignore[arg-type, return-value]
+    write_json(file.with_name(f"{file.name}.json"), _contract(model.package, file.name, content, engine.version, measured))
+    return measured
+
+
+def engine_of(model: Model) -> OnnxEngine:
+    """The same graph in memory, ready to answer. Raises as :func:`write`."""
+    return _checked(model)[1]
+
+
+def _checked(model: Model, check: parity.Pixels | None = None) -> tuple[bytes, OnnxEngine, Parity]:
     needed()
     content = _graph(model).SerializeToString()
     engine = OnnxEngine(content)
     measured = parity.measure(model, engine, check)
     if not measured.within:
         raise GateRefusal(
-            f"{file}: not written, for the graph is not the package: logits differ by up to {measured.logits:.2g} (the largest is "
-            f"{measured.largest_logit:.3g}), probabilities by up to {measured.probabilities:.2g}; please report which network this is"
+            f"{model.package.name}: the graph is not the package, so it is not used: logits differ by up to {measured.logits:.2g} (the "
+            f"largest is {measured.largest_logit:.3g}), probabilities by up to {measured.probabilities:.2g}; please report this network"
         )
-    write_atomically(file, lambda temporary: temporary.write_bytes(content))  # type: ignore[arg-type, return-value]
-    write_json(file.with_name(f"{file.name}.json"), _contract(model.package, file.name, content, engine.version, measured))
-    return measured
+    return content, engine, measured
 
 
 def _graph(model: Model) -> onnx.ModelProto:

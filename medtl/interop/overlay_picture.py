@@ -27,7 +27,8 @@ def labelled(case: Case, name: str) -> NDArray[np.uint8]:
     """The same with a black strip below that says what it is, at least 512 pixels wide."""
     painted = over(case, name)
     scale = max(1.0, _NARROWEST / painted.shape[1])
-    painted = cv2.resize(painted, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR) if scale > 1 else painted
+    if scale > 1:
+        painted = np.asarray(cv2.resize(painted, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR), np.uint8)
     width = painted.shape[1]
     size = max(14, width // 42)
     package = case.package

@@ -118,7 +118,7 @@ def test_what_is_not_equal_is_not_written(once, tmp_path, monkeypatch):
     monkeypatch.setattr(onnx_file, "OnnxEngine", Wrong)
     said = CliRunner().invoke(app, ["export", str(once), "--out", str(tmp_path / "x.onnx")])
     assert said.exit_code == 3
-    assert "the graph is not the package: logits differ by up to 0.01" in said.output
+    assert "the graph is not the package, so it is not used: logits differ by up to 0.01" in said.output
     assert not list(tmp_path.glob("x.onnx*"))
 
 
@@ -136,3 +136,35 @@ def test_mistakes_are_one_sentence(package, tmp_path, files):
         export(folder, out=files["png"])
     with pytest.raises(MedtlError, match="none of 1 files can be read"):
         export(folder, out=tmp_path / "x.onnx", check=[files["text"]])
+
+
+def test_the_page_s_desk_answers_by_the_graph_and_shows_torch_s_saliency(once, files, monkeypatch):
+    from medtl.app.desk import Desk
+    from medtl.app.engines import desk_of
+
+    desk = desk_of([once], "onnxruntime")
+    asked = []
+    engine = desk.model("lungs").engine
+    assert engine is not None
+    monkeypatch.setattr(desk.model("lungs"), "engine", lambda images: (asked.append(len(images)), engine(images))[1])
+    found, expected = desk.answer("lungs", files["dicom"]), Desk([once]).answer("lungs", files["dicom"])
+    assert asked == [1]
+    assert found.decision == expected.decision
+    assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
+    np.testing.assert_array_equal(found.maps["ill"], expected.maps["ill"])
+    with pytest.raises(MedtlError, match="--engine onnx: is none; did you mean 'onnxruntime'"):
+        desk_of([once], "onnx")
+
+
+def test_the_gate_judges_by_the_graph_s_features(once, files, monkeypatch):
+    """Scores of how unlike an image is, by both engines."""
+    from medtl.decisions import outlyingness
+    from medtl.model.gate import Gate
+
+    model, other = Model.load(once), Model.load(once)
+    features = np.random.default_rng(0).normal(size=(40, 96))
+    detector = outlyingness.fit(features, "mahalanobis")
+    model.gate = other.gate = Gate(detector, outlyingness.limit(np.ones(40), range(40), 0.05), 0.05, {}, {})
+    other.engine = onnx_file.engine_of(other)
+    images = np.random.default_rng(3).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    np.testing.assert_allclose(other.look(images)[1], model.look(images)[1], rtol=1e-4)
