@@ -1,11 +1,11 @@
 """One image's logits by torch, torch.compile, ONNX Runtime and OpenVINO: is another engine worth it for the page?
 
-python benchmarks/serving_engines.py [--networks NAME ...] [--threads 1 2] [--answers 20] [--rounds 3]
+python benchmarks/serving_engines.py [--networks NAME ...] [--engines NAME ...] [--threads 1 2] [--answers 20] [--rounds 3]
 
 Random weights (speed does not ask for others), 224 x 224, one image at a time, uint8 pixels of the store in and logits out, the graph that
 `medtl export` writes. Each engine in fresh processes, in turns. Prints JSON lines: median and least wall milliseconds (the least says most
-where other work runs), median CPU milliseconds, the largest difference from torch's logits, and what the process takes in memory. Needs
-the extra `export`; OpenVINO and torch.compile (a C++ compiler) are left out where they are not there.
+where other work runs), median CPU milliseconds, the largest difference from the first engine's logits, and what the process takes in
+memory. Needs the extra `export`; OpenVINO and torch.compile (a C++ compiler) are left out where they are not there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -32,6 +31,7 @@ SIDE, WARM = 224, 4
 def main() -> None:
     given = argparse.ArgumentParser()
     given.add_argument("--networks", nargs="+", default=["mobilenetv2_100", "resnet50", "densenet121"])
+    given.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
     given.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     given.add_argument("--answers", type=int, default=20)
     given.add_argument("--rounds", type=int, default=3)
@@ -40,7 +40,7 @@ def main() -> None:
         for network in asked.networks:
             folder = _made(network, Path(place) / network)
             for threads in asked.threads:
-                _compare(network, folder, threads, asked.answers, asked.rounds)
+                _compare(network, folder, threads, asked)
 
 
 def _made(network: str, folder: Path) -> Path:
@@ -67,12 +67,12 @@ def _made(network: str, folder: Path) -> Path:
     return folder
 
 
-def _compare(network: str, folder: Path, threads: int, answers: int, rounds: int) -> None:
-    taken: dict[str, list[dict[str, Any]]] = {engine: [] for engine in ENGINES}
-    for _ in range(rounds):
-        for engine in ENGINES:
+def _compare(network: str, folder: Path, threads: int, asked: argparse.Namespace) -> None:
+    taken: dict[str, list[dict[str, Any]]] = {engine: [] for engine in asked.engines}
+    for _ in range(asked.rounds):
+        for engine in asked.engines:
             environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-            command = [sys.executable, __file__, "--as", engine, str(folder), str(threads), str(answers)]
+            command = [sys.executable, __file__, "--as", engine, str(folder), str(threads), str(asked.answers)]
             done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
             if done.returncode == 0:
                 taken[engine].append(json.loads(done.stdout.splitlines()[-1]))
@@ -82,7 +82,7 @@ def _compare(network: str, folder: Path, threads: int, answers: int, rounds: int
         if not runs:
             continue
         wall, cpu = ([value for run in runs for value in run[key]] for key in ("wall", "cpu"))
-        difference = float(np.abs(np.array(runs[0]["logits"]) - np.array(taken["torch"][0]["logits"])).max())
+        difference = float(np.abs(np.array(runs[0]["logits"]) - np.array(next(iter(taken.values()))[0]["logits"])).max())
         print(json.dumps({
             "network": network, "threads": threads, "engine": engine, "wall_ms": round(statistics.median(wall), 1),
             "wall_least_ms": round(min(wall), 1), "cpu_ms": round(statistics.median(cpu), 1),
@@ -101,7 +101,8 @@ def _alone(engine: str, folder: Path, threads: int, answers: int) -> None:
         logits.append(run(each))
         wall.append(1000 * (time.perf_counter() - began))
         cpu.append(1000 * (time.process_time() - spent))
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    held = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))  # Linux
+    memory = int(held.split()[1]) / 1024
     print(json.dumps({"wall": wall, "cpu": cpu, "memory": memory, "logits": np.concatenate(logits).tolist()}))
 
 

@@ -100,6 +100,9 @@ class Door:
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send, headers: Mapping[str, str]) -> None:
         path, entry = scope["path"].rstrip("/") or "/", self.entry
+        if scope["method"] == "HEAD" and path == "/":  # Gradio asks itself so whether it is up, and gives up after three seconds
+            await plain(200, "")(scope, receive, send)
+            return
         token = _cookie(headers)
         if entry.users is None:
             if not token and path in _FIRST:

@@ -66,8 +66,8 @@ def file_data(path: str) -> dict[str, object]:
     return {"path": path, "orig_name": "x.png", "meta": {"_type": "gradio.FileData"}}
 
 
-def predicted(client: httpx.Client, path: str, session: str = "s1") -> httpx.Response:
-    return client.post("/gradio_api/call/predict", json={"data": [file_data(path), "", 0], "session_hash": session})
+def predicted(client: httpx.Client, path: str) -> httpx.Response:
+    return client.post("/gradio_api/call/predict", json={"data": [file_data(path), "", 0], "session_hash": f"session{id(client)}"})
 
 
 def result(client: httpx.Client, said: httpx.Response) -> str:
@@ -129,14 +129,14 @@ def test_an_upload_has_a_random_name_and_nobody_else_s_request_gets_it(person, f
     assert again != path, "the same file twice has two names: nothing tells who sent what before"
     assert anna.get(f"/gradio_api/file={path}").status_code == 200
     assert berta.get(f"/gradio_api/file={path}").status_code == 403
-    refused = predicted(berta, path, "s2")
+    refused = predicted(berta, path)
     assert (refused.status_code, refused.text) == (403, "a file was named that is not yours, or not there")
     body = {"data": [[file_data(path)]], "fn_index": 0, "session_hash": "s2"}
     assert berta.post("/gradio_api/queue/join", json=body).status_code == 403
     nested = {"data": [{"deep": [{"er": path}]}], "fn_index": 0, "session_hash": "s2"}
     assert berta.post("/gradio_api/queue/join", json=nested).status_code == 403
     for each in (path, again):
-        assert "complete" in result(anna, predicted(anna, each, "s1"))
+        assert "complete" in result(anna, predicted(anna, each))
     assert anna.get(f"/gradio_api/file={path}").status_code in (403, 404)
     assert opened.left() == []
 
@@ -271,10 +271,13 @@ def test_after_sigkill_nothing_is_left(package, files, tmp_path):
     place.mkdir()
     environment = {**os.environ, "TMPDIR": str(place)}
     command = [sys.executable, str(Path(__file__).parents[2] / "app.py"), str(package(tmp_path / "model")), "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True) as process:
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment, text=True) as process,
+    ):
         assert process.stdout is not None
         address = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
-        assert address
+        assert address, (tmp_path / "log").read_text()
         with httpx.Client(base_url=address[0], timeout=60) as client:
             assert client.get("/").status_code == 200
             path = Path(uploaded(client, f"{NAME}.dcm", files["dicom"].read_bytes()))
