@@ -38,6 +38,8 @@ from medtl.predictions import NO_ANSWER
 WAITING = 16
 """Requests in line; further ones are told to come again."""
 BUSY_SECONDS = 5
+LARGEST = 256 << 20
+"""Bytes of an upload: it is one image, and held in memory."""
 _CODE = re.compile(r"\[([A-Z_]+)\]$")
 
 
@@ -199,8 +201,8 @@ def defect(error: Exception) -> Refusal:
     return Refusal(500, "DEFECT", f"medtl has a defect ({where}); please report it")
 
 
-def build(desk: Desk, folder: Path, largest: int) -> Callable[..., Any]:
-    """The API as an ASGI application. `folder`: the private one; `largest`: bytes of an upload."""
+def build(desk: Desk, folder: Path) -> Callable[..., Any]:
+    """The API as an ASGI application. `folder`: the private one."""
     counter = Counter(desk, folder)
     api = FastAPI(
         title="medtl", version="1", description=f"{RESEARCH_ONLY} Answers of the models that are open here, as `medtl predict` gives them.",
@@ -239,7 +241,7 @@ def build(desk: Desk, folder: Path, largest: int) -> Callable[..., Any]:
         case, data = await counter.case(image, model, number)
         return Response(await _made(lambda: zipped(dicom_objects(case, data))), media_type="application/zip")
 
-    return Bounded(api, counter, largest)
+    return Bounded(api, counter, LARGEST)
 
 
 async def _made(write: Callable[[], bytes]) -> bytes:

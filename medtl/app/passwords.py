@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from medtl import own_json
 from medtl.contracts import FORMAT
 from medtl.errors import MedtlError
 
@@ -92,15 +93,13 @@ def read(file: Path) -> dict[str, Stored]:
         raise MedtlError(f"{file}: there is no such users file; make one with: medtl users {file} --add NAME")
     if file.stat().st_mode & 0o077:
         raise MedtlError(f"{file}: others may read or change it; take that away with: chmod 600 {file}")
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        if int(content["format"]) > FORMAT:
-            raise MedtlError(f"{file}: has format {content['format']}; this version reads up to {FORMAT}: update medtl")
+    mend = f"make a new one with: medtl users {file} --add NAME"
+    content = own_json.read(file, mend)
+    with own_json.whole(file, mend, AttributeError):
+        assert content is not None
         users: dict[str, Stored] = {str(name): dict(stored) for name, stored in content["users"].items()}
         if not all({"n", "r", "p", "salt", "hash"} <= stored.keys() for stored in users.values()):
             raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise MedtlError(f"{file}: is no users file of medtl, or damaged; make a new one with: medtl users") from None
     return users
 
 

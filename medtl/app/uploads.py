@@ -20,7 +20,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 MOST_FILES = 5_000
 """In one request."""
-TOGETHER = 4
+TOGETHER = 2
 """Times the largest file: bytes of one request."""
 ABANDONED = 600.0
 """Seconds after which an upload that nobody asked about is removed."""

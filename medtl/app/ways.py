@@ -64,7 +64,7 @@ class Way:
             Middleware(Door, entry=entry),
             Middleware(Guard, folder=folder, largest=largest),
         ]
-        return {"middleware": middleware, "routes": [Mount("/api/v1", app=api.build(desk, folder, largest))]}
+        return {"middleware": middleware, "routes": [Mount("/api/v1", app=api.build(desk, folder))]}
 
 
 def ways(

@@ -105,7 +105,7 @@ def test_a_file_that_others_read_or_that_is_none_is_refused(file, tmp_path):
         Users(file)
     (tmp_path / "x").write_text("[]")
     (tmp_path / "x").chmod(0o600)
-    with pytest.raises(MedtlError, match="is no users file of medtl"):
+    with pytest.raises(MedtlError, match="is cut or damaged"):
         Users(tmp_path / "x")
     with pytest.raises(MedtlError, match="there is no such users file"):
         Users(tmp_path / "y")
