@@ -7,7 +7,6 @@ brightness, and what brightness alone says, by whose labels it was learned), and
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medtl import predictions
+from medtl import own_json, predictions
 from medtl.adaptation import SOURCE_ONLY
 from medtl.contracts import FORMAT
 from medtl.document.table import write_csv
@@ -26,6 +25,7 @@ from medtl.files import write_atomically, write_json
 from medtl.records import KEY
 
 FOLDER, FILE, BRIGHTNESS = "target", "opened.json", "brightness.csv"
+AGAIN = "delete its folder: the same command opens the labels again, and counts the look"
 TRAINED_THERE, AS_TAKEN = "target-trained", "as taken"
 BY_SOURCE, BY_TARGET = "brightness, by the source's labels", "brightness, by the target's labels"
 
@@ -80,10 +80,10 @@ def write(opened: Opened, study: Path, trial: str) -> None:
 def read(study: Path, trial: str) -> Opened:
     """As :func:`write` left it. Raises MedtlError where it is damaged."""
     place = study / FOLDER / trial
-    try:
-        content = json.loads((place / FILE).read_text(encoding="utf-8"))
-        if int(content["format"]) > FORMAT:
-            raise MedtlError(f"{place / FILE}: has format {content['format']}; this version reads up to {FORMAT}: update medtl")
+    content = own_json.read(place / FILE, AGAIN)
+    if content is None:
+        raise MedtlError(f"{place / FILE}: is not there; {AGAIN}")
+    with own_json.whole(place, AGAIN):
         beside = pd.read_csv(place / BRIGHTNESS)
         return Opened(
             content["domain"], content["primary"], content["release"],
@@ -91,10 +91,6 @@ def read(study: Path, trial: str) -> Opened:
             {name: predictions.read(place / "ceilings" / f"{name}.csv") for name in content["ceilings"]},
             beside["brightness"].to_numpy(np.float64), _by_brightness(beside), content["looks"], content["missing"],
         )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError) as damage:
-        raise MedtlError(
-            f"{place}: is cut or damaged ({type(damage).__name__}); delete it: the same command opens the labels again"
-        ) from None
 
 
 def _by_brightness(table: pd.DataFrame) -> dict[str, NDArray[np.float64]]:

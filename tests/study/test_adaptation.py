@@ -8,8 +8,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 
+from medtl.errors import MedtlError
 from medtl.study.readings.adaptation import Settings, read
-from medtl.study.target import BY_SOURCE, BY_TARGET, TRAINED_THERE, Opened
+from medtl.study.target import BY_SOURCE, BY_TARGET, TRAINED_THERE, Opened, write
+from medtl.study.target import read as read_opened
 
 STRENGTHS = {"source-only": 0.5, "good": 1.6, "useless": 0.5, "bad": -0.6}
 SCORES = {"source-validation": 0.9, "entropy": 0.3, "neighbourhood-density": 4.0, "dev": None}
@@ -118,3 +120,18 @@ def test_a_share_without_a_ceiling_is_refused():
     assert Settings(recovered=0.8, ceiling=False).unfit(["one"])
     assert not Settings(recovered=0.8, ceiling=False, as_taken="before").unfit(["one"])
     assert not Settings(recovered=0.8).unfit(["one"])
+
+
+def test_what_was_opened_is_read_as_it_was_written_and_damage_is_told(trial, tmp_path):
+    one = trial(0)
+    write(one, tmp_path, "t0")
+    again = read_opened(tmp_path, "t0")
+    assert (again.domain, again.primary, again.release, again.looks) == (one.domain, one.primary, one.release, one.looks)
+    assert again.methods == ["good", "useless", "bad"]
+    for name, table in one.answers.items():
+        assert again.answers[name]["p_ill"].to_numpy() == pytest.approx(table["p_ill"].to_numpy())
+    for who, p in one.by_brightness.items():
+        assert again.by_brightness[who] == pytest.approx(p)
+    (tmp_path / "target" / "t0" / "brightness.csv").unlink()
+    with pytest.raises(MedtlError, match="is cut or damaged .*; delete its folder"):
+        read_opened(tmp_path, "t0")
