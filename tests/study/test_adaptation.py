@@ -133,5 +133,5 @@ def test_what_was_opened_is_read_as_it_was_written_and_damage_is_told(trial, tmp
     for who, p in one.by_brightness.items():
         assert again.by_brightness[who] == pytest.approx(p)
     (tmp_path / "target" / "t0" / "brightness.csv").unlink()
-    with pytest.raises(MedtlError, match="is cut or damaged .*; delete its folder"):
+    with pytest.raises(MedtlError, match=r"is cut or damaged .*; delete its folder"):
         read_opened(tmp_path, "t0")
