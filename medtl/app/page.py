@@ -14,6 +14,7 @@ from medtl.app.desk import Answer, Desk
 from medtl.app.elsewhere import Given
 from medtl.app.pictures import picture
 from medtl.app.private import taken
+from medtl.app.uploads import NAMES
 from medtl.errors import MedtlError
 from medtl.findings import BETWEEN
 from medtl.model.format import PackageFile
@@ -89,7 +90,7 @@ def _respond(desk: Desk, label: str, upload: str | None, number: float | None) -
     try:
         if upload is None or not Path(upload).is_file():
             raise MedtlError("The upload is not there any more; choose the image again.")
-        name = Path(upload).name
+        name = NAMES.of(Path(upload))
         with taken(Path(upload)) as file:
             answer = desk.answer(label, file, int(number) if number else None)
         return _answered(desk, label, name, answer)

@@ -16,7 +16,9 @@ from medtl.errors import MedtlError
 
 
 def test_another_host_is_refused_in_one_sentence(package, tmp_path):
-    refusal = pytest.raises(MedtlError, match=r"--host 0\.0\.0\.0: the page has no login .* opens on 127\.0\.0\.1 only; use an SSH tunnel")
+    refusal = pytest.raises(
+        MedtlError, match=r"--host 0\.0\.0\.0: .* without a login it opens on 127\.0\.0\.1 only; .* or use an SSH tunnel"
+    )
     with refusal, opened([package(tmp_path / "model")], host="0.0.0.0"):
         pass
 
