@@ -5,6 +5,7 @@ Gradio would write them under their own names, which often are patients'.
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
@@ -135,7 +136,7 @@ class _Intake:
         place = self.folder / secrets.token_hex(20)
         place.mkdir(mode=0o700)
         file = place / f"upload{ending[0].lower() if ending else ''}"
-        self._out = file.open("xb")
+        self._out = os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         self.written.append(file)
         NAMES.keep(file, name)
 

@@ -124,6 +124,7 @@ def test_an_upload_has_a_random_name_and_nobody_else_s_request_gets_it(person, f
     anna, berta = person("anna"), person("berta")
     path = uploaded(anna, f"{NAME} Ann.png", files["png"].read_bytes())
     assert NAME not in path
+    assert Path(path).stat().st_mode & 0o777 == 0o600
     assert not [each for each in opened.folder.rglob("*") if NAME in each.name], "also on disk while it waits"
     again = uploaded(anna, f"{NAME} Ann.png", files["png"].read_bytes())
     assert again != path, "the same file twice has two names: nothing tells who sent what before"

@@ -54,8 +54,10 @@ def test_what_stands_on_it(case, tmp_path):
 
 
 def test_no_answer_shows_no_class_no_number_and_no_saliency(case, tmp_path):
-    said = text(pdf_of(case("ct")), tmp_path)
-    assert "No answer, because its header says that it is a CT image" in said
+    made = case("ct")
+    said = text(pdf_of(made), tmp_path)
+    assert "its header says that it is a CT image" in made.because
+    assert f"No answer {made.because}" in said
     assert "not where disease is" not in said
     assert "Threshold" not in said
     assert "from 40.0 %" not in said

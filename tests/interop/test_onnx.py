@@ -152,7 +152,7 @@ def test_the_page_s_desk_answers_by_the_graph_and_shows_torch_s_saliency(once, f
     assert found.decision == expected.decision
     assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
     np.testing.assert_array_equal(found.maps["ill"], expected.maps["ill"])
-    with pytest.raises(MedtlError, match="--engine onnx: is none; did you mean 'onnxruntime'"):
+    with pytest.raises(MedtlError, match="--engine onnx: is none; there are: torch, onnxruntime"):
         desk_of([once], "onnx")
 
 
