@@ -91,6 +91,11 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   };
 
+  // An opened row's image comes into view, the table stays above it.
+  document.addEventListener("click", (event) => {
+    if (event.target.closest(".medtl-table button[data-row]")) document.querySelector("#medtl-main").scrollIntoView({ block: "nearest" });
+  });
+
   // The first answer comes into view on a narrow screen, and a question takes the focus.
   let answered = null;
   new MutationObserver(() => {

@@ -78,9 +78,10 @@ def _wire(page: gr.Blocks, parts: dict[str, Any], desk: Desk, offered: Sequence[
         return _by_part(parts, _row(desk, batch, event))
 
     parts["rows"].select(opened_row, parts["batch"], everything, **quiet)
-    parts["csv"].click(into(page_many.csv), parts["batch"], parts["save"], **quiet).then(
-        None, parts["save"], None, js="(given) => window.medtlSave(given)", **quiet
-    )
+    for name, made in (("csv", page_many.csv), ("pdf", page_many.pdf)):
+        parts[name].click(into(made), parts["batch"], parts["save"], **quiet).then(
+            None, parts["save"], None, js="(given) => window.medtlSave(given)", **quiet
+        )
     page.load(None, None, None, js=f"() => {{ {''.join(path.read_text(encoding='utf-8') for path in _SCRIPTS)} }}", **quiet)
 
 

@@ -100,6 +100,15 @@ def csv(batch: Batch | None) -> Changes:
     return {"save": _file("medtl-answers.csv", "text/csv", batch.csv().encode()) if batch else None}
 
 
+def pdf(batch: Batch | None) -> Changes:
+    """The table as pages to print."""
+    if batch is None:
+        return {"save": None}
+    from medtl.app.printed import printed
+
+    return {"save": _file("medtl-answers.pdf", "application/pdf", printed(batch))}
+
+
 def _file(name: str, kind: str, content: bytes) -> dict[str, Any]:
     return {"name": name, "type": kind, "content": base64.b64encode(content).decode()}
 

@@ -134,9 +134,9 @@ def how_read(measurement: Mapping[str, Any], number: int, count: int) -> str:
     return " · ".join(parts)
 
 
-def out_of_scope(measurement: Mapping[str, Any], given: Mapping[str, str], scope: Scope) -> list[str]:
+def out_of_scope(measurement: Mapping[str, Any], scope: Scope, given: Mapping[str, str] | None = None) -> list[str]:
     """What has to be said of an image that no known code puts outside the scope: what nobody stated, and codes that are not judged."""
-    stated = {field: str(measurement[field] or given.get(field, "")) for field in (*_FIELDS, AGE) if getattr(scope, field)}
+    stated = {field: str(measurement[field] or (given or {}).get(field, "")) for field in (*_FIELDS, AGE) if getattr(scope, field)}
     silent = [_FIELDS.get(field, "age") for field, value in stated.items() if not value]
     found = [f"Not checked, because nobody said it: {_listed(silent)}. The model is for {short_scope(scope)}."] if silent else []
     for field, words in _FIELDS.items():

@@ -92,7 +92,7 @@ UNSAID = "Not checked, because nobody said it: view. The model is for CR, view P
     ],
 )  # fmt: skip
 def test_what_nobody_said_and_what_is_no_known_code_is_told(values, given, scope, expected):
-    found = words.out_of_scope(measured(**values), given, Scope.model_validate(scope))
+    found = words.out_of_scope(measured(**values), Scope.model_validate(scope), given)
     assert len(found) == len(expected)
     assert all(text.startswith(beginning) for text, beginning in zip(found, expected, strict=True))
 
