@@ -43,7 +43,8 @@ def _wire(page: gr.Blocks, parts: dict[str, Any], desk: Desk, offered: Sequence[
     def into(function: Callable[..., Changes]) -> Callable[..., dict[Any, Any]]:
         return lambda *given: _by_part(parts, function(*given))
 
-    everything = list(parts.values())
+    # What an event leaves as it is, Gradio makes anew for the session, and a new upload would read as Gradio's own do (see `layout`)
+    everything = [part for name, part in parts.items() if name != "upload"]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
     def then_many(event: Any) -> Any:
@@ -53,7 +54,8 @@ def _wire(page: gr.Blocks, parts: dict[str, Any], desk: Desk, offered: Sequence[
         )  # fmt: skip
 
     received = parts["upload"].upload(
-        into(lambda *given: received_by(desk, *given)), [parts[name] for name in ("label", "upload", "number", "asks", "held")], everything,
+        into(lambda *given: received_by(desk, *given)), [parts[name] for name in ("label", "upload", "number", "asks", "held")],
+        [*everything, parts["upload"]],
         api_name="answer", show_progress="minimal", show_progress_on=parts["upload"],
     )  # fmt: skip
     told = parts["go"].click(

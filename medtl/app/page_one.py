@@ -86,7 +86,7 @@ def answered(desk: Desk, label: str, held: Held, given: dict[str, str], number: 
 def said(desk: Desk, label: str, verdict: Verdict, measurement: Any, given: dict[str, str], first: str) -> Changes:
     """Everything about the answer but the image; also of a row of a table."""
     package = verdict.package
-    notes = [] if verdict.reason else words.out_of_scope(measurement, package.scope, given)
+    notes = words.looks_like(measurement) + ([] if verdict.reason else words.out_of_scope(measurement, package.scope, given))
     notes += _better(desk, label, measurement, given)
     kept = Given(package, metrics_of(desk.folder(label)), verdict.probabilities, verdict.decision, verdict.reason, notes)
     movable = list(kept.movable)

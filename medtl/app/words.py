@@ -13,6 +13,7 @@ from medtl.contracts import NONE
 from medtl.estimates import percent
 from medtl.experiment.schema import Scope
 from medtl.findings import BETWEEN
+from medtl.imaging.origins import CAMERA, SCREENSHOT
 from medtl.measurements import AGE
 from medtl.model.format import PackageFile
 from medtl.predictions import NO_ANSWER, OUT_OF_SCOPE, QUALITY, UNLIKE_TRAINING, UNSURE
@@ -28,6 +29,12 @@ HEADLINES = {
 """By the code that a reason ends in; every other one is about reading."""
 UNREAD = "No answer: cannot be read"
 
+SCREENS = frozenset(
+    {(1080, 1920), (768, 1366), (900, 1440), (864, 1536), (1440, 2560), (1600, 2560), (1800, 2880), (2160, 3840), (1200, 1920),
+     (1050, 1680), (1170, 2532), (1284, 2778), (1179, 2556), (1290, 2796), (1125, 2436), (828, 1792), (750, 1334), (1242, 2688),
+     (1206, 2622), (1320, 2868), (1080, 2340), (1080, 2400), (1440, 3200), (1440, 3120), (1668, 2388), (2048, 2732), (1640, 2360)}
+)  # fmt: skip
+"""Pixels of usual screens, the shorter side first; 1024 x 768 is left out, which ultrasound machines write."""
 _WORST = 2
 _FIELDS = {"modality": "modality", "body_part": "body part", "view": "view"}
 _RULES = {"youden": "Youden's index", "f1": "the best F1"}
@@ -144,6 +151,23 @@ def out_of_scope(measurement: Mapping[str, Any], scope: Scope, given: Mapping[st
         if code and code.upper() not in {each.upper() for each in meant} and code.upper() not in CODES[field]:
             found.append(f"The {words} is {code}; the model is meant for {_listed(list(meant), 'or')}. Do not rely on this answer.")
     return found
+
+
+def looks_like(measurement: Mapping[str, Any]) -> list[str]:
+    """What a picture without a header may be, with the grounds; nothing is refused for it."""
+    if measurement["modality"] or measurement["quarantine"] or measurement["format"] in ("DICOM", "NIfTI", "NPZ"):
+        return []
+    told = json.loads(str(measurement["receipt"]))
+    size = tuple(sorted((int(measurement["width"]), int(measurement["height"]))))
+    by_size = f"its size, {int(measurement['width']):,} × {int(measurement['height']):,} pixels, is that of a screen"
+    origin = str(told.get("origin", ""))
+    if origin.startswith(CAMERA):
+        device = origin.removeprefix(CAMERA).strip()
+        return [f"A photograph, by its own data{f' ({device})' if device else ''}: not the image as a machine stored it."]
+    if origin == SCREENSHOT or size in SCREENS:
+        grounds = "by its own data" if origin == SCREENSHOT else by_size
+        return [f"It looks like a screenshot ({grounds}): windows and labels of the screen are part of it."]
+    return []
 
 
 def checks(verdict: Verdict, scope: Scope, read: str, known: Mapping[str, str]) -> list[tuple[str, str]]:

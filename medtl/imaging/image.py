@@ -66,6 +66,8 @@ class Receipt:
     facts: Facts = field(default_factory=Facts)
     full_size: tuple[int, int] | None = None
     """Height and width in the file, where fewer pixels were decoded than it holds (`Encoded.at_least`)."""
+    origin: str = ""
+    """What took the picture, by its own data: see :func:`medtl.imaging.origins.origin_of`. Empty = not told."""
     encoding: str = ""
     """How the pixels were compressed, as far as the format tells: `JPEG 4:2:0 quality 90`, a DICOM transfer syntax … Empty = not told."""
 

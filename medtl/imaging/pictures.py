@@ -19,6 +19,7 @@ from medtl.errors import ImageError
 from medtl.imaging.deep_colour import is_deep_colour, read_deep_colour
 from medtl.imaging.encodings import encoding_of
 from medtl.imaging.image import Encoded, Image, LookUp, Receipt
+from medtl.imaging.origins import origin_of
 from medtl.imaging.plain_grey import grey_values, read_plain_png
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000", "PPM")
@@ -44,7 +45,7 @@ def read(encoded: Encoded) -> Image:
         picture = _open(encoded)
         frame = _choose_frame(picture, encoded)
         stored_format = "JPEG" if picture.format == "MPO" else str(picture.format)
-        encoding = encoding_of(picture)
+        encoding, origin = encoding_of(picture), origin_of(picture)
         full_size = _reduce(picture, encoded)
         deep = is_deep_colour(picture, encoded)
         plain = read_plain_png(picture, encoded)
@@ -65,6 +66,7 @@ def read(encoded: Encoded) -> Image:
         orientation=f"EXIF {orientation}" if orientation > 1 else "as stored",
         intensity="as stored, floating point in 0 … 1" if mode == "F" else f"range of {bits} bits",
         bits=bits, photometric=mode, inverted=_tag(picture, _PHOTOMETRIC) == _WHITE_IS_ZERO, notes=tuple(notes), encoding=encoding,
+        origin=origin,
         full_size=full_size[::-1] if full_size and orientation >= 5 else full_size,
     )  # fmt: skip
     return Image(values, receipt)

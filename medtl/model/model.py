@@ -121,12 +121,13 @@ class Model:
     ) -> None:
         """Write what speaks against answering an image, by this measurements row, into `reasons`; `beside`: facts of a table or a person,
         which stand in for what its header does not say, and `said` in words."""
+        from medtl.model.disguise import disguised
         from medtl.model.scope import why
 
         if measurement["quarantine"]:
             reasons.unreadable[place] = f"{measurement['reason']} [{measurement['quarantine']}]"
             return
-        reason = why(measurement, beside or {}, self.scope, said)
+        reason = why(measurement, beside or {}, self.scope, said) or disguised(measurement, self.scope)
         reasons.out_of_scope[place] = f"{reason} [{OUT_OF_SCOPE}]" if reason else ""
         if self.gate is not None:
             reasons.quality[place] = self.gate.poor(measurement)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from medtl.app import markup
@@ -113,3 +114,13 @@ def test_what_is_no_model_is_refused(tmp_path, package):
         Desk([tmp_path / "nowhere"])
     with pytest.raises(MedtlError, match="no model 'x' is open here; there are: lungs"):
         Desk([package(tmp_path / "model")]).answer("x", tmp_path)
+
+
+def test_a_photograph_of_something_else_gets_no_class_here_and_from_predict(package, tmp_path):
+    folder = package(tmp_path / "model")
+    chance = np.random.default_rng(0)
+    fur = np.clip(np.array([190, 130, 60]) + chance.normal(0, 20, (64, 64, 3)), 0, 255).astype(np.uint8)
+    PIL.Image.fromarray(fur).save(tmp_path / "cat.png")
+    answer, row = Desk([folder]).answer("lungs", tmp_path / "cat.png"), Model.load(folder).predict(tmp_path / "cat.png").iloc[0]
+    assert answer.reason == row["reason"] == "most of it is in colour, and the model is for DX, which are grey [OUT_OF_SCOPE]"
+    assert answer.maps == {}

@@ -120,3 +120,18 @@ def test_where_it_fails_is_told_by_its_own_recall(binary):
 def test_the_scope_in_words():
     assert words.scope(Scope(modality=("CR", "DX"), age=(0, 18))) == "modality CR or DX; 0 to 18 years"
     assert "not stated" in words.scope(Scope())
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "origin", "said"),
+    [
+        (1170.0, 2532.0, "", "It looks like a screenshot (its size, 1,170 × 2,532 pixels, is that of a screen)"),
+        (600.0, 400.0, "screenshot", "It looks like a screenshot (by its own data)"),
+        (600.0, 400.0, "camera ACME One", "A photograph, by its own data (ACME One)"),
+        (1024.0, 768.0, "", None),
+    ],
+)  # fmt: skip
+def test_a_picture_is_named_as_what_it_looks_like_with_the_grounds(width, height, origin, said):
+    row = measured(format="PNG", width=width, height=height, quarantine="", receipt=json.dumps({"origin": origin}))
+    found = words.looks_like(row)
+    assert found[0].startswith(said) if said else not found
