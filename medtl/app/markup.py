@@ -72,7 +72,7 @@ def models(packages: Mapping[str, PackageFile]) -> str:
     rows = "".join(f"<dt>{escape(label)}</dt><dd>{escape(words.scope(each.scope))}</dd>" for label, each in packages.items())
     made = next((each for each in packages.values() if each.synthetic), None)
     return (
-        f'<section class="medtl-model" aria-label="Models"><h3>{len(packages)} models are open</h3>{banner(made) if made else ""}'
+        f'<section class="medtl-model" aria-label="Models"><h2>{len(packages)} models are open</h2>{banner(made) if made else ""}'
         f"<dl>{rows}</dl></section>"
     )
 
@@ -98,7 +98,7 @@ def model(package: PackageFile, metrics: Metrics | None) -> str:
     if several and counts:
         learned = "images with " + ", ".join(f"{name} {count:,}" for name, count in counts.items())
     return (
-        f'<section class="medtl-model" aria-label="About this model"><h3>{escape(package.name)}</h3>{banner(package)}'
+        f'<section class="medtl-model" aria-label="About this model"><h2>{escape(package.name)}</h2>{banner(package)}'
         f"<p>{escape(task)} on one image.</p>{judged}{together}{_fails(metrics, package)}<dl>"
         f"<dt>Meant for</dt><dd>{escape(words.scope(package.scope))}</dd>{_unanswered(package)}"
         f"<dt>Learned from</dt><dd>{escape(learned)}</dd>"
@@ -110,7 +110,7 @@ def _fails(metrics: Metrics | None, package: PackageFile) -> str:
     """Where it fails: the limits of every model, and what its own figures say."""
     found = words.weak_places([entry for _, entry in _splits(metrics)], package)
     items = "".join(f"<li>{escape(sentence)}</li>" for sentence in found)
-    return f'<h4>Where it fails</h4><ul class="small">{items}</ul>'
+    return f'<h3>Where it fails</h3><ul class="small">{items}</ul>'
 
 
 def _unanswered(package: PackageFile) -> str:
@@ -179,7 +179,7 @@ def _judged(name: str, entry: Mapping[str, Any], metrics: Metrics, package: Pack
     rows = "".join(_row(label, each) for label, each in entry.get("per_class", {}).items())
     head = "".join(f'<th scope="col">{title}</th>' for title in (*_FIGURES.values(), "Images", "Prevalence"))
     return (
-        f"<h4>On {escape(name)}: {entry['n']:,} images{escape(groups)}</h4>"
+        f"<h3>On {escape(name)}: {entry['n']:,} images{escape(groups)}</h3>"
         f'<p class="small">{escape(origin)} 95 % intervals, by {escape(unit)}. Precision and probability hold at this prevalence only.</p>'
         f'<div class="scroll"><table><thead><tr><th scope="col">Class</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
         f'<p class="small">{mean}AUROC {escape(estimate(entry.get("auroc")))}</p>'

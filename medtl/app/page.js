@@ -80,6 +80,18 @@
     if (table) filter(table);
   });
 
+  // The upload is named by what it shows (Gradio's own label says something else than one sees).
+  function named() {
+    const upload = document.querySelector("#medtl-upload button[aria-dropeffect]");
+    if (upload && !upload.dataset.named) {
+      upload.dataset.named = "yes";
+      upload.setAttribute("aria-label", "Drop images, a zip or a folder here, or click (DICOM, NIfTI, PNG, JPEG, TIFF)");
+      upload.querySelectorAll(".wrap").forEach((each) => each.setAttribute("aria-hidden", "true"));
+    }
+  }
+  new MutationObserver(named).observe(document.body, { childList: true, subtree: true });
+  named();
+
   // A file made of what is in the page: it is never on the server's disk and has no address there.
   window.medtlSave = (given) => {
     if (!given || !given.content) return;

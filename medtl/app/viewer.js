@@ -44,20 +44,33 @@
       this.inverted = false;
       this.zoom = 1;
       this.at = { x: 0, y: 0 }; // of the layers' middle, in pixels of the stage
+      this.ends = new AbortController();
     }
 
     find(name) { return this.figure.querySelector(name); }
 
     async open() {
-      this.words = wordsOf(await unpacked(this.figure.dataset.words), this.told);
-      this.table = await unpacked(this.figure.dataset.table);
-      delete this.figure.dataset.words;
+      const { words, table } = this.figure.dataset;
+      delete this.figure.dataset.words; // megabytes, and the sign that nobody has opened it
+      delete this.figure.dataset.ready;
+      this.words = wordsOf(await unpacked(words), this.told);
+      this.table = await unpacked(table);
+      if (this.ends.signal.aborted) return;
       this.context = this.canvas.getContext("2d");
       this.picture = this.context.createImageData(this.told.width, this.told.height);
       this.wire();
       this.draw();
       this.place();
       this.figure.dataset.ready = "yes";
+    }
+
+    // Another image takes the place of this one, maybe in the same elements.
+    close() {
+      this.ends.abort();
+    }
+
+    listen(target, event, what, more = {}) {
+      target?.addEventListener(event, what, { signal: this.ends.signal, ...more });
     }
 
     // The window that comes nearest to what is shown, to start from when it is changed by hand.
@@ -158,7 +171,7 @@
     }
 
     wire() {
-      const on = (name, event, what) => this.find(name)?.addEventListener(event, what);
+      const on = (name, event, what) => this.listen(this.find(name), event, what);
       on(".preset", "change", (event) => event.target.value !== "own" && this.choose(event.target.value));
       for (const name of [".centre", ".width"]) {
         on(name, "input", () => this.adjust(this.find(".centre").valueAsNumber, this.find(".width").valueAsNumber));
@@ -170,11 +183,13 @@
       on(".toggle", "click", () => this.toggle());
       on(".which", "change", () => this.layer());
       on(".opacity", "input", (event) => this.figure.style.setProperty("--medtl-heat", event.target.value));
-      this.stage.addEventListener("keydown", (event) => this.key(event));
-      this.stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
-      this.stage.addEventListener("dblclick", () => this.zoomTo(this.zoom > 1 ? 1 : 2));
+      this.listen(this.stage, "keydown", (event) => this.key(event));
+      this.listen(this.stage, "wheel", (event) => this.wheel(event), { passive: false });
+      this.listen(this.stage, "dblclick", () => this.zoomTo(this.zoom > 1 ? 1 : 2));
       this.pointers();
-      new ResizeObserver(() => this.place()).observe(this.stage);
+      const sized = new ResizeObserver(() => this.place());
+      sized.observe(this.stage);
+      this.ends.signal.addEventListener("abort", () => sized.disconnect());
     }
 
     key(event) {
@@ -208,17 +223,17 @@
     pointers() {
       const down = new Map();
       let start = null;
-      this.stage.addEventListener("pointerdown", (event) => {
+      this.listen(this.stage, "pointerdown", (event) => {
         if (event.pointerType !== "touch" && event.button > 2) return;
         this.stage.setPointerCapture(event.pointerId);
         down.set(event.pointerId, event);
         start = { ...this.current(), moves: event.shiftKey || event.button !== 0 };
       });
       const over = (event) => { down.delete(event.pointerId); start = down.size ? start : null; };
-      for (const name of ["pointerup", "pointercancel"]) this.stage.addEventListener(name, over);
-      this.stage.addEventListener("contextmenu", (event) => event.preventDefault());
-      this.stage.addEventListener("pointerleave", () => { this.find(".probe").textContent = ""; });
-      this.stage.addEventListener("pointermove", (event) => {
+      for (const name of ["pointerup", "pointercancel"]) this.listen(this.stage, name, over);
+      this.listen(this.stage, "contextmenu", (event) => event.preventDefault());
+      this.listen(this.stage, "pointerleave", () => { this.find(".probe").textContent = ""; });
+      this.listen(this.stage, "pointermove", (event) => {
         this.probe(event);
         const before = down.get(event.pointerId);
         if (!before || !start) return;
@@ -244,14 +259,16 @@
     }
   }
 
-  const opened = new WeakSet();
+  // Gradio changes what is there rather than replacing it: a figure may be the old one with another image.
+  const open = new WeakMap();
   function look() {
-    document.querySelectorAll(".medtl-viewer").forEach((figure) => {
-      if (opened.has(figure)) return;
-      opened.add(figure);
-      new Viewer(figure).open();
+    document.querySelectorAll(".medtl-viewer[data-words]").forEach((figure) => {
+      open.get(figure)?.close();
+      const viewer = new Viewer(figure);
+      open.set(figure, viewer);
+      viewer.open();
     });
   }
-  new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
+  new MutationObserver(look).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-words"] });
   look();
 })();

@@ -133,12 +133,18 @@ def test_what_the_file_does_not_say_is_asked_and_counts(tab, keep, files, opened
     page = tab(model="", asks=True)
     page.set_input_files("#medtl-upload input[type=file]", str(files["png"]))
     page.wait_for_selector("#medtl-ask")
+    ready(page)
+    before = drawn(page)
     assert page.locator("img.heat").count() == 0
     page.get_by_label("chest", exact=True).check()
     keep(page, "asked")
     page.click("#medtl-go")
     page.wait_for_selector("#medtl-said .medtl-answer:not(.empty)")
     assert "Not checked, because nobody said it: modality." in page.inner_text("#medtl-said")
+    ready(page)
+    assert drawn(page) == before, "the same image, in the same elements"
+    page.get_by_role("button", name="Invert").click()
+    assert drawn(page) == [255 - each for each in before], "inverted once"
     choose(page, "Model", "chest")
     page.wait_for_selector("text=Another model answers from here on")
     page.set_input_files("#medtl-upload input[type=file]", str(files["png"]))
