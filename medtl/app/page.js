@@ -114,7 +114,7 @@
     const answer = document.querySelector("#medtl-said .medtl-answer:not(.empty)");
     if (answer === answered) return;
     answered = answer;
-    document.body.classList.toggle("medtl-answered", Boolean(answer));
+    document.querySelector("#medtl-main")?.toggleAttribute("data-answered", Boolean(answer)); // Gradio keeps its styles to its own elements
     if (answer && answer.getBoundingClientRect().top > innerHeight * 0.8) answer.scrollIntoView({ block: "start" });
   }).observe(document.body, { childList: true, subtree: true });
 })();

@@ -45,11 +45,12 @@ def read(encoded: Encoded) -> Image:
         picture = _open(encoded)
         frame = _choose_frame(picture, encoded)
         stored_format = "JPEG" if picture.format == "MPO" else str(picture.format)
-        encoding, origin = encoding_of(picture), origin_of(picture)
+        encoding = encoding_of(picture)
         full_size = _reduce(picture, encoded)
         deep = is_deep_colour(picture, encoded)
         plain = read_plain_png(picture, encoded)
         orientation, notes = (1, []) if plain else _make_upright(picture, encoded)
+        origin = origin_of(picture, with_exif=not plain)
         mode = f"{picture.mode};16" if deep else picture.mode
         values: NDArray[np.float32] | LookUp
         if plain:
