@@ -47,7 +47,7 @@ format: env ## let ruff format and mend
 	$(BIN)/ruff format
 
 lock: ## resolve pyproject.toml into requirements.lock (make lock OPTIONS=--upgrade for newer versions)
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev --extra tracking --extra energy --extra paper \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev --extra tracking --extra energy --extra paper --extra export \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(OPTIONS) -o requirements.lock pyproject.toml
 
 bench: env ## images and batches against MONAI, training against the same work written as the tutorials do (REAL=, CONFIG=, DATA=, WEIGHTS=)

@@ -21,6 +21,7 @@ _HOME = {
     "study": "medtl.flows.study",
     "train": "medtl.flows.train",
     "evaluate": "medtl.flows.evaluate",
+    "shift_images": "medtl.flows.shift:shift",
     "release": "medtl.flows.later_release",
     "accept": "medtl.flows.accept",
     "compare": "medtl.flows.compare",

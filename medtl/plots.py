@@ -13,5 +13,6 @@ from medtl.report.figures.benefit import decision_curve
 from medtl.report.figures.learning import curves, read_log
 from medtl.report.figures.ranking import pr, roc
 from medtl.report.figures.selective import risk_coverage
+from medtl.shift.figures import columns_drawn as shifted_columns
 
-__all__ = ["calibration", "confusion", "curves", "decision_curve", "pr", "read_log", "risk_coverage", "roc"]
+__all__ = ["calibration", "confusion", "curves", "decision_curve", "pr", "read_log", "risk_coverage", "roc", "shifted_columns"]

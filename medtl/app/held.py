@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medtl.app.reading import Reading
+from medtl.app.uploads import NAMES
 
 LONGEST = 600
 _KEPT_ENDINGS = re.compile(r"(?i)\.(npz|zip)$")
@@ -62,7 +63,7 @@ def take(uploads: Sequence[Path], place: Path | None = None) -> Held:
     try:
         for number, each in enumerate(dict.fromkeys(uploads)):  # the same file under the same name is one upload of Gradio's
             ending = _KEPT_ENDINGS.search(each.name)
-            moved.append(Upload(each.name, each.rename(folder / f"{number:06d}{ending[0].lower() if ending else ''}")))
+            moved.append(Upload(NAMES.of(each), each.rename(folder / f"{number:06d}{ending[0].lower() if ending else ''}")))
             with suppress(OSError):  # it holds something else, which is not ours
                 each.parent.rmdir()
     except BaseException:

@@ -30,11 +30,12 @@ def answer(
     unanswered = decision == NO_ANSWER
     bars = "" if unanswered else _bars(package, probabilities, decision)
     told = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    sentence = words.because(package, probabilities, decision, reason).replace("No answer, because", "Because", 1)  # the heading says it
     return (
         f'<section class="medtl-answer{" refused" if unanswered else ""}" aria-label="Answer" aria-live="polite">'
         f'<p class="kicker">Answer of {escape(package.name)}{" (synthetic)" if package.synthetic else ""}</p>'
         f"<h2>{escape(words.headline(package, decision, reason))}</h2>"
-        f"<p>{escape(words.because(package, probabilities, decision, reason))}</p>{bars}"
+        f"<p>{escape(sentence)}</p>{bars}"
         f"{''.join(f'<p class=small>{escape(sentence)}</p>' for sentence in worth)}"
         f"{f'<ul class=notes>{told}</ul>' if told else ''}</section>"
     )

@@ -1,14 +1,16 @@
 """Where uploads lie while they are answered: a folder of this process and user alone, gone when the page ends.
 
 Gradio keeps every upload, under its own name, until told otherwise. Here the folder has mode 0700, each upload is taken out of it and
-renamed before it is read, removed when the answer is there (whatever happened), and the folder ends with the page. A page that was
-killed could not clean up; the next one does.
+renamed before it is read, removed when the answer is there (whatever happened), and the folder ends with the page. Of a page that was
+killed, a guardian removes the folder: a process of its own that waits for the page to end in whatever way. Where that was killed too, or
+the machine stopped, the next page does.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,8 +28,25 @@ def private_folder() -> Iterator[Path]:
     Must be entered before the page is built. GRADIO_* variables of the user's are left out of it: they could share the page with the
     network, serve other files or record calls.
     """
-    with files.private_folder(_PREFIX) as folder, _private_environment(folder):
+    with files.private_folder(_PREFIX) as folder, _guarded(folder), _private_environment(folder):
         yield folder
+
+
+@contextmanager
+def _guarded(folder: Path) -> Iterator[None]:
+    """A shell that reads from a pipe until this process is no more, then removes the folder.
+
+    In a session of its own, so that what is sent to the page's group of processes (Ctrl-C, a closed terminal) does not reach it.
+    """
+    command = ["/bin/sh", "-c", 'cat >/dev/null; rm -rf -- "$1"', "medtl-guardian", str(folder)]
+    nowhere = subprocess.DEVNULL
+    guardian = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True, cwd="/")
+    try:
+        yield
+    finally:
+        assert guardian.stdin is not None
+        guardian.stdin.close()
+        guardian.wait()
 
 
 @contextmanager

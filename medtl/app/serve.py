@@ -1,4 +1,4 @@
-"""`medtl serve`: the page, on this machine alone."""
+"""`medtl serve`: the page, on this machine alone unless people log in and browsers come by https."""
 
 from __future__ import annotations
 
@@ -17,27 +17,43 @@ import cv2
 import numpy as np
 
 from medtl.app.desk import Desk
+from medtl.app.engines import desk_of
 from medtl.app.private import private_folder
+from medtl.app.uploads import swept
+from medtl.app.ways import HOST, Way, ways
 from medtl.errors import MedtlError
 
-HOST = "127.0.0.1"
 FIRST_PORT, PORTS = 7860, 100
-_LOOPBACK = (HOST, "localhost")
 
 
-def serve(models: Sequence[Path | str], port: int | None = None, open_browser: bool = True, host: str = HOST) -> None:
+def serve(
+    models: Sequence[Path | str],
+    port: int | None = None,
+    open_browser: bool = True,
+    host: str = HOST,
+    users: Path | None = None,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    behind_proxy: str | None = None,
+    engine: str = "torch",
+) -> None:
     """Open the page and stay until Ctrl-C or SIGTERM.
 
     Arguments:
         models: package or run folders, the first is chosen at first.
         port: default the first free one from 7860 on.
         open_browser: show it, where there is a screen.
-        host: 127.0.0.1, or the name for it; anything else is refused.
+        host: 127.0.0.1, or the name for it; another only with `users` and https.
+        users: a file of `medtl users`; then everybody has to log in.
+        certificate, key: PEM files; then the page speaks https.
+        behind_proxy: the https address under which a reverse proxy shows the page.
+        engine: `torch`, or `onnxruntime`.
     Raises:
-        MedtlError: no models, a taken port, another host.
+        MedtlError: no models, a taken port, a host without login or without https.
     """
-    with opened(models, port, host) as address:
-        print(f"The page is open at {address} (this machine only). Ctrl-C ends it.", flush=True)
+    way = ways(host, users, certificate, key, behind_proxy)
+    with opened(models, port, way=way, engine=engine) as address:
+        print(f"The page is open at {address} ({way.said()}). Ctrl-C ends it.", flush=True)
         if open_browser and _has_screen():
             webbrowser.open(address)
         _until_stopped()
@@ -45,27 +61,31 @@ def serve(models: Sequence[Path | str], port: int | None = None, open_browser: b
 
 
 @contextmanager
-def opened(models: Sequence[Path | str], port: int | None = None, host: str = HOST) -> Iterator[str]:
+def opened(
+    models: Sequence[Path | str], port: int | None = None, host: str = HOST, way: Way | None = None, engine: str = "torch"
+) -> Iterator[str]:
     """The page, up and ready to answer, as its address; closed at the end of the block. See :func:`serve`."""
-    if host not in _LOOPBACK:
-        raise MedtlError(f"--host {host}: the page has no login and shows patients' images, so it opens on {HOST} only; use an SSH tunnel")
+    way = way or ways(host)
     _check_free(port)
-    desk = Desk(models)
+    desk = desk_of(models, engine)
     with private_folder() as folder:
         from medtl.app.page import LARGEST_UPLOAD, WAITING, build  # reads the environment that was just made
+        from medtl.app.programs import for_programs
 
         _rehearse(desk, folder)
-        page = build(models, desk).queue(max_size=WAITING, default_concurrency_limit=1)
+        before = way.before(desk, folder, LARGEST_UPLOAD)
+        page = for_programs(build(models, desk), desk, folder).queue(max_size=WAITING, default_concurrency_limit=1)
         try:
             _, address, _ = page.launch(
-                server_name=HOST, server_port=port, share=False, inbrowser=False, prevent_thread_lock=True, quiet=True, show_error=False,
-                max_file_size=LARGEST_UPLOAD, strict_cors=True, enable_monitoring=False, run_history=False, footer_links=[], ssr_mode=False,
-                mcp_server=False, pwa=False, app_kwargs=_guarded(), **_look(),
+                server_name=way.host, server_port=port, share=False, inbrowser=False, prevent_thread_lock=True, quiet=True,
+                show_error=False, max_file_size=LARGEST_UPLOAD, strict_cors=True, enable_monitoring=False, run_history=False,
+                footer_links=[], ssr_mode=False, mcp_server=False, pwa=False, app_kwargs=before, **way.for_launch(), **_look(),
             )  # fmt: skip
         except OSError:
             raise _taken(port) from None
         try:
-            yield address
+            with swept():
+                yield way.behind_proxy or address
         finally:
             page.close(verbose=False)
 
@@ -94,14 +114,6 @@ def _rehearse(desk: Desk, folder: Path) -> None:
     for label in desk.labels:
         desk.answer(label, file)
     file.unlink()
-
-
-def _guarded() -> dict[str, Any]:
-    """Answer only where the browser asked for this machine by name: another site cannot point its own name here (DNS rebinding)."""
-    from starlette.middleware import Middleware
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
-
-    return {"middleware": [Middleware(TrustedHostMiddleware, allowed_hosts=[*_LOOPBACK])]}
 
 
 def _look() -> dict[str, Any]:

@@ -53,7 +53,7 @@ def headline(package: PackageFile, decision: str, reason: str) -> str:
 def because(package: PackageFile, probabilities: Mapping[str, float], decision: str, reason: str) -> str:
     """Why the decision is what it is, in one sentence."""
     if decision == NO_ANSWER:
-        return f"Because {reason.partition(' [')[0]}."
+        return f"No answer, because {reason.partition(' [')[0]}."
     threshold = package.operating_point.threshold
     if isinstance(threshold, tuple):
         return _each_judged(package, probabilities, threshold)

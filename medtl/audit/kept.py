@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from medtl import own_json
 from medtl.audit.findings import SEVERITIES, Finding, Key
 from medtl.audit.places import places
 from medtl.contracts import EXCLUDED, FORMAT, SPLITS
 from medtl.document.table import write_csv
-from medtl.errors import MedtlError
 from medtl.files import write_json
 
 FILE, TABLES = "audit.json", "audit"
@@ -75,17 +74,13 @@ def write(audit: Audit, folder: Path) -> None:
 
 def read(folder: Path) -> Audit | None:
     """The audit that lies in `folder`; None where there is none. Raises MedtlError where it is damaged or of a newer format."""
-    path = folder / FILE
-    if not path.is_file():
+    path, mend = folder / FILE, "write it again with `medtl audit`"
+    content = own_json.read(path, mend)
+    if content is None:
         return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] > FORMAT:
-            raise MedtlError(f"{path}: was written by a newer medtl (format {content['format']}, this one knows {FORMAT}); update medtl")
+    with own_json.whole(path, mend):
         findings = [_finding(each, folder) for each in content["findings"]]
         return Audit(content["name"], content["counts"], content["classes"], content["domains"], content["looked"], findings)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise MedtlError(f"{path}: cannot be read as an audit ({type(error).__name__}); write it again with `medtl audit`") from None
 
 
 def table_name(number: int, finding: Finding) -> str:

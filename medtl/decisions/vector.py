@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from medtl.decisions.calibration import INTERCEPT_DEVIATION, LOG_TEMPERATURE_DEVIATION, LOG_TEMPERATURE_LIMIT, checked
+from medtl.decisions.calibration import INTERCEPT_DEVIATION, LOG_TEMPERATURE_DEVIATION, LOG_TEMPERATURE_LIMIT, checked, climbed, prior
 from medtl.errors import MedtlError
 
 Floats = NDArray[np.float64]
@@ -64,17 +63,8 @@ def fit(logits: Floats, truth: NDArray[np.int64]) -> VectorCalibration:
     """`logits` (N, K), finite; `truth` (N,) positions. Deterministic, as `calibration.fit`, which checks what is given."""
     classes = logits.shape[1]
     centred = logits - logits.mean(axis=1, keepdims=True)
-    start = np.zeros(1 + 2 * classes)
-    start[0] = math.log(max(1.0, float(np.sqrt(np.mean(centred**2)))))
-    found = minimize(
-        _loss,
-        start,
-        args=(centred, truth),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(-LOG_TEMPERATURE_LIMIT, LOG_TEMPERATURE_LIMIT)] * (1 + classes) + [(None, None)] * classes,
-        options={"maxiter": 2000, "ftol": 1e-14, "gtol": 1e-9},
-    ).x
+    limits = [(-LOG_TEMPERATURE_LIMIT, LOG_TEMPERATURE_LIMIT)] * classes + [(None, None)] * classes
+    found = climbed(_loss, (centred, truth), limits)
     slope, intercept = np.exp(found[1 : 1 + classes] - found[0]), found[1 + classes :]
     return VectorCalibration(tuple(slope.tolist()), tuple((intercept - intercept.mean()).tolist()))
 
@@ -85,11 +75,13 @@ def _loss(parameters: Floats, logits: Floats, truth: NDArray[np.int64]) -> tuple
     own, intercept = parameters[1 : 1 + classes], parameters[1 + classes :]
     scaled = logits * np.exp(own - parameters[0])
     log_p = log_softmax(scaled + intercept, axis=1)
-    deviations = np.r_[LOG_TEMPERATURE_DEVIATION, np.full(classes, SLOPE_DEVIATION), np.full(classes, INTERCEPT_DEVIATION)]
-    pull = parameters / deviations**2 / n
-    loss = -float(log_p[np.arange(n), truth].mean()) + float(pull @ parameters) / 2
+    shared = np.r_[True, np.zeros(classes, bool), np.ones(classes, bool)]
+    pull = np.where(shared, 0.0, parameters / SLOPE_DEVIATION**2)
+    held = float(pull @ parameters) / 2
+    of_shared, pull[shared] = prior(parameters[shared], np.r_[LOG_TEMPERATURE_DEVIATION, np.full(classes, INTERCEPT_DEVIATION)])
+    loss = -float(log_p[np.arange(n), truth].mean()) + (held + of_shared) / n
     residual = np.exp(log_p)
     residual[np.arange(n), truth] -= 1
     residual /= n
     of_slopes = (residual * scaled).sum(axis=0)
-    return loss, pull + np.concatenate([[-of_slopes.sum()], of_slopes, residual.sum(axis=0)])
+    return loss, pull / n + np.concatenate([[-of_slopes.sum()], of_slopes, residual.sum(axis=0)])

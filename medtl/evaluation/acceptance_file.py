@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from medtl import own_json
 from medtl.contracts import FORMAT
-from medtl.errors import MedtlError
 from medtl.evaluation.acceptance import Outcome
 from medtl.files import write_json
 
@@ -37,17 +36,12 @@ def write(folder: Path, outcomes: Sequence[Outcome], **told: str) -> dict[str, A
 
 def read(folder: Path) -> Mapping[str, Any] | None:
     """What was written; None where nothing was judged. Raises MedtlError where the file is damaged or of a newer format."""
-    path = folder / FILE
-    if not path.is_file():
+    path, mend = folder / FILE, "judge the lines again with `medtl accept`"
+    content = own_json.read(path, mend)
+    if content is None:
         return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+    with own_json.whole(path, mend):
         lines = [line["criterion"] + line["state"] + line["text"] for line in content["lines"]]
-        known = bool(lines) and all(isinstance(content[key], str) and content[key] for key in ("name", "split", "note"))
-        version = content["format"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise MedtlError(f"{path}: is cut or damaged; judge the lines again with `medtl accept`") from None
-    if not known or version != FORMAT:
-        raise MedtlError(f"{path}: is of format {version}, or says too little; judge the lines again with `medtl accept`")
-    found: dict[str, Any] = content
-    return found
+        if not lines or not all(isinstance(content[key], str) and content[key] for key in ("name", "split", "note")):
+            raise ValueError
+    return content

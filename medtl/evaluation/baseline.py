@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medtl import own_json
 from medtl.contracts import FORMAT
-from medtl.errors import MedtlError
 from medtl.evaluation.cases import UNREAD, Cases
 from medtl.evaluation.figures import NO_CASES, ONE_GROUP, Estimate, estimate, share_of, without
 from medtl.evaluation.side import area, mean_of
@@ -51,16 +50,10 @@ def write(folder: Path, split: str, baselines: Mapping[str, Any]) -> None:
 
 def read(folder: Path) -> dict[str, Any]:
     """Split -> its baselines; nothing where there is no file. Raises MedtlError where it is damaged or of a newer format."""
-    path = folder / FILE
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise MedtlError(f"{path}: is of format {content['format']}, this medtl knows {FORMAT}; update medtl to read it")
-        return dict(content["splits"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise MedtlError(f"{path}: is cut or damaged; delete it: `medtl evaluate` writes it again") from None
+    path, mend = folder / FILE, "delete it: `medtl evaluate` writes it again"
+    content = own_json.read(path, mend)
+    with own_json.whole(path, mend):
+        return {} if content is None else dict(content["splits"])
 
 
 def _one(shares: Floats, truth: Floats, groups: NDArray[np.int64], index: int) -> Cases | None:

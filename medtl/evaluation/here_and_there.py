@@ -8,7 +8,6 @@ class, or of each finding, `auroc`, `shipped` (its threshold), `calibrated_at` (
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,8 +15,8 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from medtl.contracts import FORMAT, VALIDATION
-from medtl.errors import MedtlError
+from medtl import own_json
+from medtl.contracts import VALIDATION
 from medtl.estimates import estimate, number, percent, signed
 from medtl.evaluation.cases import Cases
 from medtl.evaluation.drop import worse
@@ -57,17 +56,7 @@ def refits_of(cases: Cases, domains: ArrayLike, choose: Choose | None) -> dict[s
 
 def read(folder: Path) -> dict[str, Any] | None:
     """The content of a folder's `external.json`, None where it has none. Raises MedtlError where it is damaged or of a newer format."""
-    path = folder / FILE
-    if not path.is_file():
-        return None
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        version = int(content["format"])
-    except (ValueError, KeyError, TypeError):
-        raise MedtlError(f"{path}: is cut or damaged; evaluate the model again, into another folder") from None
-    if version > FORMAT:
-        raise MedtlError(f"{path}: has format {version}; this version reads up to {FORMAT}: update medtl")
-    return content
+    return own_json.read(folder / FILE, "evaluate the model again, into another folder")
 
 
 def sentences(content: Content) -> list[str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medtl.errors import MedtlError
+from medtl import own_json
 from medtl.files import write_json
 
 FILE, FORMAT = "stress.json", 1
@@ -18,17 +17,10 @@ def read(folder: Path) -> dict[str, Any]:
 
     Raises MedtlError where it is damaged, or of a newer format.
     """
-    path = folder / FILE
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        newer, splits = content["format"] > FORMAT, dict(content["splits"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise MedtlError(f"{path}: cannot be read ({type(error).__name__}); write it again: medtl evaluate … --stress") from None
-    if newer:
-        raise MedtlError(f"{path}: was written by a newer medtl (format {content['format']}, this one knows {FORMAT}); update medtl")
-    return splits
+    path, mend = folder / FILE, "write it again: medtl evaluate … --stress"
+    content = own_json.read(path, mend)
+    with own_json.whole(path, mend):
+        return {} if content is None else dict(content["splits"])
 
 
 def keep(further: Mapping[str, Any] | None, folder: Path, split: str) -> None:

@@ -20,7 +20,7 @@ from medtl.evaluation.table import plural
 from medtl.files import locked, write_json
 from medtl.flows.judging import refuse_occupied
 from medtl.flows.manifest import read_unlabelled
-from medtl.flows.run import load_run, model_folder
+from medtl.flows.run import Run, load_run, model_folder
 from medtl.flows.shift_images import looked, sample_of
 from medtl.flows.shift_source import source_of
 from medtl.imaging.cache import cache_dir
@@ -83,14 +83,25 @@ def _source(target: Path, package: Path, data: Path | None, anew: bool, line: Li
     found = None if anew else kept.read(package, model.fingerprint)
     if found is not None:
         return found
-    if package == target or not (target / "experiment.yaml").is_file():
+    run = _run_of(target, package)
+    if run is None:
         raise MedtlError(
             f"{package}: remembers nothing of its source (no {kept.FILE}); say `medtl shift RUN` where its run is, and copy it again"
         )
-    found = source_of(load_run(target), data, line)
+    found = source_of(run, data, line)
     with locked(target):
         kept.save(found, package)
     return kept.read(package, model.fingerprint) or found
+
+
+def _run_of(target: Path, package: Path) -> Run | None:
+    """The run (or the candidate of one) that `target` is; None for a package by itself."""
+    if package == target:
+        return None
+    try:
+        return load_run(target)
+    except MedtlError:
+        return None
 
 
 def _held_against(model: Model, source: Source, images: Path, column: Mapping[str, str], folder: Path, line: Line) -> Shifted:

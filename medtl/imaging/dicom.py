@@ -34,7 +34,7 @@ _FUNCTIONAL_GROUPS = ("PixelValueTransformationSequence", "FrameVOILUTSequence",
 _PREAMBLE = 132
 _LARGE = 1 << 20
 """Elements of more bytes stay in the file's bytes until they are asked for: copying the pixels costs more than reading the header."""
-_LOGS = tuple(logging.getLogger(name) for name in ("pydicom", "pydicom.pixels.decoders.base", "pydicom.pixels.utils"))
+_LOGS = tuple(logging.getLogger(name) for name in ("pydicom", "pydicom.pixels.decoders.base", "pydicom.pixels.utils", "highdicom.base"))
 
 
 def begins_like(data: bytes) -> bool:
@@ -74,6 +74,13 @@ def read(encoded: Encoded) -> Image:
         full_size=(int(dataset.Rows), int(dataset.Columns)) if stored.halvings else None,
     )  # fmt: skip
     return Image(pixels, receipt, values)
+
+
+def header(data: bytes, largest_pixels: int = 100_000_000) -> Dataset:
+    """All elements of a DICOM file; deflated ones are expanded under the cap that reading has. Raises ImageError where it is none."""
+    if not begins_like(data):
+        raise ImageError("NOT_AN_IMAGE", "the file", "is no DICOM file")
+    return _open(Encoded("the file", data, "", None, largest_pixels))
 
 
 @contextlib.contextmanager

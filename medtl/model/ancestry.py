@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from medtl import own_json
 from medtl.contracts import FORMAT
-from medtl.errors import MedtlError
-from medtl.model.seen import truncated
+from medtl.model.seen import COPY_AGAIN, texts, truncated
 
 FILE = "ancestry.json"
 
@@ -47,15 +47,5 @@ def write_ancestry(ancestry: Ancestry, folder: Path) -> None:
 def read_ancestry(folder: Path) -> Ancestry | None:
     """None where the package is no updated one. Raises MedtlError where the file is damaged or of a newer format."""
     path = folder / FILE
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        version, parts = int(content["format"]), [content[each.name] for each in fields(Ancestry)]
-        if not all(isinstance(part, list) and all(isinstance(each, str) for each in part) for part in parts):
-            raise ValueError
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise MedtlError(f"{path}: is cut or damaged; copy the package again") from None
-    if version > FORMAT:
-        raise MedtlError(f"{path}: has format {version}; this version reads up to {FORMAT}: update medtl")
-    return Ancestry(*map(frozenset, parts))
+    content = own_json.read(path, COPY_AGAIN)
+    return None if content is None else Ancestry(*(texts(path, content, each.name) for each in fields(Ancestry)))

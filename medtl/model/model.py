@@ -32,6 +32,8 @@ BATCH = 32
 TABLE_SAYS = "its row of the table says"
 NOT_FINITE = "the network gave no finite answer for this image [NOT_FINITE]"
 Progress = Callable[[int, int], None]
+Engine = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]]
+"""Images uint8 (B, S, S, C) → raw logits (M, B, K), probabilities (B, K), features of the first member (B, D)."""
 
 
 class Model:
@@ -46,6 +48,8 @@ class Model:
         self.members = list(members)
         self.folder = folder
         self.device = device
+        self.engine: Engine | None = None
+        """What gives the logits instead of torch, where one was set; see :mod:`medtl.interop.onnx_engine`."""
         self.calibration: Calibrated = from_json(package.calibration, package.task.kind == "multi")
         self.gate = load_gate(package.gate, folder) if package.gate is not None else None
         self.conformal = conformal.from_json(package.conformal) if package.conformal is not None else None
@@ -104,6 +108,10 @@ class Model:
         size, channels = self.image.size, self.image.channels
         if images.ndim != 4 or images.shape[1:] != (size, size, channels) or images.dtype != np.uint8:
             raise MedtlError(f"images of shape {images.shape}, {images.dtype}; this model takes uint8 (B, {size}, {size}, {channels})")
+        if self.engine is not None:
+            logits, _, seen = self.engine(images)
+            unlike = self.gate.detector.scores(seen.astype(np.float64)) if self.gate is not None else np.full(len(images), np.nan)
+            return logits, unlike
         logits = np.empty((len(self.members), len(images), len(self.task.classes)), np.float32)
         scores = np.full(len(images), np.nan)
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+from medtl import own_json
 from medtl.contracts import FORMAT
-from medtl.errors import MedtlError
 
 FILE = "training-images.json"
+COPY_AGAIN = "copy the package again"
 
 
 def truncated(pixel_hash: str) -> str:
@@ -31,15 +33,14 @@ def write_seen(pixel_hashes: Iterable[str], folder: Path, before: Iterable[str] 
 def read_seen(folder: Path) -> frozenset[str] | None:
     """The truncated hashes; None where the package does not hold them. Raises MedtlError where the file is damaged."""
     path = folder / FILE
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        version, hashes = int(content["format"]), content["hashes"]
-        if version > FORMAT:
-            raise MedtlError(f"{path}: has format {version}; this version reads up to {FORMAT}: update medtl")
-        if not isinstance(hashes, list) or not all(isinstance(each, str) for each in hashes):
-            raise ValueError
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise MedtlError(f"{path}: is cut or damaged; copy the package again") from None
-    return frozenset(hashes)
+    content = own_json.read(path, COPY_AGAIN)
+    return None if content is None else texts(path, content, "hashes")
+
+
+def texts(path: Path, content: Mapping[str, Any], key: str) -> frozenset[str]:
+    """A list of texts in one of a package's files. Raises MedtlError where it is none."""
+    with own_json.whole(path, COPY_AGAIN):
+        given = content[key]
+        if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
+            raise TypeError
+        return frozenset(given)

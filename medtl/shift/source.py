@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from medtl import own_json
 from medtl.contracts import FORMAT
 from medtl.decisions.outlyingness import Detector
 from medtl.errors import MedtlError
@@ -76,15 +77,12 @@ def read(folder: Path, fingerprint: str) -> Source | None:
     path = folder / FILE
     if not path.is_file():
         return None
-    try:
+    with own_json.whole(path, "write it again with `medtl shift RUN`", SafetensorError):
         with safe_open(path, "np") as opened:
             about = json.loads(opened.metadata()["about"])
             arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
-        if about["format"] > FORMAT:
-            raise MedtlError(f"{path}: has format {about['format']}; this version reads up to {FORMAT}: update medtl")
+        own_json.refuse_newer(path, int(about["format"]))
         found = _source(about, arrays)
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-        raise MedtlError(f"{path}: is cut or damaged ({type(error).__name__}); write it again with `medtl shift RUN`") from None
     if found.fingerprint != fingerprint:
         raise MedtlError(f"{path}: belongs to another model than model.json; write it again with `medtl shift RUN`")
     return found

@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -146,6 +146,7 @@ class Page(NamedTuple):
     folder: Path
     """Where its private folder lies."""
     log: Path
+    process: int = 0
 
     def left(self) -> list[str]:
         """Uploads, and what was made of them, that are still on disk."""
@@ -153,19 +154,19 @@ class Page(NamedTuple):
 
 
 @contextlib.contextmanager
-def _served(place: Path, *models: Path) -> Iterator[Page]:
-    """`python app.py MODEL …` with a temporary folder of its own, ended by SIGTERM."""
+def _served(place: Path, *models: Path, options: Sequence[object] = ()) -> Iterator[Page]:
+    """`python app.py MODEL … [OPTION …]` with a temporary folder of its own, ended by SIGTERM."""
     (place / "tmp").mkdir()
     environment = {**os.environ, "TMPDIR": str(place / "tmp"), "HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
     with (place / "log").open("wb") as log:
-        command = [sys.executable, str(ROOT / "app.py"), *map(str, models), "--no-browser"]
+        command = [sys.executable, str(ROOT / "app.py"), *map(str, models), "--no-browser", *map(str, options)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment, text=True)
         assert process.stdout is not None
         try:
             said = process.stdout.readline()
-            address = re.search(r"http://127\.0\.0\.1:\d+", said)
+            address = re.search(r"https?://(?:127\.0\.0\.1|localhost):\d+", said)
             assert address, said + (place / "log").read_text()
-            yield Page(address[0], place / "tmp", place / "log")
+            yield Page(address[0], place / "tmp", place / "log", process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             last = process.communicate(timeout=60)[0]
@@ -177,4 +178,4 @@ def _served(place: Path, *models: Path) -> Iterator[Page]:
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., contextlib.AbstractContextManager[Page]]:
     """`with served(MODEL, …) as page`: see `_served`."""
-    return lambda *models: _served(tmp_path_factory.mktemp("page"), *models)
+    return lambda *models, options=(): _served(tmp_path_factory.mktemp("page"), *models, options=options)

@@ -45,7 +45,7 @@ def test_a_rare_class_that_was_preferred_is_told_beside_the_most_probable(packag
 
 def test_no_answer_has_its_reason_without_the_code(binary):
     told = words.because(binary, {}, "no answer", "the network gave no finite answer for this image [NOT_FINITE]")
-    assert told == "Because the network gave no finite answer for this image."
+    assert told == "No answer, because the network gave no finite answer for this image."
 
 
 def test_the_threshold_says_where_it_comes_from(binary):

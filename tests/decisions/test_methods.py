@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import check_grad, minimize
 from scipy.special import expit, log_softmax
+from scipy.stats import t
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import log_loss, roc_auc_score
 
@@ -42,7 +43,8 @@ def test_slopes_of_many_images_are_found_again() -> None:
 
 
 def test_the_posterior_of_few_images_is_the_one_found_without_gradients() -> None:
-    """Prior deviations as documented: 0.5 of log T, 0.25 of each class's own log slope and of each intercept."""
+    """Priors as documented: Student's t with 3 degrees of freedom and scale 0.5 of log T, 0.25 of each intercept; a normal one of deviation
+    0.25 of each class's own log slope."""
     logits = np.random.default_rng(2).normal(size=(40, 3)) * 2
     centred, truth = logits - logits.mean(axis=1, keepdims=True), drawn(logits * [0.5, 1.0, 1.5])
 
@@ -50,7 +52,7 @@ def test_the_posterior_of_few_images_is_the_one_found_without_gradients() -> Non
         return log_softmax(centred * np.exp(at[1:4] - at[0]) + at[4:], axis=1)
 
     def loss(at: Floats) -> float:
-        prior = (at[0] / 0.5) ** 2 / 2 + ((at[1:] / 0.25) ** 2).sum() / 2
+        prior = ((at[1:4] / 0.25) ** 2).sum() / 2 - t.logpdf(at[0] / 0.5, 3) - t.logpdf(at[4:] / 0.25, 3).sum()
         return float(prior - scores(at)[np.arange(40), truth].sum())
 
     found = minimize(loss, np.zeros(7), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12, "maxiter": 20000, "maxfev": 20000}).x

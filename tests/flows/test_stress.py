@@ -170,7 +170,7 @@ def test_what_makes_no_sense_is_refused(make_run, options, sentence):
 
 def test_a_damaged_or_newer_file_is_said(tmp_path):
     (tmp_path / "stress.json").write_text("{")
-    with pytest.raises(MedtlError, match="cannot be read"):
+    with pytest.raises(MedtlError, match="cut or damaged"):
         stress_file.read(tmp_path)
     (tmp_path / "stress.json").write_text(json.dumps({"format": 2, "splits": {}}))
     with pytest.raises(MedtlError, match="newer medtl"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,8 @@ from nbclient import NotebookClient
 import medtl
 
 ROOT = Path(__file__).parents[2]
-SMALL = ["cohorts.0.patients=110", "cohorts.1.patients=60", "cohorts.0.size=96", "cohorts.1.size=96", "image.size=64", "transfer.epochs=2"]
+SHORT = ["cohorts.0.size=96", "cohorts.1.size=96", "image.size=64", "transfer.epochs=2"]
+SMALL = ["cohorts.0.patients=110", "cohorts.1.patients=60", *SHORT]
 Execute = Callable[[str], list[Any]]
 
 
@@ -105,6 +107,22 @@ def test_compare_two_runs(execute: Execute) -> None:
     rows = [[float(number) for number in re.findall(r"-?\d+\.\d+", line)] for line in table.splitlines()[1:]]
     assert len(rows) == 7
     assert [candidate - reference for reference, candidate, *_ in rows] == pytest.approx([row[2] for row in rows], abs=2e-4)
+
+
+def test_another_hospital(execute: Execute, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = medtl.shipped_config("phantom_two_hospitals")
+    few = [*SHORT, "cohorts.0.patients=240", "cohorts.1.patients=120", "adaptation.beside=[]"]
+    run = medtl.train(config, data=tmp_path, overrides=few, out=tmp_path / "run", with_report=False)
+    monkeypatch.setenv("MEDTL_RUN", str(run.folder))
+    outputs = execute("5_another_hospital")
+    assert (pictures(outputs, "image/svg+xml"), pictures(outputs, "image/png")) == (3, 1), "columns, ROC, calibration; candidates"
+    said = texts(outputs)
+    assert "VERDICT  alarm: what was measured of the images" in said
+    release = json.loads((run.folder / "release.json").read_text())
+    assert f"released: {release['released']} - {release['reason']}" in said
+    row = next(line.split() for line in said.splitlines() if line.startswith("coral "))
+    assert float(row[1]) == pytest.approx(release["scores"]["coral"]["source-validation"], abs=6e-4)
+    assert float(row[5]) == pytest.approx(release["auroc"]["coral"]["value"], abs=6e-4)
 
 
 def test_notebooks_are_kept_without_outputs_and_use_the_public_interface() -> None:

@@ -28,7 +28,7 @@ def test_header_says_how_to_run_it(path: Path) -> None:
 
 def test_the_promised_ones_are_there() -> None:
     real = "breast_cancer pneumonia_adult pneumonia_pediatric pneumoniamnist skin_cancer skin_malignancy"
-    made = "phantom_chest phantom_lesions smoke"
+    made = "phantom_chest phantom_lesions phantom_two_hospitals smoke"
     assert set(f"{real} {made}".split()) <= {path.stem for path in CONFIGS}
 
 

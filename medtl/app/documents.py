@@ -1,0 +1,114 @@
+"""An answer of the desk as what leaves the page: a printed page, DICOM objects. The same for page, API and `medtl case`."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medtl.app import words
+from medtl.app.desk import Answer, Desk
+from medtl.app.reading import Unreadable
+from medtl.errors import MedtlError
+from medtl.files import write_atomically
+from medtl.interop.case import Case
+from medtl.model.prevalence import calibrated_at, elsewhere, metrics_of
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+
+def case_of(answer: Answer, metrics: Mapping[str, Any] | None) -> Case:
+    """Everything that is said of an answer; probabilities are those of the prevalence that the package was calibrated at."""
+    package, reading = answer.package, answer.reading
+    known = {} if answer.reason else calibrated_at(package, metrics)
+    places = elsewhere(package, metrics, known) if known else []
+    return Case(
+        package=package,
+        metrics=metrics,
+        probabilities=answer.probabilities,
+        decision=answer.decision,
+        reason=answer.reason,
+        picture=reading.picture,
+        maps=answer.maps,
+        sha256=str(reading.measurement["sha256"]),
+        number=reading.number,
+        count=reading.count,
+        because=words.because(package, answer.probabilities, answer.decision, answer.reason),
+        read_as=words.how_read(reading.measurement, reading.number, reading.count),
+        scope=words.scope(package.scope),
+        operating_point="" if answer.reason else words.operating_point(package),
+        notes=[] if answer.reason else words.out_of_scope(reading.measurement, package.scope),
+        worth=[sentence for place in places for sentence in place.sentences()],
+        prevalence=known,
+    )
+
+
+def dicom_objects(case: Case, data: bytes) -> list[Dataset]:
+    """The Structured Report, and with an answer a Secondary Capture for each class that it names.
+
+    `data`: the bytes of the DICOM file that the case is about. Raises :class:`medtl.interop.dicom_source.NoReference`.
+    """
+    from medtl.imaging.dicom import quietly
+
+    with quietly():  # highdicom's remarks quote names too
+        from medtl.interop.dicom_picture import secondary_captures
+        from medtl.interop.dicom_report import structured_report
+        from medtl.interop.dicom_source import source_of
+
+        source = source_of(data)
+        return [structured_report(case, source), *secondary_captures(case, source)]
+
+
+def zipped(objects: Sequence[Dataset]) -> bytes:
+    """DICOM objects as one zip, each file named by its UID."""
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+        for each in objects:
+            written = io.BytesIO()
+            each.save_as(written, enforce_file_format=True)
+            archive.writestr(f"{each.SOPInstanceUID}.dcm", written.getvalue())
+    return held.getvalue()
+
+
+def pdf_of(case: Case) -> bytes:
+    """The printed page."""
+    from medtl.interop.case_pdf import pdf
+
+    return pdf(case)
+
+
+def write_case(model: Path | str, image: Path, pdf: Path | None = None, dicom: Path | None = None, number: int | None = None) -> Case:
+    """`medtl case`: answer for one image and write the answer as documents.
+
+    Arguments:
+        model: a package, or a run.
+        image: one file of any kind that medtl reads; for `dicom` a DICOM file.
+        pdf: the file to write. dicom: the folder for DICOM objects, each named by its UID.
+        number: which image of the file, from 1; default as the page has it.
+    Raises:
+        MedtlError: nothing is asked for, no model, no image, no DICOM file where DICOM is wanted.
+    """
+    if pdf is None and dicom is None:
+        raise MedtlError("nothing is asked for; give --pdf FILE, --dicom FOLDER or both")
+    if not image.is_file():
+        raise MedtlError(f"{image}: there is no such file; give one image")
+    desk = Desk([model])
+    label = desk.labels[0]
+    try:
+        answer = desk.answer(label, image, number)
+    except Unreadable as reason:
+        raise MedtlError(f"{image}: {reason}") from None
+    case = case_of(answer, metrics_of(desk.folder(label)))
+    print(f"{case.headline}. {case.because}")
+    if dicom is not None:
+        for each in dicom_objects(case, image.read_bytes()):
+            file = dicom / f"{each.SOPInstanceUID}.dcm"
+            write_atomically(file, lambda temporary, made=each: made.save_as(temporary, enforce_file_format=True))  # type: ignore[misc]
+            print(f"{each.Modality}: {file}")
+    if pdf is not None:
+        write_atomically(pdf, lambda temporary: temporary.write_bytes(pdf_of(case)))  # type: ignore[arg-type, return-value]
+        print(f"page: {pdf}")
+    return case

@@ -1,0 +1,191 @@
+"""Uploads on their way in: from a multipart request straight to random names in the private folder; what they were called stays in memory.
+
+Gradio would write them under their own names, which often are patients'.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+MOST_FILES = 5_000
+"""In one request."""
+TOGETHER = 2
+"""Times the largest file: bytes of one request."""
+ABANDONED = 600.0
+"""Seconds after which an upload that nobody asked about is removed."""
+_ENDINGS = re.compile(r"(?i)(\.nii\.gz|\.(?:dcm|zip|npz|nii|png|jpe?g|tiff?|bmp|webp|gif|hei[cf]|csv|ima|dicom))$")
+"""By which readers and forms tell a kind of file; every other ending is dropped with the name."""
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+
+
+class Refused(Exception):
+    """An upload that is not taken. `status`: of HTTP; the text quotes nothing of it."""
+
+    def __init__(self, status: int, sentence: str):
+        self.status = status
+        super().__init__(sentence)
+
+
+class Names:
+    """What uploads were called by the persons who chose them, by path; in memory alone."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, tuple[str, float]] = {}
+        self._lock = threading.Lock()
+
+    def keep(self, file: Path, name: str) -> None:
+        with self._lock:
+            self._names[str(file)] = (name, time.monotonic())
+
+    def of(self, file: Path) -> str:
+        """The name that the person knows; else that of the path."""
+        with self._lock:
+            return self._names.get(str(file), (file.name, 0.0))[0]
+
+    def sweep(self, older: float = ABANDONED) -> None:
+        """Forget old ones, and remove their files where they still lie there."""
+        limit = time.monotonic() - older
+        with self._lock:
+            old = [path for path, (_, kept) in self._names.items() if kept < limit]
+            for path in old:
+                del self._names[path]
+        for path in old:
+            shutil.rmtree(Path(path).parent, ignore_errors=True)
+
+
+NAMES = Names()
+"""Of this process's uploads: whoever shows one to the person who sent it asks here."""
+
+
+@contextmanager
+def swept(every: float = 60.0) -> Iterator[None]:
+    """Meanwhile, remove uploads that nobody asked about; at the end forget all names."""
+    over = threading.Event()
+
+    def sweep() -> None:
+        while not over.wait(every):
+            NAMES.sweep()
+
+    threading.Thread(target=sweep, name="medtl-sweep", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+        NAMES.sweep(older=-1.0)
+
+
+@dataclass
+class _Intake:
+    """One request's files, part by part."""
+
+    folder: Path
+    largest: int
+    written: list[Path] = field(default_factory=list)
+    _headers: bytearray = field(default_factory=bytearray)
+    _field: bytearray = field(default_factory=bytearray)
+    _disposition: bytes = b""
+    _out: BinaryIO | None = None
+    _size: int = 0
+    _all: int = 0
+
+    def callbacks(self) -> dict[str, Any]:
+        return {
+            "on_part_begin": self._part_begins, "on_header_field": self._header_name, "on_header_value": self._header_value,
+            "on_header_end": self._header_ends, "on_headers_finished": self._content_begins, "on_part_data": self._data,
+            "on_part_end": self.close,
+        }  # fmt: skip
+
+    def _part_begins(self) -> None:
+        self._disposition, self._size = b"", 0
+        self._field.clear()
+        self._headers.clear()
+
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._field += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._headers += data[start:end]
+
+    def _header_ends(self) -> None:
+        if bytes(self._field).lower() == b"content-disposition":
+            self._disposition = bytes(self._headers)
+        self._field.clear()
+        self._headers.clear()
+
+    def _content_begins(self) -> None:
+        given = parse_options_header(self._disposition)[1].get(b"filename")
+        if given is None:
+            return
+        if len(self.written) >= MOST_FILES:
+            raise Refused(413, f"more than {MOST_FILES:,} files in one go; zip them")
+        name = re.split(r"[/\\]", given.decode("utf-8", "replace"))[-1]
+        ending = _ENDINGS.search(name)
+        place = self.folder / secrets.token_hex(20)
+        place.mkdir(mode=0o700)
+        file = place / f"upload{ending[0].lower() if ending else ''}"
+        self._out = file.open("xb")
+        self.written.append(file)
+        NAMES.keep(file, name)
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._out is None:
+            return
+        self._size += end - start
+        self._all += end - start
+        if self._size > self.largest or self._all > TOGETHER * self.largest:
+            raise Refused(413, f"the file is too large; allowed are {self.largest >> 20} MiB each and {TOGETHER} times that together")
+        self._out.write(data[start:end])
+
+    def close(self) -> None:
+        if self._out is not None:
+            self._out.close()
+            self._out = None
+
+    def discard(self) -> None:
+        self.close()
+        for file in self.written:
+            shutil.rmtree(file.parent, ignore_errors=True)
+
+
+async def take_in(headers: Mapping[bytes, bytes], receive: Receive, folder: Path, largest: int) -> list[Path]:
+    """The files of a multipart request, each alone in a folder of random name (0700) below `folder`.
+
+    Raises Refused: no multipart request, a file of more than `largest` bytes, too many, broken off; then nothing is left.
+    """
+    kind, options = parse_options_header(headers.get(b"content-type", b""))
+    if kind != b"multipart/form-data" or not options.get(b"boundary"):
+        raise Refused(400, "an upload is a multipart form")
+    with suppress(ValueError):
+        if int(headers.get(b"content-length", b"0")) > TOGETHER * largest + (1 << 20):
+            raise Refused(413, f"the upload is too large; allowed are {TOGETHER * largest >> 20} MiB together")
+    intake = _Intake(folder, largest)
+    parser = MultipartParser(options[b"boundary"], intake.callbacks())  # type: ignore[arg-type]
+    try:
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise Refused(400, "the upload broke off")
+            parser.write(message.get("body", b""))
+            if not message.get("more_body", False):
+                break
+        parser.finalize()
+    except Refused:
+        intake.discard()
+        raise
+    except Exception:
+        intake.discard()
+        raise Refused(400, "the upload cannot be read as a multipart form") from None
+    intake.close()
+    return intake.written

@@ -1,0 +1,144 @@
+"""A package as one ONNX file: pixels of the store in, logits, calibrated probabilities and features out.
+
+ONNX (onnx.ai) is what other runtimes, languages and devices read. What stays medtl's is said in the contract beside the file: reading and
+fitting of files, the scope, the gate, the sets, the decision rule.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import medtl
+from medtl.contracts import FORMAT
+from medtl.errors import GateRefusal, MedtlError
+from medtl.files import write_atomically, write_json
+from medtl.interop import parity
+from medtl.interop.onnx_engine import OnnxEngine, needed
+from medtl.interop.parity import Parity
+from medtl.model.model import Model
+
+if TYPE_CHECKING:
+    import onnx
+
+    from medtl.model.format import PackageFile
+
+OPSET = 18
+"""Of 2022: ONNX Runtime from 1.14, OpenVINO from 2023.1 and TensorRT from 8.6 read it; no newer one has an operator that is missed."""
+LARGEST = 2 << 30
+"""Bytes of one ONNX file: protobuf's own limit."""
+INPUT, OUTPUTS = "images", ("logits", "probabilities", "features")
+RESEARCH_ONLY = "Research use only. Not a medical device, not for diagnosis or treatment."
+_NOT_IN_IT = (
+    "reading of files, their grey chain and fitting to the square: `image` says how (medtl.imaging does it)",
+    "the scope: whether the model is meant for such an image",
+    "the gate (by `features`) and the quality of the image",
+    "the decision: `decision` says from which probability on",
+)
+
+
+def write(model: Model, file: Path, check: parity.Pixels | None = None) -> Parity:
+    """Write `file` and, beside it, `file`.json: its contract and how far it is from the package.
+
+    `check`: further images, uint8 (N, S, S, C), besides the made ones.
+    Raises MedtlError where a library is missing or the graph would be too large, GateRefusal where the graph does not give what the
+    package gives: then nothing is written.
+    """
+    content, engine, measured = _checked(model, check)
+    write_atomically(file, lambda temporary: temporary.write_bytes(content))  # type: ignore[arg-type, return-value]
+    write_json(file.with_name(f"{file.name}.json"), _contract(model.package, file.name, content, engine.version, measured))
+    return measured
+
+
+def engine_of(model: Model) -> OnnxEngine:
+    """The same graph in memory, ready to answer. Raises as :func:`write`."""
+    return _checked(model)[1]
+
+
+def _checked(model: Model, check: parity.Pixels | None = None) -> tuple[bytes, OnnxEngine, Parity]:
+    needed()
+    content = _graph(model).SerializeToString()
+    engine = OnnxEngine(content)
+    measured = parity.measure(model, engine, check)
+    if not measured.within:
+        raise GateRefusal(
+            f"{model.package.name}: the graph is not the package, so it is not used: logits differ by up to {measured.logits:.2g} (the "
+            f"largest is {measured.largest_logit:.3g}), probabilities by up to {measured.probabilities:.2g}; please report this network"
+        )
+    return content, engine, measured
+
+
+def _graph(model: Model) -> onnx.ModelProto:
+    import torch
+
+    from medtl.interop.whole_package import WholePackage
+
+    package, size, channels = model.package, model.image.size, model.image.channels
+    weights = sum((model.folder / each.file).stat().st_size for each in package.weights)
+    if weights > LARGEST - (64 << 20):
+        raise MedtlError(f"export: {weights / 1e9:.1f} GB of weights do not fit into an ONNX file, which holds 2 GB at most")
+    example = torch.zeros(2, size, size, channels, dtype=torch.uint8)
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")  # the exporter's remarks on its own future
+        program = torch.onnx.export(
+            WholePackage(model).eval(), (example,), dynamo=True, external_data=False, opset_version=OPSET, verbose=False,
+            input_names=[INPUT], output_names=list(OUTPUTS), dynamic_shapes=({0: torch.export.Dim("batch")},),
+        )  # fmt: skip
+    assert program is not None
+    return _named(program.model_proto, package)
+
+
+def _named(graph: onnx.ModelProto, package: PackageFile) -> onnx.ModelProto:
+    """Says in the file what it is; without the exporter's notes, which name folders of this machine."""
+    import onnx
+
+    body = graph.graph
+    for part in (body, *body.node, *body.value_info, *body.input, *body.output, *body.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    graph.graph.name = "medtl"
+    graph.doc_string = RESEARCH_ONLY
+    onnx.helper.set_model_props(graph, {
+        "name": package.name, "fingerprint": package.fingerprint, "classes": json.dumps(package.task.names), "kind": package.task.kind,
+        "image": json.dumps(_image(package)), "medtl": medtl.__version__, "use": RESEARCH_ONLY,
+        **({"synthetic": "learned from made images"} if package.synthetic else {}),
+    })  # fmt: skip
+    onnx.checker.check_model(graph)
+    return graph
+
+
+def _contract(package: PackageFile, name: str, content: bytes, engine: str, measured: Parity) -> dict[str, Any]:
+    size, channels, point = package.image.size, package.image.channels, package.operating_point
+    return {
+        "format": FORMAT,
+        "file": name,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "opset": OPSET,
+        "model": {"name": package.name, "fingerprint": package.fingerprint, "medtl": package.medtl, "synthetic": package.synthetic},
+        "use": RESEARCH_ONLY,
+        "input": {
+            "name": INPUT, "type": "uint8", "shape": ["batch", size, size, channels], "range": [0, 255],
+            "channels": "luminance" if channels == 1 else "R, G, B", "image": _image(package), "normalisation": "in the graph",
+        },
+        "outputs": {
+            "logits": {"shape": [len(package.weights), "batch", len(package.task.names)], "is": "raw, of every member"},
+            "probabilities": {"shape": ["batch", len(package.task.names)], "is": "of all members together, calibrated"},
+            "features": {"shape": ["batch", "D"], "is": "of the first member, which the gate judges by"},
+        },
+        "classes": list(package.task.names),
+        "decision": {"kind": package.task.kind, "rule": point.rule, "threshold": point.threshold, "adjusted": point.adjusted},
+        "not_in_the_graph": list(_NOT_IN_IT),
+        "parity": {
+            **asdict(measured), "largest_allowed": {"logits": parity.LOGITS * max(1.0, measured.largest_logit),
+                                                    "probabilities": parity.PROBABILITIES},
+            "engine": engine, "within": measured.within,
+        },
+    }  # fmt: skip
+
+
+def _image(package: PackageFile) -> dict[str, Any]:
+    return package.image.model_dump(mode="json", include={"size", "fit", "intensity", "channels", "decode", "volume"})
