@@ -1,11 +1,12 @@
-"""The models behind the page, and their answer for one image. Knows nothing of Gradio."""
+"""The models behind the page, and their answers. Knows nothing of Gradio."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,22 +24,35 @@ from medtl.model.model import Model
 
 LARGEST_MAP = 384
 """Long side of a saliency map in pixels; the browser enlarges it to the picture."""
+YOU_SAID = "you said"
+Facts = Mapping[str, str]
+"""Some of `medtl.model.scope.FACTS`, as a person gave them."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What one model says about one image."""
+class Verdict:
+    """What one model says about one image, without the image."""
 
     package: PackageFile
-    reading: Reading
     probabilities: dict[str, float]
     """Calibrated, per class; NaN where there is no answer."""
     decision: str
     """A class, or `no answer`."""
     reason: str
-    """Why there is none; else empty."""
-    maps: dict[str, NDArray[np.float32]]
+    """Why there is none, with its code; else empty."""
+    unlike: float = float("nan")
+    """How unlike the training images it is, as a share of what is refused; NaN: the model has no gate, or did not look."""
+
+
+@dataclass(frozen=True)
+class Answer(Verdict):
+    """What one model says about one image, and the image."""
+
+    reading: Reading = field(kw_only=True)
+    maps: dict[str, NDArray[np.float32]] = field(kw_only=True)
     """Per class the saliency over the whole upright image, (h, w) in [0, 1]; with two classes only the positive one's."""
+    given: Facts = field(kw_only=True, default_factory=dict)
+    """What the person said of the image."""
 
 
 class Desk:
@@ -85,29 +99,56 @@ class Desk:
                 loaded = self._loaded[label] = Model.load(self.folder(label))
             return loaded
 
-    def answer(self, label: str, file: Path, number: int | None = None) -> Answer:
-        """Read one image (`number`: see :func:`medtl.app.reading.read`) and answer for it.
+    def answer(self, label: str, file: Path, number: int | None = None, given: Facts | None = None) -> Answer:
+        """Read one image (`number`: see :func:`medtl.app.reading.read`) and answer for it; `given`: what its header may not say.
 
         Raises MedtlError: no such model, the package is damaged, or (:class:`medtl.app.reading.Unreadable`) the file is no image.
         """
+        return self.answer_read(label, read(file, number, self.model(label).image), given)
+
+    def answer_read(self, label: str, reading: Reading, given: Facts | None = None) -> Answer:
+        """The same for an image that was read for this model."""
         model = self.model(label)
-        reading = read(file, number, model.image)
-        keys = pd.DataFrame({"image": [""], "frame": [0]})
-        logits, scores = model.look(np.stack([reading.pixels]))
-        reasons = Reasons.none(1)
-        model.note(reasons, 0, reading.measurement)
-        model.note_looks(reasons, [0], scores)
-        row = model.answer(keys, logits, reasons).iloc[0]
-        answered = not row["reason"]
-        probabilities = {name: float(row[f"p_{name}"]) if answered else np.nan for name in model.task.names}
-        maps = _maps(model, reading) if answered else {}
-        return Answer(model.package, reading, probabilities, str(row["decision"]), str(row["reason"]), maps)
+        _, (verdict,) = judged(model, [("", 0)], [reading.pixels], [reading.measurement], given)
+        maps = maps_of(model, reading.pixels, reading.original, reading.view.words.shape[:2]) if not verdict.reason else {}
+        return Answer(**vars(verdict), reading=reading, maps=maps, given=dict(given or {}))
 
 
-def _maps(model: Model, reading: Reading) -> dict[str, NDArray[np.float32]]:
-    squares = saliency_of_every_class(model, np.stack([reading.pixels]))[0]
+def judged(
+    model: Model,
+    keys: Sequence[tuple[str, int]],
+    pixels: Sequence[NDArray[np.uint8] | None],
+    measurements: Sequence[Mapping[str, Any]],
+    given: Facts | None = None,
+) -> tuple[pd.DataFrame, list[Verdict]]:
+    """N images as :mod:`medtl.imaging.decoding` gives them (pixels None: could not be read) → rows of a predictions table, and the same
+    in objects."""
+    count, members = len(keys), len(model.members)
+    logits = np.full((members, count, len(model.task.names)), np.nan, np.float32)
+    scores, reasons = np.full(count, np.nan), Reasons.none(count)
+    for place, measurement in enumerate(measurements):
+        model.note(reasons, place, measurement, given, YOU_SAID)
+    there = [place for place, each in enumerate(pixels) if each is not None]
+    if there:
+        logits[:, there], scores[there] = model.look(np.stack([each for each in pixels if each is not None]))
+        model.note_looks(reasons, there, scores[there])
+    table = model.answer(pd.DataFrame(keys, columns=["image", "frame"]), logits, reasons)
+    limit = model.gate.limit.value if model.gate is not None else np.nan
+    return table, [
+        _verdict(model, row, score / limit if limit else np.nan) for row, score in zip(table.to_dict("records"), scores, strict=True)
+    ]
+
+
+def _verdict(model: Model, row: Mapping[Any, Any], unlike: float) -> Verdict:
+    reason = str(row["reason"])
+    probabilities = {name: np.nan if reason else float(row[f"p_{name}"]) for name in model.task.names}
+    return Verdict(model.package, probabilities, str(row["decision"]), reason, float(unlike))
+
+
+def maps_of(model: Model, pixels: NDArray[np.uint8], original: tuple[int, int], shown: tuple[int, ...]) -> dict[str, NDArray[np.float32]]:
+    """See :attr:`Answer.maps`. `pixels` (S, S, C); `original`, `shown`: height and width of the image, and of the picture of it."""
+    squares = saliency_of_every_class(model, np.stack([pixels]))[0]
     names, positive = model.task.names, model.task.positive_index
     wanted = range(len(names)) if positive is None else [positive]
-    scale = min(1.0, LARGEST_MAP / max(reading.picture.shape[:2]))
-    height, width = (max(1, round(side * scale)) for side in reading.picture.shape[:2])
-    return {names[k]: onto_original(squares[k], reading.original, model.image, (height, width)) for k in wanted}
+    height, width = (max(1, round(side * min(1.0, LARGEST_MAP / max(shown)))) for side in shown[:2])
+    return {names[k]: onto_original(squares[k], original, model.image, (height, width)) for k in wanted}

@@ -9,7 +9,6 @@ from typing import Any
 
 from medtl.app import words
 from medtl.card import chosen_by_validation
-from medtl.contracts import NONE
 from medtl.estimates import estimate, interval, number, percent, times
 from medtl.findings import BETWEEN
 from medtl.model.format import PackageFile
@@ -29,30 +28,54 @@ def answer(
     `worth`: at which prevalence this holds, and what an answer is worth there.
     """
     unanswered = decision == NO_ANSWER
-    title = "No answer" if unanswered else decision
-    if package.task.kind == "multi" and not unanswered:
-        title = "None of the findings" if decision == NONE else ", ".join(decision.split(BETWEEN))
     bars = "" if unanswered else _bars(package, probabilities, decision)
     told = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    origin = words.operating_point(package)
+    sentence = words.because(package, probabilities, decision, reason).replace("No answer, because", "Because", 1)  # the heading says it
     return (
-        f'<section class="medtl-answer{" refused" if unanswered else ""}" aria-label="Answer">'
-        f'<p class="kicker">Answer of {escape(package.name)}{" (synthetic)" if package.synthetic else ""}</p><h2>{escape(title)}</h2>'
-        f"<p>{escape(words.because(package, probabilities, decision, reason))}</p>{bars}"
+        f'<section class="medtl-answer{" refused" if unanswered else ""}" aria-label="Answer" aria-live="polite">'
+        f'<p class="kicker">Answer of {escape(package.name)}{" (synthetic)" if package.synthetic else ""}</p>'
+        f"<h2>{escape(words.headline(package, decision, reason))}</h2>"
+        f"<p>{escape(sentence)}</p>{bars}"
         f"{''.join(f'<p class=small>{escape(sentence)}</p>' for sentence in worth)}"
-        f"{f'<p class=small>{escape(origin)}</p>' if origin and not unanswered else ''}"
         f"{f'<ul class=notes>{told}</ul>' if told else ''}</section>"
     )
 
 
+def why(package: PackageFile, decision: str, checks: Sequence[tuple[str, str]]) -> str:
+    """How it came to the answer: what was asked first, and where the threshold comes from."""
+    origin = words.operating_point(package)
+    rows = [*checks, *([("Threshold", origin)] if origin and decision != NO_ANSWER else [])]
+    listed = "".join(f"<dt>{escape(title)}</dt><dd>{escape(text)}</dd>" for title, text in rows)
+    return f'<details class="medtl-why"><summary>Why this answer</summary><dl>{listed}</dl></details>'
+
+
 def refusal(sentence: str) -> str:
     """One sentence in place of an answer."""
-    return f'<section class="medtl-answer refused" role="alert"><h2>No answer</h2><p>{escape(sentence)}</p></section>'
+    return f'<section class="medtl-answer refused" role="alert"><h2>{words.UNREAD}</h2><p>{escape(sentence)}</p></section>'
 
 
 def waiting(sentence: str) -> str:
     """What stands there before the first image."""
     return f'<section class="medtl-answer empty"><p>{escape(sentence)}</p></section>'
+
+
+def asking(why: str, more: bool, count: int) -> str:
+    """What is asked, in place of an answer."""
+    wanted = [f"Choose the model: {why}."] if why else []
+    wanted += ["The file does not say all that the model's scope asks for."] if more else []
+    wanted += [f"It holds {count:,} images."] if count > 1 else []
+    said = "".join(f"<p>{escape(each)}</p>" for each in wanted)
+    return f'<section class="medtl-answer empty" role="status"><h2>Before the answer</h2>{said}</section>'
+
+
+def models(packages: Mapping[str, PackageFile]) -> str:
+    """What is open, where none is chosen yet."""
+    rows = "".join(f"<dt>{escape(label)}</dt><dd>{escape(words.scope(each.scope))}</dd>" for label, each in packages.items())
+    made = next((each for each in packages.values() if each.synthetic), None)
+    return (
+        f'<section class="medtl-model" aria-label="Models"><h2>{len(packages)} models are open</h2>{banner(made) if made else ""}'
+        f"<dl>{rows}</dl></section>"
+    )
 
 
 def model(package: PackageFile, metrics: Metrics | None) -> str:
@@ -76,12 +99,19 @@ def model(package: PackageFile, metrics: Metrics | None) -> str:
     if several and counts:
         learned = "images with " + ", ".join(f"{name} {count:,}" for name, count in counts.items())
     return (
-        f'<section class="medtl-model" aria-label="About this model"><h3>{escape(package.name)}</h3>{banner(package)}'
-        f"<p>{escape(task)} on one image.</p>{judged}{together}<dl>"
+        f'<section class="medtl-model" aria-label="About this model"><h2>{escape(package.name)}</h2>{banner(package)}'
+        f"<p>{escape(task)} on one image.</p>{judged}{together}{_fails(metrics, package)}<dl>"
         f"<dt>Meant for</dt><dd>{escape(words.scope(package.scope))}</dd>{_unanswered(package)}"
         f"<dt>Learned from</dt><dd>{escape(learned)}</dd>"
         f"<dt>Network</dt><dd>{escape(made)}</dd><dt>Fingerprint</dt><dd><code>{escape(package.fingerprint[:16])}</code></dd></dl></section>"
     )
+
+
+def _fails(metrics: Metrics | None, package: PackageFile) -> str:
+    """Where it fails: the limits of every model, and what its own figures say."""
+    found = words.weak_places([entry for _, entry in _splits(metrics)], package)
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in found)
+    return f'<h3>Where it fails</h3><ul class="small">{items}</ul>'
 
 
 def _unanswered(package: PackageFile) -> str:
@@ -150,7 +180,7 @@ def _judged(name: str, entry: Mapping[str, Any], metrics: Metrics, package: Pack
     rows = "".join(_row(label, each) for label, each in entry.get("per_class", {}).items())
     head = "".join(f'<th scope="col">{title}</th>' for title in (*_FIGURES.values(), "Images", "Prevalence"))
     return (
-        f"<h4>On {escape(name)}: {entry['n']:,} images{escape(groups)}</h4>"
+        f"<h3>On {escape(name)}: {entry['n']:,} images{escape(groups)}</h3>"
         f'<p class="small">{escape(origin)} 95 % intervals, by {escape(unit)}. Precision and probability hold at this prevalence only.</p>'
         f'<div class="scroll"><table><thead><tr><th scope="col">Class</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
         f'<p class="small">{mean}AUROC {escape(estimate(entry.get("auroc")))}</p>'

@@ -1,166 +1,182 @@
-"""The page's layout and what its controls do. Gradio is known here and in `serve` only."""
+"""The page: its parts (`layout`) and what happens when a person uses them (`page_one`, `page_many`). Only these and `serve` know Gradio."""
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from medtl.app import elsewhere, markup, words
-from medtl.app.desk import Answer, Desk
-from medtl.app.elsewhere import Given
-from medtl.app.pictures import picture
-from medtl.app.private import taken
-from medtl.app.uploads import NAMES
+from medtl.app import asking, page_many, page_one, viewer
+from medtl.app.desk import Desk
+from medtl.app.examples import Example, examples_for
+from medtl.app.held import Held, discard, take
+from medtl.app.layout import laid_out
+from medtl.app.page_many import Job
+from medtl.app.page_one import Changes
 from medtl.errors import MedtlError
-from medtl.findings import BETWEEN
-from medtl.model.format import PackageFile
-from medtl.model.prevalence import metrics_of
 
-LARGEST_UPLOAD = 256 << 20
-"""Bytes; the largest radiographs and most volumes are well below."""
+LARGEST_UPLOAD = 2 << 30
+"""Bytes of one file: a zip of a thousand radiographs. What is no archive is bounded by the reader."""
 WAITING = 16
 """Requests in the queue; further ones are told to come again."""
-
-_CHOOSE = "Image: DICOM, NIfTI, PNG, JPEG, TIFF"
-_FIRST = "The answer appears here as soon as an image is chosen."
-_AGAIN = "Another model answers from here on. Choose the image again: the last one is already deleted."
-_RARER = "How frequent it is where you are, in % (empty: as where the model was calibrated)"
-_OPACITY = "(share) => { document.documentElement.style.setProperty('--medtl-heat', share); }"
-_LAYER = "(name) => { document.querySelectorAll('img.heat').forEach((layer) => { layer.hidden = layer.dataset.class !== name; }); }"
+_SCRIPTS = (Path(__file__).with_name("page.js"), viewer.SCRIPT)
+_ASKED = ["ask_model", *(f"ask_{fact}" for fact in asking.CODES), "ask_age", "ask_number"]
 
 
-def build(models: Sequence[Path | str], desk: Desk | None = None) -> gr.Blocks:
+def build(models: Sequence[Path | str], desk: Desk | None = None, examples: Path | None = None) -> gr.Blocks:
     """The page for these packages or run folders.
 
-    Raises MedtlError where one is neither. Launch it by :func:`medtl.app.serve.opened`, which keeps it on this machine and private.
+    examples: a folder of images to try the models with; without one, made images are offered where a model learned from such.
+    Raises MedtlError where a model is none. Launch it by :func:`medtl.app.serve.opened`, which keeps it on this machine and private.
     """
     desk = desk or Desk(models)
+    offered = examples_for(desk, examples)
     with gr.Blocks(title="medtl", analytics_enabled=False, delete_cache=(60, 300)) as page:
-        gr.HTML(f'<header class="medtl-head"><h1>medtl</h1><p>{words.RESEARCH_ONLY}</p></header>')
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=6, min_width=280):
-                label = gr.Dropdown(desk.labels, value=desk.labels[0], label="Model", filterable=False, interactive=True)
-                upload = _in_place(gr.File(label=_CHOOSE, height=150, elem_id="medtl-upload"))
-                number = gr.Number(label="Image in the file", precision=0, minimum=1, visible=False)
-                shown = gr.HTML(elem_id="medtl-shown")
-                layer = gr.Dropdown([], label="Saliency: where the image speaks for", visible=False, filterable=False, interactive=True)
-                opacity = gr.Slider(0, 1, value=0.6, step=0.05, label="Saliency", visible=False, buttons=[])
-            with gr.Column(scale=7, min_width=280):
-                said = gr.HTML(markup.waiting(_FIRST), elem_id="medtl-said")
-                finding = gr.Dropdown([], label="Finding", visible=False, filterable=False, interactive=True)
-                rarer = gr.Number(label=_RARER, visible=False, interactive=True, elem_id="medtl-prevalence")
-                kept = gr.State()
-                about = gr.HTML(elem_id="medtl-about")
-        outputs = [shown, said, about, upload, number, opacity, layer, finding, rarer, kept]
-        upload.upload(lambda *given: _respond(desk, *given), [label, upload, number], outputs, api_name="answer", show_progress_on=upload)
-        label.change(lambda name: _changed(desk, name), label, outputs, api_visibility="private", show_progress="hidden")
-        page.load(lambda name: about_model(desk, name), label, about, api_visibility="private", show_progress="hidden")
-        for control in (finding, rarer):
-            control.input(_elsewhere, [kept, finding, rarer], said, api_visibility="private", show_progress="hidden")
-        opacity.change(None, opacity, None, js=_OPACITY, api_visibility="private")
-        layer.change(None, layer, None, js=_LAYER, api_visibility="private")
+        parts = laid_out(desk.labels, [each.title for each in offered])
+        _wire(page, parts, desk, offered)
     return page
 
 
-def _in_place(upload: gr.File) -> gr.File:
-    """The component gives the path of what was uploaded; Gradio's own way leaves an empty temporary file behind for each.
+def _wire(page: gr.Blocks, parts: dict[str, Any], desk: Desk, offered: Sequence[Example]) -> None:
+    def into(function: Callable[..., Changes]) -> Callable[..., dict[Any, Any]]:
+        return lambda *given: _by_part(parts, function(*given))
 
-    (A subclass would be the plain way, but Gradio writes a .pyi file beside the source of every subclass.)
-    """
-    upload.preprocess = lambda payload: None if payload is None else str(payload.path)  # type: ignore[method-assign, union-attr]
-    return upload
+    # What an event leaves as it is, Gradio makes anew for the session, and a new upload would read as Gradio's own do (see `layout`)
+    everything = [part for name, part in parts.items() if name != "upload"]
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
+    def then_many(event: Any) -> Any:
+        return event.then(
+            _each(parts, lambda held, job: _run(desk, held, job)), [parts["held"], parts["job"]], everything,
+            concurrency_id="many", concurrency_limit=1, **quiet,
+        )  # fmt: skip
 
-def about_model(desk: Desk, label: str) -> str:
-    """What is known of a model, read from its package at this moment."""
-    try:
-        return markup.model(desk.package(label), metrics_of(desk.folder(label)))
-    except MedtlError as refusal:
-        return markup.refusal(str(refusal))
-    except Exception as error:
-        return markup.refusal(_defect(error))
-
-
-def _respond(desk: Desk, label: str, upload: str | None, number: float | None) -> list[Any]:
-    """The values of all outputs, whatever happens; the upload is gone when this returns."""
-    try:
-        if upload is None or not Path(upload).is_file():
-            raise MedtlError("The upload is not there any more; choose the image again.")
-        name = NAMES.of(Path(upload))
-        with taken(Path(upload)) as file:
-            answer = desk.answer(label, file, int(number) if number else None)
-        return _answered(desk, label, name, answer)
-    except MedtlError as refusal:
-        return _blank(desk, label, markup.refusal(_sentence(str(refusal))))
-    except Exception as error:
-        return _blank(desk, label, markup.refusal(_defect(error)))
-
-
-def _answered(desk: Desk, label: str, name: str, answer: Answer) -> list[Any]:
-    reading, package = answer.reading, answer.package
-    first = _first_map(answer)
-    caption = f"{name} · {words.how_read(reading.measurement, reading.number, reading.count)}"
-    notes = [] if answer.reason else words.out_of_scope(reading.measurement, package.scope)
-    classes = list(answer.maps)
-    chosen = gr.Number(
-        label=f"Image in the file, 1 to {reading.count:,} (then choose the file again)", value=reading.number, visible=reading.count > 1
+    received = parts["upload"].upload(
+        into(lambda *given: received_by(desk, *given)), [parts[name] for name in ("label", "upload", "number", "asks", "held")],
+        [*everything, parts["upload"]],
+        api_name="answer", show_progress="minimal", show_progress_on=parts["upload"],
+    )  # fmt: skip
+    told = parts["go"].click(
+        into(lambda *given: _told(desk, *given)), [parts[name] for name in ("label", "held", *_ASKED)], everything, **quiet
     )
-    given = Given(package, metrics_of(desk.folder(label)), answer.probabilities, answer.decision, answer.reason, notes)
-    movable = list(given.movable)
-    wanted = first if first in movable else next(iter(movable), None)
-    return [
-        picture(reading.picture, answer.maps, first, caption),
-        elsewhere.said(given, wanted),
-        about_model(desk, label),
-        None,
-        chosen,
-        gr.Slider(label=_saliency_label(package, answer), visible=bool(classes)),
-        gr.Dropdown(choices=classes, value=first or None, visible=len(classes) > 1),
-        gr.Dropdown(choices=movable, value=wanted, visible=len(movable) > 1),
-        gr.Number(value=None, visible=bool(movable)),
-        given,
+    tried = [
+        parts[f"example_{number}"].click(
+            into(lambda label, held, which=each: _tried(desk, which, label, held)), [parts["label"], parts["held"]], everything, **quiet
+        )
+        for number, each in enumerate(offered)
     ]  # fmt: skip
+    running = [then_many(event) for event in (received, told, *tried)]
+    parts["stop"].click(
+        into(lambda batch, held: _stopped(batch, held)), [parts["batch"], parts["held"]], everything, cancels=running, **quiet
+    )
+    parts["label"].change(into(lambda label, held: _changed(desk, label, held)), [parts["label"], parts["held"]], everything, **quiet)
+    page.load(into(lambda label: {"about": page_one.about_model(desk, label)}), parts["label"], parts["about"], **quiet)
+    for name in ("finding", "rarer"):
+        parts[name].input(into(page_one.moved), [parts[each] for each in ("kept", "finding", "rarer")], parts["said"], **quiet)
+
+    def opened_row(batch: Any, event: gr.EventData) -> dict[Any, Any]:
+        return _by_part(parts, _row(desk, batch, event))
+
+    parts["rows"].select(opened_row, parts["batch"], everything, **quiet)
+    for name, made in (("csv", page_many.csv), ("pdf", page_many.pdf)):
+        parts[name].click(into(made), parts["batch"], parts["save"], **quiet).then(
+            None, parts["save"], None, js="(given) => window.medtlSave(given)", **quiet
+        )
+    page.load(None, None, None, js=f"() => {{ {''.join(path.read_text(encoding='utf-8') for path in _SCRIPTS)} }}", **quiet)
 
 
-def _elsewhere(given: Given | None, finding: str | None, percent: float | None) -> str:
-    """The last answer at another prevalence."""
-    return markup.waiting(_FIRST) if given is None else elsewhere.said(given, finding, percent)
+def _by_part(parts: dict[str, Any], changes: Changes) -> dict[Any, Any]:
+    return {parts[name]: value for name, value in changes.items()}
 
 
-def _first_map(answer: Answer) -> str:
-    """Of the class that is answered; of several findings, the most probable of those that are there."""
-    called = [name for name in answer.decision.split(BETWEEN) if name in answer.maps]
-    return max(called, key=lambda name: answer.probabilities[name], default=next(iter(answer.maps), ""))
+def _each(parts: dict[str, Any], function: Callable[..., Iterator[Changes]]) -> Callable[..., Iterator[dict[Any, Any]]]:
+    def generator(*given: Any) -> Iterator[dict[Any, Any]]:
+        for changes in function(*given):
+            yield _by_part(parts, changes)
+
+    return generator
 
 
-def _saliency_label(package: PackageFile, answer: Answer) -> str:
-    if len(answer.maps) == 1:
-        return f"Saliency: where the image speaks for {next(iter(answer.maps))}"
-    return "Opacity of the saliency"
+def received_by(desk: Desk, label: str, uploads: list[str], number: float | None, asks: bool, before: Held | None) -> Changes:
+    """What changes when files arrive; whatever happens, they are gone when they are answered."""
+    discard(before)
+    paths = [Path(each) for each in uploads]
+    held = None
+    try:
+        if not paths or not all(path.is_file() for path in paths):
+            raise MedtlError("The upload is not there any more; choose the image again.")
+        held = take(paths)
+        changes = _looked_at(desk, label, held, asks, int(number) if number else None)
+    except Exception as error:
+        discard(held)
+        return {**page_one.refused(desk, label, error), "upload": None, "job": None}
+    if changes.get("held") is None:
+        held.discard()
+    return {**changes, "upload": None}
 
 
-def _changed(desk: Desk, label: str) -> list[Any]:
-    return _blank(desk, label, markup.waiting(_AGAIN))
+def _looked_at(desk: Desk, label: str, held: Held, asks: bool, number: int | None) -> Changes:
+    if held.several:
+        return page_many.looked_at(desk, label, held, asks)
+    return {**page_one.looked_at(desk, label, held, asks, number), "many": gr.Column(visible=False), "batch": None, "job": None}
 
 
-def _blank(desk: Desk, label: str, said: str) -> list[Any]:
-    return ["", said, about_model(desk, label), None, gr.Number(value=None, visible=False), gr.Slider(visible=False),
-            gr.Dropdown(choices=[], value=None, visible=False), gr.Dropdown(choices=[], value=None, visible=False),
-            gr.Number(value=None, visible=False), None]  # fmt: skip
+def _told(desk: Desk, label: str, held: Held | None, model: str | None, *answers: Any) -> Changes:
+    """The person has answered what was asked."""
+    try:
+        if held is None or not held.folder.is_dir():
+            raise MedtlError("The upload is not there any more; choose the image again.")
+        chosen = model or label
+        if not chosen:
+            raise MedtlError("Choose a model first; the image has to be chosen again.")
+        *said, number = answers
+        given = asking.cleaned(dict(zip((*asking.CODES, "age"), said, strict=True)))
+        if held.several:
+            return {**page_many.begun(desk, chosen), "job": Job(chosen, given)}
+        changes = page_one.answered(desk, chosen, held, given, int(number) if number else None)
+    except Exception as error:
+        changes = page_one.refused(desk, label, error)
+    discard(held)
+    return changes
 
 
-def _sentence(reason: str) -> str:
-    """A reason as `medtl.errors.ImageError` words it (`is empty`, `the decoder crashed on it`) as a sentence of its own."""
-    verbs = ("is", "holds", "has", "was", "does", "claims", "ends", "cannot")
-    text = f"The file {reason}" if reason.split(" ", 1)[0] in verbs else reason[:1].upper() + reason[1:]
-    return text if text.endswith((".", "!", "?")) else f"{text}."
+def _run(desk: Desk, held: Held | None, job: Job | None) -> Iterator[Changes]:
+    """The batch that was begun, if one was."""
+    if held is not None and job is not None:
+        yield from page_many.answered(desk, held, job)
+    else:
+        yield {"job": None}
 
 
-def _defect(error: Exception) -> str:
-    """Where it happened; never the error's own text, which may quote data."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"medtl has a defect ({type(error).__name__} in {Path(last.filename).name}, line {last.lineno}); please report it."
+def _stopped(batch: Any, held: Held | None) -> Changes:
+    discard(held)
+    return {**(page_many.ended(batch) if batch else {"many": gr.Column(visible=False)}), "job": None, "held": None}
+
+
+def _changed(desk: Desk, label: str, held: Held | None) -> Changes:
+    discard(held)
+    return {**page_one.changed(desk, label), "many": gr.Column(visible=False), "batch": None, "job": None}
+
+
+def _row(desk: Desk, batch: Any, event: gr.EventData) -> Changes:
+    try:
+        return page_many.row(desk, batch, int(event.index))
+    except Exception as error:
+        changes = page_one.refused(desk, batch.label if batch else "", error)
+        return {name: value for name, value in changes.items() if name != "held"}
+
+
+def _tried(desk: Desk, example: Example, label: str, before: Held | None) -> Changes:
+    """An example goes the road of every upload."""
+    discard(before)
+    held = None
+    try:
+        held = example.held()
+        changes = _looked_at(desk, label or example.label, held, False, None)
+    except Exception as error:
+        changes = page_one.refused(desk, label, error)
+    if held is not None and changes.get("held") is None:
+        held.discard()
+    return changes

@@ -1,4 +1,4 @@
-"""One uploaded file, read twice in an isolated process: as the network sees it, and larger, as a person looks at it."""
+"""One uploaded file, read once in an isolated process: as the network sees it, and as a person looks at it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medtl.errors import MedtlError
-from medtl.explanation.placement import filled
-from medtl.imaging.decoding import decode_many
+from medtl.imaging.decoding import decode_with_views
 from medtl.imaging.settings import ImageSettings
 from medtl.imaging.unpacking import BrokenArchive, npz_images
+from medtl.imaging.viewing import View
 
-LARGEST_SHOWN, SMALLEST_SHOWN = 1024, 256
-"""Long side of the picture shown, in pixels: a radiograph is shown smaller, a thumbnail enlarged."""
+LARGEST_SHOWN = 1536
+"""Long side of the picture shown, in pixels: a radiograph is shown smaller."""
 
-Decoded = tuple[NDArray[np.uint8], Mapping[str, Any]]
-"""Pixels (S, S, C) and their measurements row."""
+Decoded = tuple[NDArray[np.uint8], Mapping[str, Any], View]
+"""Pixels (S, S, C), their measurements row, the image for the eye."""
 _SEVERAL = re.compile(r"(?:holds|is a volume of) (\d+) (images|frames|slices) and none was chosen")
 
 
@@ -35,14 +35,25 @@ class Reading:
 
     pixels: NDArray[np.uint8]
     """(S, S, C) as the network sees it."""
-    picture: NDArray[np.uint8]
-    """RGB (h, w, 3), upright and whole, for the eye."""
+    view: View
+    """Upright and whole, for the eye."""
     measurement: Mapping[str, Any]
     """A measurements row without its key."""
     number: int
     """Which image of the file, counted from 1 …"""
     count: int
     """… of how many."""
+
+    @property
+    def picture(self) -> NDArray[np.uint8]:
+        """RGB (h, w, 3), upright and whole, as the reader shows it."""
+        return self.view.as_read()
+
+    @property
+    def across(self) -> float | None:
+        """Millimetres from the left edge to the right; None where the file does not say how large its pixels are."""
+        spacing = str(self.measurement["spacing"]).split()
+        return float(spacing[1]) * self.original[1] if len(spacing) == 2 else None
 
     @property
     def original(self) -> tuple[int, int]:
@@ -60,29 +71,22 @@ def read(file: Path, number: int | None, settings: ImageSettings) -> Reading:
     Raises:
         Unreadable: no image, broken, too large, no such number.
     """
-    address, number, count, (pixels, measurement) = _found(file, number, settings)
-    longest = int(max(measurement["height"], measurement["width"]))
-    eye = settings.model_copy(
-        update={"size": min(max(longest, SMALLEST_SHOWN), LARGEST_SHOWN), "fit": "pad", "channels": 3, "intensity": "as-read"}
-    )
-    square, _ = _decode(address, eye)
-    box = filled((int(measurement["height"]), int(measurement["width"])), eye)
-    return Reading(pixels, square[box.top : box.bottom, box.left : box.right], measurement, number, count)
+    number, count, (pixels, measurement, view) = _found(file, number, settings)
+    return Reading(pixels, view, measurement, number, count)
 
 
-def _found(file: Path, number: int | None, settings: ImageSettings) -> tuple[Path, int, int, Decoded]:
-    """Where the wanted image lies (see `medtl.imaging.sources`), its number, how many there are, and what the network sees."""
+def _found(file: Path, number: int | None, settings: ImageSettings) -> tuple[int, int, Decoded]:
+    """The wanted image's number, how many the file holds, and the image."""
     if file.suffix.lower() == ".npz":
         address, chosen, count = _address_in_arrays(file, number)
-        return address, chosen, count, _decode(address, settings)
-    _, pixels, measurement = next(decode_many([(file, 0)], settings, processes=1))
+        return chosen, count, _usable(*_decoded(address, settings))
+    pixels, measurement, view = _decoded(file, settings)
     several = _SEVERAL.search(str(measurement["reason"])) if measurement["quarantine"] == "MULTI_FRAME" else None
     if several is None:  # the usual file is not decoded twice, and one that hangs does not hang twice
-        return file, 1, 1, _usable(pixels, measurement)
+        return 1, 1, _usable(pixels, measurement, view)
     count, kind = int(several[1]), several[2]
     chosen = _in_range(number or (count // 2 + 1 if kind == "slices" else 1), count)
-    address = file / str(chosen - 1)
-    return address, chosen, count, _decode(address, settings)
+    return chosen, count, _usable(*_decoded(file / str(chosen - 1), settings))
 
 
 def _address_in_arrays(file: Path, number: int | None) -> tuple[Path, int, int]:
@@ -108,12 +112,13 @@ def _in_range(number: int, count: int) -> int:
     return number
 
 
-def _decode(address: Path, settings: ImageSettings) -> Decoded:
-    _, pixels, measurement = next(decode_many([(address, 0)], settings, processes=1))
-    return _usable(pixels, measurement)
+def _decoded(address: Path, settings: ImageSettings) -> tuple[NDArray[np.uint8] | None, Mapping[str, Any], View | None]:
+    """One image by its address (see `medtl.imaging.sources`)."""
+    (_, pixels, measurement), view = next(decode_with_views([(address, 0)], settings, LARGEST_SHOWN, processes=1))
+    return pixels, measurement, view
 
 
-def _usable(pixels: NDArray[np.uint8] | None, measurement: Mapping[str, Any]) -> Decoded:
-    if pixels is None:
+def _usable(pixels: NDArray[np.uint8] | None, measurement: Mapping[str, Any], view: View | None) -> Decoded:
+    if pixels is None or view is None:
         raise Unreadable(str(measurement["reason"]))
-    return pixels, measurement
+    return pixels, measurement, view

@@ -127,7 +127,7 @@ def _look() -> dict[str, Any]:
     ).set(body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300",
           block_label_text_color="*neutral_600", block_label_text_color_dark="*neutral_300",
           block_title_text_color="*neutral_700", block_title_text_color_dark="*neutral_200")  # fmt: skip
-    return {"theme": theme, "css_paths": [Path(__file__).with_name("page.css")]}
+    return {"theme": theme, "css_paths": sorted(Path(__file__).parent.glob("*.css"))}
 
 
 def _has_screen() -> bool:

@@ -3,22 +3,51 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from medtl.app.asking import CODES
+from medtl.app.desk import Verdict
 from medtl.card import origins
+from medtl.contracts import NONE
 from medtl.estimates import percent
 from medtl.experiment.schema import Scope
+from medtl.findings import BETWEEN
+from medtl.imaging.origins import CAMERA, SCREENSHOT
+from medtl.measurements import AGE
 from medtl.model.format import PackageFile
-from medtl.predictions import NO_ANSWER
+from medtl.predictions import NO_ANSWER, OUT_OF_SCOPE, QUALITY, UNLIKE_TRAINING, UNSURE
 
 RESEARCH_ONLY = "Research use only. Not a medical device, not for diagnosis or treatment."
 SYNTHETIC = "SYNTHETIC: this model learned from made images. Nothing it says is about patients."
 FORGOTTEN = "The file is deleted as soon as the answer is there."
 
+HEADLINES = {
+    OUT_OF_SCOPE: "No answer: out of scope", UNLIKE_TRAINING: "No answer: unlike what the model knows", QUALITY: "No answer: image quality",
+    UNSURE: "No answer: not sure",
+}  # fmt: skip
+"""By the code that a reason ends in; every other one is about reading."""
+UNREAD = "No answer: cannot be read"
+
+SCREENS = frozenset(
+    {(1080, 1920), (768, 1366), (900, 1440), (864, 1536), (1440, 2560), (1600, 2560), (1800, 2880), (2160, 3840), (1200, 1920),
+     (1050, 1680), (1170, 2532), (1284, 2778), (1179, 2556), (1290, 2796), (1125, 2436), (828, 1792), (750, 1334), (1242, 2688),
+     (1206, 2622), (1320, 2868), (1080, 2340), (1080, 2400), (1440, 3200), (1440, 3120), (1668, 2388), (2048, 2732), (1640, 2360)}
+)  # fmt: skip
+"""Pixels of usual screens, the shorter side first; 1024 x 768 is left out, which ultrasound machines write."""
+_WORST = 2
 _FIELDS = {"modality": "modality", "body_part": "body part", "view": "view"}
 _RULES = {"youden": "Youden's index", "f1": "the best F1"}
 _MEASURES = {"recall": "a recall", "sensitivity": "a sensitivity", "specificity": "a specificity", "ppv": "a precision (PPV)"}
+
+
+def headline(package: PackageFile, decision: str, reason: str) -> str:
+    """What stands over an answer: what it is called, or which of the reasons came first (:mod:`medtl.decisions.precedence`)."""
+    if decision == NO_ANSWER:
+        return HEADLINES.get(reason.rpartition("[")[2].rstrip("]"), UNREAD)
+    if package.task.kind == "multi":
+        return "None of the findings" if decision == NONE else ", ".join(decision.split(BETWEEN))
+    return decision
 
 
 def because(package: PackageFile, probabilities: Mapping[str, float], decision: str, reason: str) -> str:
@@ -112,19 +141,80 @@ def how_read(measurement: Mapping[str, Any], number: int, count: int) -> str:
     return " · ".join(parts)
 
 
-def out_of_scope(measurement: Mapping[str, Any], scope: Scope) -> list[str]:
-    """What the header says that the model is not for; a picture without a header cannot be checked, which is said too."""
-    stated = {field: words for field, words in _FIELDS.items() if getattr(scope, field)}
-    if not stated:
-        return []
-    if not any(measurement[field] for field in stated):
-        return [f"The file does not say its {_listed(list(stated.values()))}: make sure that the model is meant for such images."]
-    found = []
-    for field, words in stated.items():
-        given, meant = str(measurement[field]), getattr(scope, field)
-        if given and given.upper() not in {each.upper() for each in meant}:
-            found.append(f"The file's {words} is {given}; the model is meant for {_listed(list(meant), 'or')}. Do not rely on this answer.")
+def out_of_scope(measurement: Mapping[str, Any], scope: Scope, given: Mapping[str, str] | None = None) -> list[str]:
+    """What has to be said of an image that no known code puts outside the scope: what nobody stated, and codes that are not judged."""
+    stated = {field: str(measurement[field] or (given or {}).get(field, "")) for field in (*_FIELDS, AGE) if getattr(scope, field)}
+    silent = [_FIELDS.get(field, "age") for field, value in stated.items() if not value]
+    found = [f"Not checked, because nobody said it: {_listed(silent)}. The model is for {short_scope(scope)}."] if silent else []
+    for field, words in _FIELDS.items():
+        code, meant = stated.get(field, ""), getattr(scope, field)
+        if code and code.upper() not in {each.upper() for each in meant} and code.upper() not in CODES[field]:
+            found.append(f"The {words} is {code}; the model is meant for {_listed(list(meant), 'or')}. Do not rely on this answer.")
     return found
+
+
+def looks_like(measurement: Mapping[str, Any]) -> list[str]:
+    """What a picture without a header may be, with the grounds; nothing is refused for it."""
+    if measurement["modality"] or measurement["quarantine"] or measurement["format"] in ("DICOM", "NIfTI", "NPZ"):
+        return []
+    told = json.loads(str(measurement["receipt"]))
+    size = tuple(sorted((int(measurement["width"]), int(measurement["height"]))))
+    by_size = f"its size, {int(measurement['width']):,} × {int(measurement['height']):,} pixels, is that of a screen"
+    origin = str(told.get("origin", ""))
+    if origin.startswith(CAMERA):
+        device = origin.removeprefix(CAMERA).strip()
+        return [f"A photograph, by its own data{f' ({device})' if device else ''}: not the image as a machine stored it."]
+    if origin == SCREENSHOT or size in SCREENS:
+        grounds = "by its own data" if origin == SCREENSHOT else by_size
+        return [f"It looks like a screenshot ({grounds}): windows and labels of the screen are part of it."]
+    return []
+
+
+def checks(verdict: Verdict, scope: Scope, read: str, known: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What was asked before a class was named, in the order of precedence, and what came of it; nothing after the first that said no.
+
+    `read`: how the image was read. `known`: which facts of the scope were there to be judged, as a person would say them.
+    """
+    code = verdict.reason.rpartition("[")[2].rstrip("]") if verdict.reason else ""
+    asked = ", ".join(known.values()) if scope != Scope() else ""
+    within = f"nothing speaks against it ({asked})" if asked else "nothing was stated that could speak against it"
+    nearness = (
+        f"its distance from them is {percent(verdict.unlike)} of what is refused" if verdict.unlike == verdict.unlike else "not looked at"
+    )
+    gated = verdict.package.gate is not None
+    steps = [
+        ("Read", read, ""),
+        ("In scope", within, OUT_OF_SCOPE),
+        ("Like what it knows", nearness if gated else "this model does not check it", UNLIKE_TRAINING),
+        ("Quality", "contrast, detail, borders, exposure and size are enough" if gated else "this model does not check it", QUALITY),
+        ("Sure", "only one answer is left" if verdict.package.conformal is not None else "this model does not check it", UNSURE),
+    ]
+    told = []
+    for title, fine, own in steps:
+        if code and code == own:
+            return [*told, (title, f"no: {verdict.reason.partition(' [')[0]}")]
+        told.append((title, fine))
+    return told if code in ("", *HEADLINES) else [("Read", f"no: {verdict.reason.partition(' [')[0]}")]
+
+
+def short_scope(given: Scope) -> str:
+    """:func:`scope` in a sentence."""
+    return scope(given).replace("modality ", "").replace("body part ", "").replace("; ", ", ")
+
+
+def weak_places(entries: Sequence[Mapping[str, Any]], package: PackageFile) -> list[str]:
+    """Where the model fails, by its own figures (entries of metrics.json), and what no figure of it tells."""
+    found = []
+    for entry in entries[:1]:
+        shares = {
+            name: each["recall"] for name, each in entry.get("per_class", {}).items() if (each.get("recall") or {}).get("value") is not None
+        }
+        for name, recall in sorted(shares.items(), key=lambda each: float(each[1]["value"]))[:_WORST]:
+            wrong, least, most = (percent(1 - recall[key]) for key in ("value", "high", "low"))
+            found.append(f"Of {name} it calls {wrong} something else ({least} to {most}).")
+    if package.gate is None:
+        found.append("It does not notice by itself when an image looks like nothing it has learned from, or is too poor.")
+    return [*found, "Where a disease is rarer than in the images it was judged on, more of its alarms are false."]
 
 
 def gate(package: PackageFile) -> str:

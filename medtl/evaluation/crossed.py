@@ -43,6 +43,14 @@ class Repeated:
         nothing in common may be paired all the same: their variances then add up."""
         return Repeated(self.values - other.values, self.drawn - other.drawn, self.groups, self.unseen + other.unseen)
 
+    def times(self, factor: float) -> Repeated:
+        """Every figure multiplied."""
+        return Repeated(self.values * factor, self.drawn * factor, self.groups, self.unseen * factor**2)
+
+    def above(self, bound: float) -> Repeated:
+        """Every figure less a number that is no estimate."""
+        return Repeated(self.values - bound, self.drawn - bound, self.groups, self.unseen)
+
 
 def crossed(values: Sequence[float], drawn: Sequence[Floats], groups: int, analytic: Sequence[Interval]) -> Repeated:
     """Of S trainings: values, (R,) draws of each, and the analytic interval of each, which counts where the draws do not vary at all.

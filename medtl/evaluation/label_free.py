@@ -5,6 +5,8 @@ Each is a function of what a model says of unlabelled target images (and of labe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -74,6 +76,12 @@ def dev(losses: ArrayLike, ratio: ArrayLike) -> float:
     spread = weight.var()
     control = -float(np.mean((weighted - weighted.mean()) * (weight - weight.mean())) / spread) if spread > 0 else 0.0
     return float(weighted.mean() + control * weight.mean() - control)
+
+
+def best(scores: Mapping[str, Mapping[str, float | None]], by: str) -> str:
+    """The candidate with the best score, the first on a tie. `scores`: candidate -> score -> value, each known."""
+    sign = 1 if HIGHER_IS_BETTER[by] else -1
+    return max(scores, key=lambda name: sign * (scores[name][by] or 0.0))
 
 
 def lost_classes(adapted: ArrayLike, source_only: ArrayLike) -> list[int]:

@@ -77,16 +77,16 @@ def ways_of_learning(places: Places) -> Mapping[str, Callable[[Side], Answers]]:
     """Name -> from labelled images of the target to probabilities (M, K) of the judged ones."""
 
     def alone(labelled: Side) -> Answers:
-        return _probed(labelled.features, labelled.truth, None, len(labelled.truth), places.judged.features, places.dims, places.classes)
+        return probed(labelled.features, labelled.truth, None, len(labelled.truth), places.judged.features, places.dims, places.classes)
 
     def jointly(labelled: Side) -> Answers:
         sizes = len(places.source.truth), len(labelled.truth)
         weights = np.repeat([sum(sizes) / (2 * size) for size in sizes], sizes)  # both domains count half
         features, truth = torch.cat([places.source.features, labelled.features]), np.concatenate([places.source.truth, labelled.truth])
-        return _probed(features, truth, weights, len(labelled.truth), places.judged.features, places.dims, places.classes)
+        return probed(features, truth, weights, len(labelled.truth), places.judged.features, places.dims, places.classes)
 
     def brightness(labelled: Side) -> Answers:
-        return _probed(labelled.brightness, labelled.truth, None, len(labelled.truth), places.judged.brightness, (1,), places.classes)
+        return probed(labelled.brightness, labelled.truth, None, len(labelled.truth), places.judged.brightness, (1,), places.classes)
 
     return {ALONE: alone, **({JOINTLY: jointly} if places.has_source else {}), BRIGHTNESS: brightness}
 
@@ -94,10 +94,10 @@ def ways_of_learning(places: Places) -> Mapping[str, Callable[[Side], Answers]]:
 def from_source(places: Places, asked: Side) -> Answers:
     """Probabilities (M, K) for images of the target by what the source's labels teach."""
     known = places.source
-    return _probed(known.features, known.truth, None, len(known.truth), asked.features, places.dims, places.classes)
+    return probed(known.features, known.truth, None, len(known.truth), asked.features, places.dims, places.classes)
 
 
-def _probed(
+def probed(
     features: Tensor,
     truth: NDArray[np.int64],
     weights: NDArray[np.float64] | None,
@@ -106,7 +106,8 @@ def _probed(
     dims: tuple[int, ...],
     classes: int,
 ) -> Answers:
-    """All alike where the labels are of one class."""
+    """Probabilities (M, K) of the images `asked`, by what `features` (N, D) of labelled ones teach; all alike where the labels are of one
+    class. `labels`: how many are few, for the penalty."""
     if len(np.unique(truth)) < 2:
         return np.full((len(asked), classes), 1 / classes)
     loss = cross_entropy.build(cross_entropy.Settings(), np.bincount(truth, minlength=classes).astype(np.float64)).double()

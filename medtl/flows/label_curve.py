@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from medtl.contracts import TEST, TRAIN, VALIDATION
 from medtl.errors import MedtlError, did_you_mean, listed
+from medtl.evaluation.judge import Judge
 from medtl.experiment.load import data_root, load_experiment
 from medtl.experiment.overrides import weights_override
 from medtl.experiment.save import save_experiment
@@ -29,7 +30,7 @@ from medtl.flows.train import read_images
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store
 from medtl.labelling.choosing import AT_RANDOM
-from medtl.labelling.curve import Cell, Curve, Judge, Row
+from medtl.labelling.curve import Cell, Curve, Row
 from medtl.labelling.page import write_page
 from medtl.study.figures import learning_curves
 from medtl.terminal import Line

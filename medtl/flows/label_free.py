@@ -57,8 +57,7 @@ def scores(whole: Training, candidates: Sequence[Candidate], target: NDArray[np.
 
 def best(found: Mapping[str, Scores], by: str) -> str:
     """The method with the best score; source-only stands outside."""
-    sign = 1 if label_free.HIGHER_IS_BETTER[by] else -1
-    return max((name for name in found if name != SOURCE_ONLY), key=lambda name: sign * (found[name].values[by] or 0.0))
+    return label_free.best({name: each.values for name, each in found.items() if name != SOURCE_ONLY}, by)
 
 
 def veto(found: Mapping[str, Scores], name: str, classes: Sequence[str]) -> str:

@@ -15,9 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medtl import findings
 from medtl.adaptation import SOURCE_ONLY, MethodSettings
-from medtl.cohorts.joining import read_cohorts
 from medtl.contracts import FORMAT, VALIDATION, Task
 from medtl.errors import MedtlError
 from medtl.evaluation.answering import judge_split
@@ -25,6 +23,7 @@ from medtl.evaluation.noninferiority import Verdict, not_worse
 from medtl.files import write_json
 from medtl.flows import label_free
 from medtl.flows.fitting import Training
+from medtl.flows.hidden_labels import opened
 from medtl.flows.judging import judge, write_predictions
 from medtl.flows.label_free import Candidate, Scores
 from medtl.flows.release_file import FILE, read
@@ -32,7 +31,6 @@ from medtl.flows.run import CANDIDATES
 from medtl.imaging.store import Store
 from medtl.model import package
 from medtl.model.model import Model
-from medtl.records import KEY
 from medtl.terminal import Line
 
 ANSWERS = "target.csv"
@@ -82,26 +80,14 @@ def _answers_with_labels(
     if adaptation.release.labels == "none":
         return {}, NO_LABELS
     try:
-        rows, positions = opened(whole, adaptation)
+        assert adaptation.target is not None
+        rows, positions = opened(whole.experiment, whole.rows, whole.root, adaptation.target.domain, VALIDATION)
     except MedtlError as refusal:  # a finished training is not lost by labels that cannot be read
         return {}, f"the target's labels could not be read: {refusal}"
     if not len(rows):
         return {}, "none of the target's validation patients has a label"
     places = {each.name: whole.folder / CANDIDATES / each.name for each in candidates}
     return judged(places, rows, whole.store, positions, whole.experiment.trainer.device, whole.line), ""
-
-
-def opened(whole: Training, adaptation: MethodSettings) -> tuple[pd.DataFrame, NDArray[np.int64]]:
-    """Records of the target's validation images with their labels, as the cohort gives them, and their positions in the store."""
-    assert adaptation.target is not None
-    domain = adaptation.target.domain
-    shown = [each.model_copy(update={"labels": "given"}) for each in whole.experiment.cohorts if each.domain == domain]
-    source = read_cohorts(whole.experiment.model_copy(update={"cohorts": tuple(shown)}), whole.root, every_class=False)
-    own = findings.columns_of(source.table)
-    given = source.table.loc[source.table["label"] != "", [*KEY, "label", *own]]
-    asked = np.flatnonzero((whole.rows["domain"] == domain) & (whole.rows["split"] == VALIDATION))
-    rows = whole.rows.iloc[asked].drop(columns=["label", *own]).assign(place=asked).merge(given, on=KEY, how="inner")
-    return rows.drop(columns="place"), rows["place"].to_numpy(np.int64)
 
 
 def judged(

@@ -10,20 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medtl import registry
 from medtl.contracts import FORMAT
 from medtl.errors import MedtlError, listed
 from medtl.experiment.load import data_root
 from medtl.experiment.overrides import weights_override
 from medtl.experiment.schema import Experiment
 from medtl.files import write_json, write_text
-from medtl.flows import search, searching, study_results
+from medtl.flows import adaptation_table, search, searching, study_results
 from medtl.flows.trials import Planned, Site, run_all
 from medtl.processors import processors
 from medtl.study.settings import OF_THE_GRID, key_of, load_study
 from medtl.study.trials import Trial, repeated, trials_of
 from medtl.terminal import Line
 
-SNAPSHOT, ORIGIN = "study.yaml", "origin.json"
+SNAPSHOT, ORIGIN, TRIALS = "study.yaml", "origin.json", "trials"
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,11 @@ def study(
 def _go(site: Site, road: Grid | search.Search) -> None:
     if isinstance(road, Grid):
         run_all(site, road.trials, road.planned)
+        reading = site.study.reading
+        if getattr(registry.component("study.readings", reading.name), "OPENS_TARGET", False):  # type: ignore[attr-defined]
+            most = max(site.study.fractions)
+            names = [name for name, trial in road.trials.items() if trial.fraction == most]
+            adaptation_table.complete(site, names, adaptation_table.Ceilings(reading.ceiling, reading.as_taken))  # type: ignore[attr-defined]
     else:
         searching.run(road)
 
@@ -131,7 +137,7 @@ def _same_as_before(site: Site) -> None:
         begun = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))["data_root"]
         if begun != str(root.resolve()):
             raise MedtlError(f"{folder} was begun with the images of {begun}, not of {root.resolve()}; give these, or choose another --out")
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and {item.name for item in folder.iterdir()} - {TRIALS}:  # trials of these names may have been trained before
         raise MedtlError(f"--out {folder}: is not empty and no study; choose another folder")
     write_json(folder / ORIGIN, {"format": FORMAT, "data_root": str(root.resolve())})
     write_text(snapshot, text)

@@ -15,10 +15,12 @@ from medtl import registry
 from medtl.contracts import FORMAT, TEST, TRAIN, VALIDATION, Task
 from medtl.document.table import write_csv, write_tables
 from medtl.files import write_json
+from medtl.flows import release_file
 from medtl.flows.run import Run, load_run
 from medtl.flows.run_folder import finished
 from medtl.predictions import PLAIN
 from medtl.report.figures.learning import read_log
+from medtl.study import target
 from medtl.study.judged import refuse_other_images
 from medtl.study.page import write_page
 from medtl.study.reading import Reading
@@ -47,7 +49,9 @@ def read(study: StudySettings, table: pd.DataFrame, folder: Path, task: Task) ->
     points = [point for name, run in runs.items() for point in _curve(name, run)]
     file = registry.component("study.readings", study.reading.name)  # type: ignore[attr-defined]
     curves = pd.DataFrame(points, columns=["trial", "fold", "epoch", "seconds", "kwh", "score"])
-    further = {} if study.search is None else {"space": study.search.space}
+    further: dict[str, Any] = {} if study.search is None else {"space": study.search.space}
+    if getattr(file, "OPENS_TARGET", False):
+        further["opened"] = {name: target.read(folder, name) for name in runs if target.is_opened(folder, name)}
     reading: Reading = file.read(study.reading, table, judged, curves, task, **further)
     return reading
 
@@ -81,7 +85,7 @@ def _figures(place: Path, written: int) -> dict[str, Any]:
     run = load_run(place)
     transfer, tested = run.experiment.transfer, run.metrics()["splits"].get(TEST)
     labels, groups = _labels(run)
-    parts = [read_log(part.folder / "log.jsonl") for part in run.trainings()]
+    parts = [read_log(part.folder / "log.jsonl") for part in run.candidates().values() or run.trainings()]
     return {
         "luck": transfer.tuned or (transfer.views or 1) > 1,
         "labels": labels,
@@ -105,8 +109,10 @@ def _of_test(tested: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def reached(run: Run) -> float:
-    """The monitored validation score of what a run's package holds; the mean over folds or members."""
-    logs = [read_log(part.folder / "log.jsonl") for part in run.trainings()]
+    """The monitored validation score of what a run's package holds (of a candidate, the released one); the mean over folds or members."""
+    released = release_file.read(run.folder)
+    parts = run.trainings() if released is None else [run.candidates()[released["released"]]]
+    logs = [read_log(part.folder / "log.jsonl") for part in parts]
     return float(np.mean([_reached(events, run.experiment.transfer.monitor) for events in logs]))
 
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from medtl.errors import MedtlError
 from medtl.imaging import nursery
 from medtl.imaging.settings import ImageSettings
+from medtl.imaging.viewing import View, from_bytes
 from medtl.measurements import row
 from medtl.processors import processors
 
@@ -42,6 +43,15 @@ _LONGEST_ANSWER = 1 << 20
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from medtl.imaging.nursery import main; main({descriptor})"
 
 
+def decode_with_views(
+    items: Sequence[tuple[Path, int]], settings: ImageSettings, longest: int, processes: int | None = None
+) -> Iterator[tuple[Decoded, View | None]]:
+    """:func:`decode_many`, and each image for the eye too, at no more than `longest` pixels a side; None where it is quarantined."""
+    views: dict[int, View] = {}
+    for each in _decoded(items, settings, processes, longest, views):
+        yield each, views.pop(each[0], None)
+
+
 def decode_many(items: Sequence[tuple[Path, int]], settings: ImageSettings, processes: int | None = None) -> Iterator[Decoded]:
     """Preprocess images in isolated worker processes; results come as they are ready, every item once.
 
@@ -53,11 +63,18 @@ def decode_many(items: Sequence[tuple[Path, int]], settings: ImageSettings, proc
         `(position, pixels or None, measurement)`; an image that killed its worker is quarantined as DECODE_FAILED, one that took
         too long as DECODE_TIMEOUT, and the rest goes on in a fresh worker.
     """
+    yield from _decoded(items, settings, processes, 0, {})
+
+
+def _decoded(
+    items: Sequence[tuple[Path, int]], settings: ImageSettings, processes: int | None, longest: int, views: dict[int, View]
+) -> Iterator[Decoded]:
+    """`longest`: of the image for the eye, which goes into `views` under its position; 0 = none is wanted."""
     if not items:
         return
     waiting = deque((number, str(path), frame) for number, (path, frame) in enumerate(items))
     idle_deaths = 0
-    crew = [_Worker(settings) for _ in range(min(processes or processors(), len(items)))]
+    crew = [_Worker(settings, longest, views) for _ in range(min(processes or processors(), len(items)))]
     try:
         while waiting or any(worker.asked for worker in crew):
             for worker in crew:
@@ -72,7 +89,7 @@ def decode_many(items: Sequence[tuple[Path, int]], settings: ImageSettings, proc
                         waiting.extendleft(reversed(worker.asked))
                         yield number, None, worker.verdict(settings)
                     worker.end()
-                    crew[place] = _Worker(settings)
+                    crew[place] = _Worker(settings, longest, views)
             yield from _answers(crew, settings)
     finally:
         for worker in crew:
@@ -98,6 +115,8 @@ class _Worker:
     """The caller's end of one worker process."""
 
     settings: ImageSettings
+    longest: int
+    views: dict[int, View]
     connection: Connection = field(init=False)
     process: int = field(init=False)
     asked: deque[tuple[int, str, int]] = field(default_factory=deque)
@@ -119,7 +138,9 @@ class _Worker:
         more = [waiting.popleft() for _ in range(min(_AT_ONCE - len(self.asked), max(1, fair), len(waiting)))]
         idle = not self.asked
         try:
-            self.connection.send_bytes(json.dumps({"settings": self.settings.model_dump(), "items": more}).encode())
+            self.connection.send_bytes(
+                json.dumps({"settings": self.settings.model_dump(), "longest": self.longest, "items": more}).encode()
+            )
         except OSError:  # it is dead: of what it was asked before, answers may still be on their way; these images are not to blame
             waiting.extendleft(reversed(more))
             self.broken = idle
@@ -139,6 +160,9 @@ class _Worker:
                 pixels = np.frombuffer(self.connection.recv_bytes(math.prod(shape)), np.uint8).reshape(shape)
             if number != self.asked[0][0]:
                 raise ValueError("an answer out of turn")
+            if pixels is not None and self.longest:
+                header = self.connection.recv_bytes(_LONGEST_ANSWER)
+                self.views[number] = from_bytes(header, self.connection.recv_bytes(65536 + 3 * self.longest**2))
         except Exception:  # it died, or a decoder overwrote its memory and it talks nonsense
             self.broken = True
             return None

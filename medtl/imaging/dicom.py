@@ -26,7 +26,7 @@ from medtl.errors import ImageError
 from medtl.imaging.dicom_facts import facts_of, no_picture, registered_name
 from medtl.imaging.dicom_frames import Stored, read_frame
 from medtl.imaging.grey_levels import shows_as_much_when_shrunk, to_grey_levels
-from medtl.imaging.image import Encoded, Image, LookUp, Receipt
+from medtl.imaging.image import Encoded, Image, LookUp, Receipt, Values
 
 _REQUIRED = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "SamplesPerPixel", "PhotometricInterpretation")
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -54,10 +54,11 @@ def read(encoded: Encoded) -> Image:
         notes = _complete(dataset, frame)
         stored = read_frame(dataset, frame, encoded, _halvings(dataset, encoded))
         pixels: LookUp | NDArray[np.float32]
+        values: Values | None = None
         if stored.words.ndim == 2 and stored.photometric.startswith("MONOCHROME"):
             levels = to_grey_levels(stored, dataset, encoded)
             pixels = levels.shown if isinstance(levels.shown, LookUp) else levels.shown[None]
-            intensity, inverted, notes = levels.intensity, levels.inverted, [*notes, *levels.notes]
+            intensity, inverted, notes, values = levels.intensity, levels.inverted, [*notes, *levels.notes], levels.values
         else:
             pixels, intensity = _colour(stored, dataset, encoded)
             inverted = False
@@ -72,7 +73,7 @@ def read(encoded: Encoded) -> Image:
         facts=facts, encoding=registered_name(dataset.file_meta.TransferSyntaxUID),
         full_size=(int(dataset.Rows), int(dataset.Columns)) if stored.halvings else None,
     )  # fmt: skip
-    return Image(pixels, receipt)
+    return Image(pixels, receipt, values)
 
 
 def header(data: bytes, largest_pixels: int = 100_000_000) -> Dataset:

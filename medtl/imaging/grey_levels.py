@@ -21,10 +21,11 @@ from pydicom.multival import MultiValue
 from pydicom.pixels.processing import apply_modality_lut, apply_voi
 
 from medtl.imaging.dicom_frames import Stored
-from medtl.imaging.image import Encoded, LookUp
+from medtl.imaging.image import Encoded, LookUp, Values, Window
 
 _BENT = ("ModalityLUTSequence", "VOILUTSequence", "PixelPaddingValue")
 """With one of these the chain may rise and fall, or values between the extremes matter."""
+_MOST_WINDOWS = 8
 Floats = NDArray[np.float64]
 
 
@@ -37,6 +38,7 @@ class GreyLevels:
     intensity: str
     inverted: bool
     notes: tuple[str, ...]
+    values: Values
 
 
 def to_grey_levels(stored: Stored, dataset: Dataset, encoded: Encoded) -> GreyLevels:
@@ -64,11 +66,12 @@ def to_grey_levels(stored: Stored, dataset: Dataset, encoded: Encoded) -> GreyLe
         raise encoded.refused("BAD_HEADER", "its rescale or window gives values that are not finite")
     inverted = dataset.PhotometricInterpretation == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE"
     final = np.clip(1 - shown if inverted else shown, 0, 1).astype(np.float32)
+    measured = Values(rescaled, None if stored.meaning is None else first, windows_of(dataset), _unit(dataset))
     if stored.meaning is None:
-        return GreyLevels(final, intensity, inverted, tuple(notes))
+        return GreyLevels(final, intensity, inverted, tuple(notes), measured)
     table = np.zeros(len(stored.meaning), np.float32)
     table[first : last + 1] = final
-    return GreyLevels(LookUp(stored.words, table), intensity, inverted, tuple(notes))
+    return GreyLevels(LookUp(stored.words, table), intensity, inverted, tuple(notes), measured)
 
 
 def shows_as_much_when_shrunk(dataset: Dataset) -> bool:
@@ -152,10 +155,36 @@ def _declared(rescaled: Floats, dataset: Dataset) -> tuple[Floats | None, str] |
     center, width = _first(dataset, "WindowCenter"), _first(dataset, "WindowWidth")
     if center is None or width is None:
         return None
-    name = str(dataset.get("VOILUTFunction") or "LINEAR").strip().upper()
-    name = name if name in ("LINEAR_EXACT", "SIGMOID") else "LINEAR"
+    name = _curve(dataset)
     apply = window_function(name, center, width)
     return apply(rescaled) if apply else None, f"window {name}"
+
+
+def windows_of(dataset: Dataset) -> tuple[Window, ...]:
+    """All the windows that the header offers and that make sense; the chain above uses the first."""
+    pairs = zip(_numbers(dataset, "WindowCenter"), _numbers(dataset, "WindowWidth"), strict=False)
+    curve = _curve(dataset)
+    return tuple(Window(*pair, curve) for pair in pairs if window_function(curve, *pair) is not None)[:_MOST_WINDOWS]
+
+
+def _curve(dataset: Dataset) -> str:
+    name = str(dataset.get("VOILUTFunction") or "LINEAR").strip().upper()
+    return name if name in ("LINEAR_EXACT", "SIGMOID") else "LINEAR"
+
+
+def _unit(dataset: Dataset) -> str:
+    """Hounsfield units where the rescale says so, or is a CT's, whose type may be left out (PS3.3 C.11.1.1.2)."""
+    stated = str(dataset.get("RescaleType") or "").strip().upper()
+    return "HU" if stated == "HU" or (not stated and dataset.get("Modality") == "CT" and "RescaleSlope" in dataset) else ""
+
+
+def _numbers(dataset: Dataset, keyword: str) -> list[float]:
+    """All values of a number element; empty where one of them is none."""
+    value: Any = dataset.get(keyword)
+    try:
+        return [float(each) for each in (value if isinstance(value, MultiValue | list) else [value])]
+    except (TypeError, ValueError):
+        return []
 
 
 def _check_rescale(dataset: Dataset, encoded: Encoded) -> None:

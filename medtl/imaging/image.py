@@ -66,6 +66,8 @@ class Receipt:
     facts: Facts = field(default_factory=Facts)
     full_size: tuple[int, int] | None = None
     """Height and width in the file, where fewer pixels were decoded than it holds (`Encoded.at_least`)."""
+    origin: str = ""
+    """What took the picture, by its own data: see :func:`medtl.imaging.origins.origin_of`. Empty = not told."""
     encoding: str = ""
     """How the pixels were compressed, as far as the format tells: `JPEG 4:2:0 quality 90`, a DICOM transfer syntax … Empty = not told."""
 
@@ -80,14 +82,44 @@ class LookUp:
     """(256,) or (65536,) in [0, 1]."""
 
 
+@dataclass(frozen=True)
+class Window:
+    """What a display makes black to white: the values around `centre`, `width` of them, along a `curve` (DICOM's VOI LUT function)."""
+
+    centre: float
+    width: float
+    curve: str = "LINEAR"
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """What the pixels measured, before any window: for the eye, which may want another one."""
+
+    of: NDArray[np.float64]
+    """Of every stored word from `first` on; or (H, W), of every pixel, where `first` is None."""
+    first: int | None
+    windows: tuple[Window, ...] = ()
+    """Those of the header, in its order."""
+    unit: str = ""
+    """`HU`, where the header says so."""
+
+
 class Image:
     """Upright pixels and their receipt."""
 
     receipt: Receipt
+    values: Values | None
+    """Where the file says more of its pixels than what a display shows."""
 
-    def __init__(self, pixels: NDArray[np.float32] | LookUp, receipt: Receipt):
+    def __init__(self, pixels: NDArray[np.float32] | LookUp, receipt: Receipt, values: Values | None = None):
         self.receipt = receipt
+        self.values = values
         self._given = pixels
+
+    @property
+    def given(self) -> NDArray[np.float32] | LookUp:
+        """The pixels as they were handed over."""
+        return self._given
 
     @cached_property
     def pixels(self) -> NDArray[np.float32]:
@@ -128,6 +160,11 @@ def sixteen_bits(pixels: NDArray[np.float32]) -> NDArray[np.uint16]:
     """[0, 1] rounded to 0 … 65535, in the same shape."""
     flat = np.ascontiguousarray(pixels).reshape(1, -1)
     return np.asarray(cv2.addWeighted(flat, 65535, flat, 0, 0, dtype=cv2.CV_16U), dtype=np.uint16).reshape(pixels.shape)
+
+
+def in_bytes(planes: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """0 … 65535 rounded to 0 … 255, in the same shape."""
+    return ((planes.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 @dataclass(frozen=True)

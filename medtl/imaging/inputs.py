@@ -63,9 +63,9 @@ def _of_path(path: Path, alone: bool, place: Path) -> Iterator[Input]:
         yield from _of_dicomdir(path, alone)
     elif path.is_dir():
         for file in _files_below(path):
-            yield from _of_file(file, _writable(file.relative_to(path) if alone else file), place)
+            yield from of_file(file, _writable(file.relative_to(path) if alone else file), place)
     else:
-        yield from _of_file(path, _writable(path), place)
+        yield from of_file(path, _writable(path), place)
 
 
 def _writable(path: Path) -> str:
@@ -90,7 +90,8 @@ def _files_below(folder: Path) -> Iterator[Path]:
         yield from (Path(at) / name for name in sorted(files) if not name.startswith("."))
 
 
-def _of_file(file: Path, name: str, place: Path) -> Iterable[Input]:
+def of_file(file: Path, name: str, place: Path) -> Iterable[Input]:
+    """The images of one file, one after the other: a zip's members are unpacked into `place` only as they are asked for."""
     suffix = file.suffix.lower()
     if suffix == ".zip":
         return _of_zip(file, name, place)

@@ -38,6 +38,7 @@ def measure(planes: NDArray[np.uint16], receipt: Mapping[str, Any]) -> dict[str,
     small = reduced(grey) / np.float32(_WHITE)
     facts, (height, width) = receipt["facts"], receipt["full_size"] or grey.shape
     kept = {key: value for key, value in receipt.items() if key not in ("facts", "sha256", "bytes", "format", "encoding")}
+    kept |= {"coloured": round(coloured(reduced(planes)), 3)} if planes.ndim == 3 else {}
     return row(
         {
             "sha256": receipt["sha256"], "bytes": receipt["bytes"], "format": receipt["format"],
@@ -112,6 +113,12 @@ def sharpness(grey: NDArray[np.uint16]) -> float:
     """Mean absolute difference of horizontal neighbours, of 512 rows at least (all, where there are fewer)."""
     rows = np.ascontiguousarray(grey[:: max(1, grey.shape[0] // 512)])
     return float(cv2.absdiff(rows[:, 1:], rows[:, :-1]).mean(dtype=np.float64)) / _WHITE if grey.shape[1] > 1 else 0.0
+
+
+def coloured(small: NDArray[Any]) -> float:
+    """Share of the pixels (H, W, 3) whose channels differ by an eighth of the range or more: a tint of a scan is less, skin is more."""
+    values = np.asarray(small, np.float32)
+    return share(values.max(axis=2) - values.min(axis=2) >= _WHITE / 8)
 
 
 def blank_share(small: NDArray[np.float32]) -> float:

@@ -19,7 +19,7 @@ from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
 
 from medtl.errors import ImageError
-from medtl.imaging.image import Encoded, Facts, Image, Receipt
+from medtl.imaging.image import Encoded, Facts, Image, Receipt, Values
 from medtl.imaging.nifti_views import Shape, View, choose_view, shown, spacing, upright
 
 _GZIP = b"\x1f\x8b"
@@ -55,7 +55,7 @@ def read(encoded: Encoded) -> Image:
         notes.append("the file declares no orientation: taken as NIfTI's method 1")
     stored = _load(encoded, header)
     bits = 8 if samples > 1 else 8 * stored.dtype.itemsize
-    pixels, intensity = _pixels(stored, (*shape, samples), view, header, encoded, notes)
+    pixels, intensity, values = _pixels(stored, (*shape, samples), view, header, encoded, notes)
     codes = "".join(code or "?" for code in nibabel.aff2axcodes(header.affine))
     unit = _MILLIMETRES.get(int(header.header["xyzt_units"]) & 7, 1.0)
     receipt = Receipt(
@@ -63,7 +63,7 @@ def read(encoded: Encoded) -> Image:
         intensity=intensity, bits=bits, photometric={1: "L", 3: "RGB", 4: "RGBA"}[samples], notes=tuple(notes),
         facts=Facts(spacing=spacing(header.affine, view.axis, unit), spacing_from="affine"),
     )  # fmt: skip
-    return Image(np.ascontiguousarray(pixels, dtype=np.float32), receipt)
+    return Image(np.ascontiguousarray(pixels, dtype=np.float32), receipt, values)
 
 
 def _expanded(data: bytes, most: int) -> bytes:
@@ -137,8 +137,8 @@ def _load(encoded: Encoded, image: Any) -> NDArray[Any]:
 
 def _pixels(
     stored: NDArray[Any], shape: tuple[int, ...], view: View, image: Any, encoded: Encoded, notes: list[str]
-) -> tuple[NDArray[np.floating[Any]], str]:
-    """(C, H, W) in [0, 1] and what decided 0 and 1."""
+) -> tuple[NDArray[np.floating[Any]], str, Values | None]:
+    """(C, H, W) in [0, 1], what decided 0 and 1, and grey voxels as they were measured."""
     if shape[-1] > 1:
         colours = np.stack([stored[name] for name in stored.dtype.names], axis=-1) if stored.dtype.names else stored
         colours = colours.reshape(shape)
@@ -146,16 +146,17 @@ def _pixels(
         if shape[-1] == 4:
             picture, transparent = picture[..., :3] * picture[..., 3:], bool((picture[..., 3] < 1).any())
             notes += ["transparent parts became black"] if transparent else []
-        return picture.transpose(2, 0, 1), "range of 8 bits"
+        return picture.transpose(2, 0, 1), "range of 8 bits", None
     slope, intercept = float(image.dataobj.slope), float(image.dataobj.inter)
     picture = upright(shown(stored.reshape(shape[:-1]), view, falling=slope < 0), image.affine, view.axis)
     values = slope * picture.astype(np.float64) + intercept
     if not np.isfinite(values).all():
         raise encoded.refused("NOT_FINITE", "holds NaN or infinite voxels")
     low, high, intensity = _range(values, stored.dtype, slope, intercept, image.header)
+    measured = Values(values, None)
     if not high > low:
-        return np.zeros((1, *values.shape), np.float32), intensity
-    return np.clip((values - low) / (high - low), 0, 1)[None], intensity
+        return np.zeros((1, *values.shape), np.float32), intensity, measured
+    return np.clip((values - low) / (high - low), 0, 1)[None], intensity, measured
 
 
 def _range(values: NDArray[np.float64], dtype: np.dtype[Any], slope: float, intercept: float, header: Any) -> tuple[float, float, str]:

@@ -100,8 +100,9 @@ def _give_way() -> None:
 def work(connection: Connection) -> None:
     """Answer requests until the caller hangs up.
 
-    A request is JSON: `{"settings": {...}, "items": [[number, path, frame], ...]}`. Each item is answered by JSON `[number, measurement]`
-    and, where the image is usable, its uint8 bytes. No pickles: what comes out of a decoder that met hostile bytes is data, never code.
+    A request is JSON: `{"settings": {...}, "longest": 0, "items": [[number, path, frame], ...]}`. Each item is answered by JSON
+    `[number, measurement]` and, where the image is usable, its uint8 bytes; with `longest` above 0 by the image for the eye
+    too. No pickles: what comes out of a decoder that met hostile bytes is data, never code.
     """
     import cv2
 
@@ -120,19 +121,23 @@ def work(connection: Connection) -> None:
             limit_memory(_BESIDE + _PER_PIXEL * settings.largest_pixels)
             limited = True
         for number, path, frame in request["items"]:
-            _answer(connection, number, Path(path), frame, settings)
+            _answer(connection, number, Path(path), frame, settings, int(request["longest"]))
 
 
-def _answer(connection: Connection, number: int, path: Path, frame: int, settings: object) -> None:
+def _answer(connection: Connection, number: int, path: Path, frame: int, settings: object, longest: int) -> None:
     from medtl.errors import ImageError
-    from medtl.imaging.preprocessing import preprocess
+    from medtl.imaging.preprocessing import preprocess, preprocess_and_view
     from medtl.imaging.settings import ImageSettings
+    from medtl.imaging.viewing import to_bytes
     from medtl.measurements import row
 
     assert isinstance(settings, ImageSettings)
-    pixels = None
+    pixels, seen = None, None
     try:
-        pixels, measurement = preprocess(path, frame, settings)
+        if longest:
+            pixels, measurement, seen = preprocess_and_view(path, frame, settings, longest)
+        else:
+            pixels, measurement = preprocess(path, frame, settings)
     except ImageError as error:
         measurement = row({"quarantine": error.code, "reason": error.reason})
     except MemoryError:
@@ -142,6 +147,8 @@ def _answer(connection: Connection, number: int, path: Path, frame: int, setting
     connection.send_bytes(json.dumps([number, {key: None if value != value else value for key, value in measurement.items()}]).encode())
     if pixels is not None:
         connection.send_bytes(pixels.tobytes())
+    for part in to_bytes(seen) if seen is not None else ():
+        connection.send_bytes(part)
 
 
 def keep_freed_memory() -> None:

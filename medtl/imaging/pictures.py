@@ -19,6 +19,7 @@ from medtl.errors import ImageError
 from medtl.imaging.deep_colour import is_deep_colour, read_deep_colour
 from medtl.imaging.encodings import encoding_of
 from medtl.imaging.image import Encoded, Image, LookUp, Receipt
+from medtl.imaging.origins import origin_of
 from medtl.imaging.plain_grey import grey_values, read_plain_png
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000", "PPM")
@@ -49,6 +50,7 @@ def read(encoded: Encoded) -> Image:
         deep = is_deep_colour(picture, encoded)
         plain = read_plain_png(picture, encoded)
         orientation, notes = (1, []) if plain else _make_upright(picture, encoded)
+        origin = origin_of(picture, with_exif=not plain)
         mode = f"{picture.mode};16" if deep else picture.mode
         values: NDArray[np.float32] | LookUp
         if plain:
@@ -65,6 +67,7 @@ def read(encoded: Encoded) -> Image:
         orientation=f"EXIF {orientation}" if orientation > 1 else "as stored",
         intensity="as stored, floating point in 0 … 1" if mode == "F" else f"range of {bits} bits",
         bits=bits, photometric=mode, inverted=_tag(picture, _PHOTOMETRIC) == _WHITE_IS_ZERO, notes=tuple(notes), encoding=encoding,
+        origin=origin,
         full_size=full_size[::-1] if full_size and orientation >= 5 else full_size,
     )  # fmt: skip
     return Image(values, receipt)

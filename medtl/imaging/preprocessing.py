@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medtl.errors import ImageError
-from medtl.imaging.image import sixteen_bits
+from medtl.imaging.image import Image, in_bytes, sixteen_bits
 from medtl.imaging.measuring import histogram, luminance, measure
 from medtl.imaging.reader import read_location
 from medtl.imaging.settings import ImageSettings
 from medtl.imaging.sources import at
+from medtl.imaging.viewing import View, view
 
 Planes = NDArray[np.uint16]
 """(H, W) or (H, W, 3), 65535 is white; grey stays a single plane until the end. Half of what float32 takes, and finer than needed."""
@@ -92,7 +93,7 @@ class ToBytes:
         self.channels = channels
 
     def __call__(self, planes: Planes) -> NDArray[np.uint8]:
-        values = ((planes.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        values = in_bytes(planes)
         if values.ndim == 3:
             return values
         return values[..., None] if self.channels == 1 else np.asarray(cv2.cvtColor(values, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
@@ -124,6 +125,20 @@ def preprocess(path: Path, frame: int, settings: ImageSettings) -> tuple[NDArray
         ImageError: the image cannot be used (broken, unsupported, constant …).
     """
     image = read_location(at(path, frame), settings.largest_pixels, settings.volume, settings.at_least)
+    return _measured(image, path, settings)
+
+
+def preprocess_and_view(path: Path, frame: int, settings: ImageSettings, longest: int) -> tuple[NDArray[np.uint8], dict[str, object], View]:
+    """:func:`preprocess`, and the image for the eye, decoded once wherever the network's input is of the whole image too."""
+    whole = read_location(at(path, frame), settings.largest_pixels, settings.volume)
+    seen = (
+        whole if settings.at_least is None else read_location(at(path, frame), settings.largest_pixels, settings.volume, settings.at_least)
+    )
+    pixels, measurement = _measured(seen, path, settings)
+    return pixels, measurement, view(whole, longest)
+
+
+def _measured(image: Image, path: Path, settings: ImageSettings) -> tuple[NDArray[np.uint8], dict[str, object]]:
     planes = image.sixteen_bits
     if planes.min() == planes.max():
         raise ImageError("CONSTANT", str(path), "all its pixels have one value")

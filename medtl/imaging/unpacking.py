@@ -96,6 +96,15 @@ def zip_members(archive: Path, place: Path) -> Iterator[Member]:
             yield Member(_shown(name, number, reason), None if reason else target, reason)
 
 
+def members(archive: Path) -> int:
+    """How many files :func:`zip_members` will give; 1 for an archive that cannot be read, whose one answer says so."""
+    try:
+        with opened(archive) as whole:
+            return max(1, sum(not info.is_dir() and not _hidden(info.filename) for info in whole.infolist()))
+    except (BrokenArchive, *_DAMAGE):
+        return 1
+
+
 def _hidden(name: str) -> bool:
     parts = PurePosixPath(name.replace("\\", "/")).parts
     return "__MACOSX" in parts or (bool(parts) and parts[-1].startswith(".") and parts[-1] != "..")

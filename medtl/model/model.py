@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from medtl.module.classifier import Classifier
 
 BATCH = 32
+TABLE_SAYS = "its row of the table says"
 NOT_FINITE = "the network gave no finite answer for this image [NOT_FINITE]"
 Progress = Callable[[int, int], None]
 Engine = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]]
@@ -123,15 +124,18 @@ class Model:
                         scores[start : start + BATCH] = self.gate.detector.scores(features.double().cpu().numpy())
         return logits, scores
 
-    def note(self, reasons: Reasons, place: int, measurement: Mapping[str, Any], beside: Mapping[str, Any] | None = None) -> None:
-        """Write what speaks against answering an image, by this measurements row, into `reasons`; `beside`: facts of a table, which stand
-        in for what its header does not say."""
+    def note(
+        self, reasons: Reasons, place: int, measurement: Mapping[str, Any], beside: Mapping[str, Any] | None = None, said: str = TABLE_SAYS
+    ) -> None:
+        """Write what speaks against answering an image, by this measurements row, into `reasons`; `beside`: facts of a table or a person,
+        which stand in for what its header does not say, and `said` in words."""
+        from medtl.model.disguise import disguised
         from medtl.model.scope import why
 
         if measurement["quarantine"]:
             reasons.unreadable[place] = f"{measurement['reason']} [{measurement['quarantine']}]"
             return
-        reason = why(measurement, beside or {}, self.scope)
+        reason = why(measurement, beside or {}, self.scope, said) or disguised(measurement, self.scope)
         reasons.out_of_scope[place] = f"{reason} [{OUT_OF_SCOPE}]" if reason else ""
         if self.gate is not None:
             reasons.quality[place] = self.gate.poor(measurement)

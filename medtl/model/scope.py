@@ -69,10 +69,10 @@ def _either(codes: Sequence[str]) -> str:
     return codes[0] if len(codes) == 1 else f"{', '.join(codes[:-1])} or {codes[-1]}"
 
 
-def why(header: Mapping[str, Any], table: Mapping[str, Any], scope: Scope) -> str:
-    """:func:`outside` of what the header says, and of what a table says where the header is silent."""
+def why(header: Mapping[str, Any], table: Mapping[str, Any], scope: Scope, source: str = "its row of the table says") -> str:
+    """:func:`outside` of what the header says, and of what a table (or another `source`) says where the header is silent."""
     silent = {fact: value for fact, value in table.items() if not header.get(fact)}
-    return outside(header, scope) or outside(silent, scope, "its row of the table says")
+    return outside(header, scope) or outside(silent, scope, source)
 
 
 def refusals(measured: pd.DataFrame, ages: Sequence[object], scope: Scope, table: pd.DataFrame | None = None) -> list[str]:

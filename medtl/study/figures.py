@@ -1,4 +1,4 @@
-"""The figures of a study: learning curves of its arms; how a search went, and what mattered in it."""
+"""The figures of a study: learning curves of its arms; how a search went, and what mattered in it; candidates of adaptation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from medtl.adaptation import SOURCE_ONLY
 from medtl.report.figures import style
+from medtl.study.adapted import Adapted
 from medtl.study.trials import DONE, PRUNED
 
 MANY = 4
@@ -78,4 +80,31 @@ def importance_bars(importance: Mapping[str, float]) -> style.Plot:
     for place, name in enumerate(names):
         axes.text(importance[name] + 0.01, place, f"{importance[name]:.2f}", va="center", fontsize=7.5)
     axes.set(xlim=(0, 1.08), xlabel="importance: share of the spread of the validation score")
+    return plot
+
+
+@style.in_style
+def candidates_and_ceilings(of: Adapted, wanted: float | None = None) -> style.Plot:
+    """A dot with its 95 % interval for each candidate, a tick for each seed; ceilings, brightness and what is wanted as lines."""
+    names = list(of.candidates)
+    plot = style.new(6.4, 1.3 + 0.27 * len(names))
+    axes = plot.subplots()
+    for place, name in enumerate(reversed(names)):
+        line = of.candidates[name]
+        low, high = line.bounds
+        colour = style.INK if name == SOURCE_ONLY else style.BLUE
+        axes.plot([low, high], [place, place], color=colour, solid_capstyle="butt")
+        axes.plot(line.auroc.values, [place] * len(line.auroc.values), "|", color=colour, markersize=6, alpha=0.6)
+        axes.plot([line.auroc.mean], [place], "o", color=colour, markersize=5 if name == of.primary else 4)
+    kinds = [("-", of.ceilings), ("--", of.brightness)]
+    marks = [(name, line.auroc.mean, dash) for dash, lines in kinds for name, line in lines.items()]
+    for place, (name, value, dash) in enumerate([*marks, *([("wanted", wanted, ":")] if wanted is not None else [])], start=1):
+        axes.axvline(value, label=f"{name} {value:.3f}", linewidth=1.1, color=style.COLOURS[place % len(style.COLOURS)], linestyle=dash)
+    axes.axvline(0.5, color=style.PALE, linewidth=0.8, zorder=0)
+    shown = [f"{name} (primary)" if name == of.primary else name for name in reversed(names)]
+    axes.set_yticks(range(len(names)), shown)
+    axes.set(xlabel=f"AUROC on test patients of {of.opened[0].domain}, 95 % interval; a tick is a seed", ylim=(-0.6, len(names) - 0.4))
+    axes.grid(axis="x", color=style.PALE, linewidth=0.4, alpha=0.6)
+    axes.set_axisbelow(True)
+    plot.legend(loc="outside lower center", ncols=2)
     return plot

@@ -69,7 +69,8 @@ class StudySettings(Settings):
     """No trial is begun after so many minutes of this command; the same command goes on later. Default: no limit."""
     reading: Annotated[SerializeAsAny[Settings], Chosen("study.readings")]
     """How the trials are read: `ledger`: what transfer was worth; `bake-off`: which arm serves the worst class best; `folds`: every
-    fold, their mean, and all of them pooled; `search`: what was found, and what it is worth on test (the default of a search)."""
+    fold, their mean, and all of them pooled; `adaptation`: what each method brings on the target's patients; `search`: what was found, and
+    what it is worth on test (the default of a search)."""
 
     @model_validator(mode="before")
     @classmethod

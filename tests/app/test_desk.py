@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from medtl.app import markup
@@ -38,6 +39,14 @@ def test_a_ct_slice_is_shown_but_not_answered_for(package, files, tmp_path):
     assert answer.reading.picture.size
 
 
+def test_what_the_person_said_counts_for_the_scope_where_the_header_is_silent(package, files, tmp_path):
+    desk = Desk([package(tmp_path / "model")])
+    assert not desk.answer("lungs", files["png"], given={"modality": "DX"}).reason
+    refused = desk.answer("lungs", files["png"], given={"modality": "CT"})
+    assert refused.reason == "you said that it is a CT image, and the model is for DX [OUT_OF_SCOPE]"
+    assert "its header says" in desk.answer("lungs", files["ct"], given={"modality": "DX"}).reason
+
+
 def test_an_image_unlike_the_training_images_has_no_class_no_probability_and_no_map(package, files, tmp_path):
     folder = package(tmp_path / "model", gate=narrow_gate())
     answer = Desk([folder]).answer("lungs", files["png"])
@@ -48,7 +57,7 @@ def test_an_image_unlike_the_training_images_has_no_class_no_probability_and_no_
     assert all(np.isnan(each) for each in answer.probabilities.values())
     assert answer.maps == {}
     shown = markup.answer(answer.package, answer.probabilities, answer.decision, answer.reason, [])
-    assert "No answer, because it looks unlike the images that the model learned from." in shown
+    assert "Because it looks unlike the images that the model learned from." in shown
     assert "ill" not in re.sub(r"<[^>]+>", " ", shown).split()
     about = markup.model(answer.package, None)
     assert "No answer for" in about
@@ -105,3 +114,13 @@ def test_what_is_no_model_is_refused(tmp_path, package):
         Desk([tmp_path / "nowhere"])
     with pytest.raises(MedtlError, match="no model 'x' is open here; there are: lungs"):
         Desk([package(tmp_path / "model")]).answer("x", tmp_path)
+
+
+def test_a_photograph_of_something_else_gets_no_class_here_and_from_predict(package, tmp_path):
+    folder = package(tmp_path / "model")
+    chance = np.random.default_rng(0)
+    fur = np.clip(np.array([190, 130, 60]) + chance.normal(0, 20, (64, 64, 3)), 0, 255).astype(np.uint8)
+    PIL.Image.fromarray(fur).save(tmp_path / "cat.png")
+    answer, row = Desk([folder]).answer("lungs", tmp_path / "cat.png"), Model.load(folder).predict(tmp_path / "cat.png").iloc[0]
+    assert answer.reason == row["reason"] == "most of it is in colour, and the model is for DX, which are grey [OUT_OF_SCOPE]"
+    assert answer.maps == {}

@@ -56,7 +56,8 @@ def test_a_hanging_upload_is_left_at_the_limit_once(package, files, tmp_path, mi
 def test_the_page_words_it_and_the_upload_is_gone(package, tmp_path, misbehaving):
     upload = tmp_path / "0123" / "ZZCANARY Ann.dcm"
     upload.parent.mkdir()
-    said = page_module._respond(Desk([package(tmp_path / "model")]), "lungs", str(misbehaving(upload, "abort")), None)[1]
+    desk = Desk([package(tmp_path / "model")])
+    said = page_module.received_by(desk, "lungs", [str(misbehaving(upload, "abort"))], None, True, None)["said"]
     assert "<p>The decoder crashed on it.</p>" in said
     assert "ZZCANARY" not in said
     assert not upload.parent.exists()

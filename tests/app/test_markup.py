@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from medtl.app import markup
-from medtl.app.pictures import picture
+from medtl.app.viewer import viewer
+from medtl.imaging.image import Window
+from medtl.imaging.viewing import View
 from medtl.model import format as package_format
 from medtl.model.format import Guarantee
 
@@ -43,7 +45,16 @@ def test_several_classes_are_sorted_and_have_no_threshold(made):
 def test_no_answer_shows_no_probability(made):
     html = markup.answer(made(), {"normal": float("nan"), "ill": float("nan")}, "no answer", "the file is odd [X]", [])
     assert "%" not in html
-    assert "the file is odd." in html
+    assert "Because the file is odd." in html
+
+
+@pytest.mark.parametrize(
+    ("code", "headline"),
+    [("OUT_OF_SCOPE", "No answer: out of scope"), ("UNLIKE_TRAINING", "No answer: unlike what the model knows"),
+     ("QUALITY", "No answer: image quality"), ("UNSURE", "No answer: not sure"), ("DECODE_FAILED", "No answer: cannot be read")],
+)  # fmt: skip
+def test_the_headline_is_the_reason_that_came_first(made, code, headline):
+    assert f"<h2>{headline}</h2>" in markup.answer(made(), {}, "no answer", f"of something [{code}]", [])
 
 
 @pytest.mark.parametrize(
@@ -106,12 +117,15 @@ def test_nothing_becomes_markup(made, figures):
     given = figures(["test"])
     given["unit"] = EVIL
     given["splits"]["test"]["per_class"][EVIL] = given["splits"]["test"]["per_class"]["ill"]
-    image = np.zeros((4, 4, 3), np.uint8)
+    seen = View(np.zeros((4, 4), np.uint8), np.arange(256, dtype=np.uint8), 0, 1, EVIL, False, ((EVIL, Window(1, 2)),))
     pages = [
         markup.model(package, given),
         markup.answer(package, {"normal": 0.5, "ill": 0.5}, EVIL, "", [EVIL]),
         markup.answer(package, {}, "no answer", EVIL, []),
         markup.refusal(EVIL),
-        picture(image, {EVIL: np.zeros((4, 4), np.float32)}, EVIL, EVIL),
+        markup.asking(EVIL, True, 2),
+        markup.why(package, "no answer", [(EVIL, EVIL)]),
+        markup.models({EVIL: package}),
+        viewer(seen, {EVIL: np.zeros((4, 4), np.float32)}, EVIL, EVIL),
     ]
     assert all("<img src=x" not in page and "&lt;img src=x" in page for page in pages)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -27,16 +28,23 @@ def page(served, models) -> Iterator[Any]:
         yield opened
 
 
-def ask(page: Any, file: Path, model: str = "lungs", number: int | None = None) -> tuple[str, str, str]:
+def ask(page: Any, file: Path, model: str = "lungs", number: int | None = None, asks: bool = False) -> tuple[str, str, str]:
     """Picture (HTML), answer and model (text)."""
     with httpx.Client(base_url=f"{page.address}/gradio_api", timeout=60, trust_env=False) as http:
         uploaded = http.post("/upload", files={"files": (file.name, file.read_bytes())}).json()[0]
-        given = [model, {"path": uploaded, "meta": {"_type": "gradio.FileData"}}, number]
-        event = http.post("/call/answer", json={"data": given}).json()["event_id"]
-        stream = http.get(f"/call/answer/{event}").text
+        stream = sent(http, [model, [{"path": uploaded, "meta": {"_type": "gradio.FileData"}}], number, asks, None])
     assert "event: complete" in stream, stream
-    values = json.loads(stream.rpartition("data: ")[2])
-    return values[0], plain(values[1]), plain(values[2])
+    values = [each for each in json.loads(stream.rpartition("data: ")[2]) if isinstance(each, str)]
+    parts = {
+        name: next((each for each in values if f'class="{name}' in each), "") for name in ("medtl-viewer", "medtl-answer", "medtl-model")
+    }
+    return parts["medtl-viewer"], plain(parts["medtl-answer"]), plain(parts["medtl-model"])
+
+
+def sent(http: httpx.Client, given: list[Any]) -> str:
+    """What the page answers to these values, as a stream of events."""
+    event = http.post("/call/answer", json={"data": given}).json()["event_id"]
+    return http.get(f"/call/answer/{event}").text
 
 
 def plain(text: str) -> str:
@@ -46,8 +54,8 @@ def plain(text: str) -> str:
 @pytest.mark.parametrize("kind", ["png", "jpeg", "tiff", "several", "npz", "nifti", "dicom", "frames"])
 def test_every_kind_of_file_is_answered_and_gone(page, files, kind):
     shown, said, about = ask(page, files[kind])
-    assert shown.count("data:image/png;base64,") == 2
-    assert files[kind].name in plain(shown)
+    assert shown.count("data:image/png;base64,") == 1, "one map of saliency"
+    assert f"<figcaption>{files[kind].name}" in shown
     assert "The probability of ill" in said
     assert "threshold 40.0 %" in said
     assert "On test: 80 images of 60 patients" in about
@@ -58,17 +66,30 @@ def test_every_kind_of_file_is_answered_and_gone(page, files, kind):
 def test_a_file_that_is_no_image_gets_one_sentence(page, files, kind, sentence):
     shown, said, _ = ask(page, files[kind])
     assert shown == ""
-    assert said.startswith(f"No answer {sentence}")
+    assert said.startswith(f"No answer: cannot be read {sentence}")
     assert said.endswith(".")
     assert "Traceback" not in said
     assert page.left() == []
 
 
 def test_the_header_is_held_against_the_scope(page, files):
-    assert "The file's modality is CR; the model is meant for DX." in ask(page, files["dicom"])[1]
-    said = plain(ask(page, files["ct"])[1])
-    assert "No answer, because its header says that it is a CT image, and the model is for DX." in said
-    assert "Do not rely" not in said
+    assert "Not checked" not in ask(page, files["dicom"])[1]
+    said = ask(page, files["ct"])[1]
+    assert said.startswith(
+        "Answer of lungs No answer: out of scope Because its header says that it is a CT image, and the model is for DX."
+    )
+    assert "Not checked, because nobody said it: modality. The model is for DX." in ask(page, files["png"])[1]
+
+
+def test_what_a_file_does_not_say_is_asked_before_and_the_upload_waits(page, files):
+    shown, said, _ = ask(page, files["png"], asks=True)
+    assert said.startswith("Before the answer The file does not say all that the model's scope asks for.")
+    assert "medtl-viewer" in shown
+    assert 'class="heat"' not in shown
+    waiting = [path for path in page.folder.rglob("*") if path.is_file()]
+    assert [path.name for path in waiting] == ["000000"], "under a neutral name"
+    assert waiting[0].stat().st_mode & 0o077 == 0
+    shutil.rmtree(waiting[0].parent)
 
 
 def test_another_image_of_the_file(page, files):
@@ -79,7 +100,7 @@ def test_another_image_of_the_file(page, files):
 def test_several_classes_have_a_map_each(page, files):
     shown, said, _ = ask(page, files["png"], "skin")
     assert shown.count('class="heat"') == 3
-    assert shown.count(" hidden>") == 2
+    assert len(re.findall(r'<img class="heat"[^>]* hidden>', shown)) == 2
     assert "The most probable of 3 classes" in said
 
 
@@ -103,7 +124,7 @@ def test_a_file_that_was_not_uploaded_is_neither_read_nor_removed(page, files, t
     target.write_bytes(files["png"].read_bytes())
     path = str(target) if where == "outside" else f"{next(page.folder.glob('medtl-page-*'))}/x/../../../{target}"
     with httpx.Client(base_url=f"{page.address}/gradio_api", timeout=60, trust_env=False) as http:
-        given = ["lungs", {"path": path, "meta": {"_type": "gradio.FileData"}}, None]
+        given = ["lungs", [{"path": path, "meta": {"_type": "gradio.FileData"}}], None, False, None]
         said = http.post("/call/answer", json={"data": given})
     assert (said.status_code, said.text) == (403, "a file was named that is not yours, or not there")
     assert target.is_file()

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from medtl.app import page as page_module
+from medtl.app import page_one
 from medtl.app.desk import Desk
 from medtl.app.serve import opened
 from medtl.cli.commands import app
@@ -43,11 +44,11 @@ def test_a_defect_is_one_sentence_without_the_error_text(package, files, tmp_pat
     def broken(*_: object) -> None:
         raise ValueError("ZZCANARY was born in 1950")
 
-    monkeypatch.setattr(page_module, "picture", broken)
+    monkeypatch.setattr(page_one.viewer, "viewer", broken)
     upload = tmp_path / "0123" / files["png"].name
     upload.parent.mkdir()
     upload.write_bytes(files["png"].read_bytes())
-    said = page_module._respond(Desk([package(tmp_path / "model")]), "lungs", str(upload), None)[1]
+    said = page_module.received_by(Desk([package(tmp_path / "model")]), "lungs", [str(upload)], None, False, None)["said"]
     assert re.search(r"<p>medtl has a defect \(ValueError in test_serving.py, line \d+\); please report it\.</p>", said)
     assert not upload.parent.exists()
     assert "ZZCANARY" not in "".join(capfd.readouterr())
@@ -55,7 +56,8 @@ def test_a_defect_is_one_sentence_without_the_error_text(package, files, tmp_pat
 
 def test_an_upload_that_is_gone_is_asked_for_again(package, tmp_path):
     desk = Desk([package(tmp_path / "model")])
-    assert "choose the image again" in page_module._respond(desk, "lungs", str(tmp_path / "0" / "gone.png"), None)[1]
+    gone = page_module.received_by(desk, "lungs", [str(tmp_path / "0" / "gone.png")], None, False, None)
+    assert "choose the image again" in gone["said"]
 
 
 @pytest.mark.parametrize(
@@ -68,4 +70,4 @@ def test_an_upload_that_is_gone_is_asked_for_again(package, tmp_path):
     ],
 )
 def test_a_reason_becomes_a_sentence(reason, sentence):
-    assert page_module._sentence(reason) == sentence
+    assert page_one._sentence(reason) == sentence

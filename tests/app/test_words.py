@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medtl.app import words
+from medtl.app.desk import Verdict
 from medtl.experiment.schema import Scope
 from medtl.model import format as package_format
 
@@ -68,7 +69,7 @@ def test_unequal_numbers_are_never_shown_as_equal(probability, threshold):
 
 def measured(**values):
     receipt = {"bits": 12, "photometric": "MONOCHROME1", "inverted": True, "intensity": "window LINEAR", "orientation": "as stored"}
-    return {"format": "DICOM", "width": 1841.0, "height": 1955.0, "modality": "", "body_part": "", "view": "",
+    return {"format": "DICOM", "width": 1841.0, "height": 1955.0, "modality": "", "body_part": "", "view": "", "age": "",
             "receipt": json.dumps(receipt), **values}  # fmt: skip
 
 
@@ -77,23 +78,60 @@ def test_how_the_image_was_read():
     assert "image 2 of 1,200 in the file" in words.how_read(measured(), 2, 1200)
 
 
+UNSAID = "Not checked, because nobody said it: view. The model is for CR, view PA or AP."
+
+
 @pytest.mark.parametrize(
-    ("values", "scope", "expected"),
+    ("values", "given", "scope", "expected"),
     [
-        ({"modality": "CR"}, {}, []),
-        ({"modality": "cr"}, {"modality": ["CR", "DX"]}, []),
-        ({"modality": "CT"}, {"modality": ["CR", "DX"]}, ["The file's modality is CT; the model is meant for CR or DX."]),
-        ({"modality": "CR"}, {"modality": ["CR"], "view": ["PA", "AP"]}, []),
-        ({"modality": "CR", "view": "LL"}, {"modality": ["CR"], "view": ["PA"]}, ["The file's view is LL; the model is meant for PA."]),
-        ({}, {"modality": ["CR"], "view": ["PA"]}, ["The file does not say its modality and view:"]),
+        ({"modality": "CR"}, {}, {}, []),
+        ({"modality": "CR"}, {}, {"modality": ["CR"], "view": ["PA", "AP"]}, [UNSAID]),
+        ({"modality": "CR"}, {"view": "PA"}, {"modality": ["CR"], "view": ["PA", "AP"]}, []),
+        ({"modality": "CR", "view": "XYZ"}, {}, {"modality": ["CR"], "view": ["PA"]}, ["The view is XYZ; the model is meant for PA."]),
+        ({}, {"age": "40"}, {"modality": ["CR"], "age": [0, 18]}, ["Not checked, because nobody said it: modality."]),
     ],
 )  # fmt: skip
-def test_what_lies_outside_the_scope_is_said(values, scope, expected):
-    found = words.out_of_scope(measured(**values), Scope.model_validate(scope))
+def test_what_nobody_said_and_what_is_no_known_code_is_told(values, given, scope, expected):
+    found = words.out_of_scope(measured(**values), Scope.model_validate(scope), given)
     assert len(found) == len(expected)
     assert all(text.startswith(beginning) for text, beginning in zip(found, expected, strict=True))
+
+
+def test_the_checks_end_with_the_one_that_said_no(binary):
+    def verdict(reason):
+        return Verdict(binary, {}, "no answer" if reason else "ill", reason)
+
+    titles = ["Read", "In scope", "Like what it knows", "Quality", "Sure"]
+    assert [title for title, _ in words.checks(verdict(""), binary.scope, "yes", {"Modality": "DX"})] == titles
+    stopped = words.checks(verdict("it has next to no contrast [QUALITY]"), binary.scope, "yes", {})
+    assert [title for title, _ in stopped] == titles[:4]
+    assert stopped[-1][1] == "no: it has next to no contrast"
+    assert words.checks(verdict("is empty [NOT_AN_IMAGE]"), binary.scope, "yes", {}) == [("Read", "no: is empty")]
+
+
+def test_where_it_fails_is_told_by_its_own_recall(binary):
+    recall = {"value": 0.8, "low": 0.7, "high": 0.9}
+    told = words.weak_places(
+        [{"per_class": {"ill": {"recall": recall}, "normal": {"recall": {"value": None, "reason": "no cases"}}}}], binary
+    )
+    assert told[0] == "Of ill it calls 20.0 % something else (10.0 % to 30.0 %)."
 
 
 def test_the_scope_in_words():
     assert words.scope(Scope(modality=("CR", "DX"), age=(0, 18))) == "modality CR or DX; 0 to 18 years"
     assert "not stated" in words.scope(Scope())
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "origin", "said"),
+    [
+        (1170.0, 2532.0, "", "It looks like a screenshot (its size, 1,170 × 2,532 pixels, is that of a screen)"),
+        (600.0, 400.0, "screenshot", "It looks like a screenshot (by its own data)"),
+        (600.0, 400.0, "camera ACME One", "A photograph, by its own data (ACME One)"),
+        (1024.0, 768.0, "", None),
+    ],
+)  # fmt: skip
+def test_a_picture_is_named_as_what_it_looks_like_with_the_grounds(width, height, origin, said):
+    row = measured(format="PNG", width=width, height=height, quarantine="", receipt=json.dumps({"origin": origin}))
+    found = words.looks_like(row)
+    assert found[0].startswith(said) if said else not found

@@ -79,6 +79,26 @@ def discs_and_squares(tmp_path_factory: pytest.TempPathFactory) -> Callable[...,
 
 
 @pytest.fixture(scope="session")
+def write_hospital() -> Callable[..., None]:
+    """`write_hospital(folder, domain, count, seed, table=f"{domain}.csv")`: pictures of `count` / 2 patients with a disc and a square each;
+    `there` another device makes them darker."""
+    picture = runpy.run_path(str(ROOT / "tools" / "made_pictures.py"))["picture"]
+
+    def write(folder: Path, domain: str, count: int, seed: int, table: str = "") -> None:
+        rng, rows = np.random.default_rng(seed), []
+        (folder / domain).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            shape = ("disc", "square")[number % 2]
+            values = picture(shape, rng) if domain == "here" else 220 * (picture(shape, rng) / 255) ** 2
+            name = f"{domain}/{seed}-{number:03d}.png"
+            Image.fromarray(np.clip(values, 0, 255).astype(np.uint8)).save(folder / name)
+            rows.append((name, shape, f"{domain}-{seed}-{number // 2}"))
+        pd.DataFrame(rows, columns=["image", "label", "patient_id"]).to_csv(folder / (table or f"{domain}.csv"), index=False)
+
+    return write
+
+
+@pytest.fixture(scope="session")
 def first_data(tmp_path_factory: pytest.TempPathFactory, write_image: Callable[[Path, int], None]) -> Path:
     place = tmp_path_factory.mktemp("first") / "data"
     for i in range(40):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import runpy
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from medtl.errors import GateRefusal, MedtlError
 from medtl.flows import train as training
@@ -20,7 +19,6 @@ from medtl.flows.train import train
 from medtl.imaging.store import Store
 from medtl.model.seen import read_seen, truncated
 
-ROOT = Path(__file__).parents[2]
 CONFIG = """
 name: shifted
 task: {classes: {disc: [disc], square: [square]}, positive: square}
@@ -37,24 +35,11 @@ adaptation: {name: coral, target: {domain: there}, augmentation: given, release:
 """
 
 
-def write_pictures(folder: Path, domain: str, count: int, seed: int, table: str = "") -> None:
-    """Of `count` / 2 patients with a disc and a square each; `there` another device makes them darker."""
-    picture, rng, rows = runpy.run_path(str(ROOT / "tools" / "made_pictures.py"))["picture"], np.random.default_rng(seed), []
-    (folder / domain).mkdir(parents=True, exist_ok=True)
-    for number in range(count):
-        shape = ("disc", "square")[number % 2]
-        values = picture(shape, rng) if domain == "here" else 220 * (picture(shape, rng) / 255) ** 2
-        name = f"{domain}/{seed}-{number:03d}.png"
-        Image.fromarray(np.clip(values, 0, 255).astype(np.uint8)).save(folder / name)
-        rows.append((name, shape, f"{domain}-{seed}-{number // 2}"))
-    pd.DataFrame(rows, columns=["image", "label", "patient_id"]).to_csv(folder / (table or f"{domain}.csv"), index=False)
-
-
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory, write_hospital: Callable[..., None]) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    write_pictures(folder, "here", 40, 0)
-    write_pictures(folder, "there", 60, 1)
+    write_hospital(folder, "here", 40, 0)
+    write_hospital(folder, "there", 60, 1)
     (folder / "config.yaml").write_text(CONFIG)
     return folder
 
@@ -149,14 +134,16 @@ def test_a_package_knows_the_images_that_it_was_adapted_to(run: Path) -> None:
         assert {split for split, pixels in zip(there["split"], there["pixel_hash"], strict=True) if truncated(pixels) in seen} == expected
 
 
-def test_without_labels_source_only_is_the_package_until_labels_come(unlabelled: tuple[Path, set[int]], tmp_path: Path) -> None:
+def test_without_labels_source_only_is_the_package_until_labels_come(
+    unlabelled: tuple[Path, set[int]], tmp_path: Path, write_hospital: Callable[..., None]
+) -> None:
     run = unlabelled[0]
     found = content(run)
     assert found["released"] == "source-only"
     assert found["reason"].startswith("no labelled target patients")
     assert found["difference"]["value"] is None
     assert found["auroc"] == {}
-    write_pictures(tmp_path, "there", 24, 7)
+    write_hospital(tmp_path, "there", 24, 7)
     later = release(run, tmp_path / "there.csv")
     assert later["patients"] == 12
     assert later["released"] == ("coral" if later["difference"]["low"] > -0.4 and not later["veto"] else "source-only")

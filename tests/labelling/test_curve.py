@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from medtl.evaluation.judge import Judge
 from medtl.labelling.choosing import AT_RANDOM, FOR_VARIETY
-from medtl.labelling.curve import Curve, Judge
+from medtl.labelling.curve import Curve
 
 ALONE = "target alone"
 

@@ -48,6 +48,12 @@ def predictions(strength: float, seed: int) -> pd.DataFrame:
 
 
 @pytest.fixture
+def answering() -> Callable[[float, int], pd.DataFrame]:
+    """`answering(strength, seed)`: test predictions of 300 patients, more or less right."""
+    return predictions
+
+
+@pytest.fixture
 def made() -> Callable[..., tuple[pd.DataFrame, dict[str, pd.DataFrame], pd.DataFrame]]:
     """Trials, their predictions and their curves, out of `{arm: {fraction: strength}}` and `{arm: seconds per epoch}`."""
 

@@ -68,22 +68,32 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def tab(chromium: Any, opened: Any, requests: list[str]) -> Iterator[Callable[..., Any]]:
-    """`tab(width=1280, dark=False)`: a new tab on the page, with a privacy of its own."""
-    contexts = []
+    """`tab(width=1280, dark=False, model="chest", asks=False)`: a new tab on the page, with a privacy of its own, this model chosen."""
+    contexts: list[Any] = []
+    errors: list[str] = []
 
-    def new(width: int = 1280, dark: bool = False) -> Any:
-        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light")
+    def new(width: int = 1280, dark: bool = False, model: str = "chest", asks: bool = False) -> Any:
+        size = {"width": width, "height": 844 if width < 500 else 800}
+        context = chromium.new_context(viewport=size, color_scheme="dark" if dark else "light")
         contexts.append(context)
         context.set_default_timeout(60_000)
         context.on("request", lambda request: requests.append(request.url))
         page = context.new_page()
         page.goto(opened.address)
-        page.wait_for_selector(".medtl-model table")
+        page.wait_for_selector(".medtl-model dl")
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        if model:
+            page.get_by_label("Model").first.click()
+            page.get_by_role("option", name=model, exact=True).click()
+            page.wait_for_selector(".medtl-model table")
+        if not asks:
+            page.get_by_label("Ask me what a file does not say").uncheck()
         return page
 
     yield new
     for context in contexts:
         context.close()
+    assert errors == [], "no script of the page fails"
 
 
 @pytest.fixture

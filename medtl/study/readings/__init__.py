@@ -10,5 +10,8 @@
 - `curves`: a row per trial, fold and judgement of validation: `trial`, `fold`, `epoch` (none of a probe), `seconds` of training until then,
   `kwh`, `score`.
 
+A reading whose file says `OPENS_TARGET = True` is of trials with adaptation (its settings have `ceiling` and `as_taken`), and is also given
+`opened`: trial -> what its candidates say of the target's test images (see `study.target`), once the labels of these were opened.
+
 A reading of a search (`search`) is also given the study's `space`.
 """
