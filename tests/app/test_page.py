@@ -35,10 +35,9 @@ def ask(page: Any, file: Path, model: str = "lungs", number: int | None = None, 
         stream = sent(http, [model, [{"path": uploaded, "meta": {"_type": "gradio.FileData"}}], number, asks, None])
     assert "event: complete" in stream, stream
     values = [each for each in json.loads(stream.rpartition("data: ")[2]) if isinstance(each, str)]
-    parts = {
-        name: next((each for each in values if f'class="{name}' in each), "") for name in ("medtl-viewer", "medtl-answer", "medtl-model")
-    }
-    return parts["medtl-viewer"], plain(parts["medtl-answer"]), plain(parts["medtl-model"])
+    parts = {name: next((each for each in values if f'class="{name}' in each), "") for name in ("medtl-viewer", "medtl-answer")}
+    about = [each for each in values if 'class="medtl-answer' in each or 'class="medtl-model' in each][-1]
+    return parts["medtl-viewer"], plain(parts["medtl-answer"]), plain(about)
 
 
 def sent(http: httpx.Client, given: list[Any]) -> str:
