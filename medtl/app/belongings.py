@@ -65,7 +65,7 @@ class Belongings:
 
 
 class Guard:
-    """ASGI middleware before Gradio and the API. `folder`: the private one; `largest`: bytes of an upload."""
+    """ASGI middleware before Gradio and the API. `folder`: the private one; `largest`: bytes of one upload, all its files together."""
 
     def __init__(self, app: App, folder: Path, largest: int):
         self.app, self.folder, self.largest = app, folder, largest

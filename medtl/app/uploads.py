@@ -21,8 +21,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 MOST_FILES = 5_000
 """In one request."""
-TOGETHER = 2
-"""Times the largest file: bytes of one request."""
+LARGEST_IMAGE = 256 << 20
+"""Bytes; the largest radiographs and most volumes are well below."""
 ABANDONED = 600.0
 """Seconds after which an upload that nobody asked about is removed."""
 _ENDINGS = re.compile(r"(?i)(\.nii\.gz|\.(?:dcm|zip|npz|nii|png|jpe?g|tiff?|bmp|webp|gif|hei[cf]|csv|ima|dicom))$")
@@ -93,11 +93,13 @@ class _Intake:
 
     folder: Path
     largest: int
+    """Bytes of all files together."""
     written: list[Path] = field(default_factory=list)
     _headers: bytearray = field(default_factory=bytearray)
     _field: bytearray = field(default_factory=bytearray)
     _disposition: bytes = b""
     _out: BinaryIO | None = None
+    _allowed: int = 0
     _size: int = 0
     _all: int = 0
 
@@ -136,6 +138,7 @@ class _Intake:
         place = self.folder / secrets.token_hex(20)
         place.mkdir(mode=0o700)
         file = place / f"upload{ending[0].lower() if ending else ''}"
+        self._allowed = self.largest if file.suffix == ".zip" else min(LARGEST_IMAGE, self.largest)
         self._out = os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         self.written.append(file)
         NAMES.keep(file, name)
@@ -145,8 +148,9 @@ class _Intake:
             return
         self._size += end - start
         self._all += end - start
-        if self._size > self.largest or self._all > TOGETHER * self.largest:
-            raise Refused(413, f"the file is too large; allowed are {self.largest >> 20} MiB each and {TOGETHER} times that together")
+        if self._size > self._allowed or self._all > self.largest:
+            together = f"{self.largest >> 20:,} MiB for a zip or all files together"
+            raise Refused(413, f"the file is too large; allowed are {LARGEST_IMAGE >> 20} MiB for an image, {together}")
         self._out.write(data[start:end])
 
     def close(self) -> None:
@@ -163,14 +167,15 @@ class _Intake:
 async def take_in(headers: Mapping[bytes, bytes], receive: Receive, folder: Path, largest: int) -> list[Path]:
     """The files of a multipart request, each alone in a folder of random name (0700) below `folder`.
 
-    Raises Refused: no multipart request, a file of more than `largest` bytes, too many, broken off; then nothing is left.
+    Raises Refused: no multipart request, more than `largest` bytes, an image of more than LARGEST_IMAGE, too many files, broken off; then
+    nothing is left.
     """
     kind, options = parse_options_header(headers.get(b"content-type", b""))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise Refused(400, "an upload is a multipart form")
     with suppress(ValueError):
-        if int(headers.get(b"content-length", b"0")) > TOGETHER * largest + (1 << 20):
-            raise Refused(413, f"the upload is too large; allowed are {TOGETHER * largest >> 20} MiB together")
+        if int(headers.get(b"content-length", b"0")) > largest + (1 << 20):
+            raise Refused(413, f"the upload is too large; allowed are {largest >> 20:,} MiB together")
     intake = _Intake(folder, largest)
     parser = MultipartParser(options[b"boundary"], intake.callbacks())  # type: ignore[arg-type]
     try:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import minimize
+from scipy.stats import t
 from sklearn.metrics import recall_score
 
 from medtl import measurements, predictions, records
@@ -62,7 +63,7 @@ def _calibrated(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
         return scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
 
     def loss(parameters: np.ndarray) -> float:
-        prior = (parameters[0] / 0.5) ** 2 / 2 + ((parameters[1:] / 0.25) ** 2).sum() / 2
+        prior = -t.logpdf(parameters[0] / 0.5, 3) - t.logpdf(parameters[1:] / 0.25, 3).sum()
         return float(prior - scores(parameters)[np.arange(len(truth)), truth].sum())
 
     centred = logits - logits.mean(axis=1, keepdims=True)

@@ -141,7 +141,6 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Classi
         {
             "name": "road",
             "task": {"classes": {"normal": ["NORMAL"], "ill": ["ILL"]}, "positive": "ill"},
-            "scope": {"modality": ["CR", "DX"]},
             "cohorts": [{"name": "folders"}],
             "image": {"size": SETTINGS[0].size},
             "backbone": {"name": "test_resnet", "weights": "none"},

@@ -33,7 +33,7 @@ transfer: {strategy: scratch, epochs: 5, batch: 16, rate: 0.003}
 decision: {gate: {refuse: 0}}
 trainer: {device: cpu, threads: 1, precision: float32}
 """
-QUICK = ["epochs=6", "batch=16", "rate=0.002", "trainer={device: cpu, threads: 1}"]
+QUICK = ["epochs=8", "margin=0.08", "batch=16", "rate=0.002", "trainer={device: cpu, threads: 1, precision: float32}"]
 
 
 def write_pictures(folder: Path, table: str, count: int, seed: int, dark: bool = False, flipped: float = 0.0) -> Path:
@@ -103,7 +103,7 @@ def test_good_labels_of_another_device_are_released_beside_the_old_model(run: Pa
     found, old, new = content(out), Model.load(run / "model"), Model.load(out / "model")
     assert found["released"]
     assert found["reference"]["shown"]
-    assert min(each["low"] for each in found["reference"]["recall"].values()) > -0.05
+    assert min(each["low"] for each in found["reference"]["recall"].values()) > -0.08
     assert found["improvement"]["difference"]["low"] > 0
     assert files(run / "model") == before
     assert found["fingerprint"] == new.fingerprint != old.fingerprint

@@ -25,7 +25,8 @@ from medtl.predictions import NO_ANSWER
 
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    grey = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 1), dtype=np.uint8)
+    return np.repeat(grey, 3, axis=3)  # in colour they were out of a radiograph's scope
 
 
 @pytest.fixture
