@@ -19,6 +19,7 @@ import numpy as np
 from medtl.app.desk import Desk
 from medtl.app.engines import desk_of
 from medtl.app.private import private_folder
+from medtl.app.quiet import without_values
 from medtl.app.uploads import swept
 from medtl.app.ways import HOST, Way, ways
 from medtl.errors import MedtlError
@@ -84,7 +85,7 @@ def opened(
         except OSError:
             raise _taken(port) from None
         try:
-            with swept():
+            with swept(), without_values():
                 yield way.behind_proxy or address
         finally:
             page.close(verbose=False)

@@ -102,12 +102,14 @@ class _Intake:
     _allowed: int = 0
     _size: int = 0
     _all: int = 0
+    ended: bool = False
+    """The form's last line was there."""
 
     def callbacks(self) -> dict[str, Any]:
         return {
             "on_part_begin": self._part_begins, "on_header_field": self._header_name, "on_header_value": self._header_value,
             "on_header_end": self._header_ends, "on_headers_finished": self._content_begins, "on_part_data": self._data,
-            "on_part_end": self.close,
+            "on_part_end": self.close, "on_end": self._end,
         }  # fmt: skip
 
     def _part_begins(self) -> None:
@@ -153,6 +155,9 @@ class _Intake:
             raise Refused(413, f"the file is too large; allowed are {LARGEST_IMAGE >> 20} MiB for an image, {together}")
         self._out.write(data[start:end])
 
+    def _end(self) -> None:
+        self.ended = True
+
     def close(self) -> None:
         if self._out is not None:
             self._out.close()
@@ -187,6 +192,8 @@ async def take_in(headers: Mapping[bytes, bytes], receive: Receive, folder: Path
             if not message.get("more_body", False):
                 break
         parser.finalize()
+        if not intake.ended:
+            raise Refused(400, "the upload broke off")
     except Refused:
         intake.discard()
         raise
