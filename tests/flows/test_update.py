@@ -158,7 +158,7 @@ def test_what_taught_is_no_reference_nor_is_a_patient_who_teaches_now(run: Path,
 
 
 def test_too_few_are_refused_before_anything_is_trained(run: Path, data: Path, tmp_path: Path) -> None:
-    sentence = "too few reference patients .*: disc 20, square 20; 96 of every class are needed"
+    sentence = "too few reference patients .*: disc 20, square 20; 58 of every class are needed"
     with pytest.raises(GateRefusal, match=sentence) as caught:
         update(run, data / "dark.csv", data / "elsewhere/few.csv", overrides=QUICK, out=tmp_path / "out")
     assert caught.value.exit_code == 3
