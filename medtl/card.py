@@ -14,6 +14,9 @@ LIMITS = """\
 - Precision and probabilities hold for the class shares of those images. Where a disease is rarer, precision is lower.
 - It answers for images like those it learned from."""
 
+RESEARCH_ONLY = "Research use only. Not a medical device, not for diagnosis or treatment."
+SYNTHETIC_MODEL = "SYNTHETIC: this model learned from made images. Nothing it says is about patients."
+"""On the page, and inside everything that leaves medtl."""
 SYNTHETIC = "**SYNTHETIC IMAGES**: it learned from images made by a program. Nothing here says how it does on patients."
 
 _HEADLINES = {

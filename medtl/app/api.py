@@ -28,8 +28,9 @@ from medtl.app.desk import Desk
 from medtl.app.documents import case_of, dicom_objects, pdf_of, zipped
 from medtl.app.reading import Unreadable
 from medtl.app.replies import problem
+from medtl.card import RESEARCH_ONLY
 from medtl.errors import MedtlError
-from medtl.interop.case import RESEARCH_ONLY, Case, thresholds_of
+from medtl.interop.case import Case, thresholds_of
 from medtl.interop.dicom_source import NoReference
 from medtl.interop.overlay_picture import heat_png
 from medtl.model.prevalence import metrics_of

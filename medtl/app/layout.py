@@ -6,10 +6,11 @@ from typing import Any
 
 import gradio as gr
 
-from medtl.app import markup, words
+from medtl.app import markup
 from medtl.app.asking import CODES, TITLES
 from medtl.app.held import LONGEST, discard
 from medtl.app.page_one import FIRST, UNSAID
+from medtl.card import RESEARCH_ONLY
 from medtl.measurements import AGE
 
 CHOOSE = "Images: DICOM, NIfTI, PNG, JPEG, TIFF …"
@@ -27,7 +28,7 @@ def laid_out(labels: list[str], examples: list[str]) -> Parts:
     """Every part of the page by its name; called inside the page's block. `examples`: what is written on their buttons."""
     parts: Parts = {}
     gr.HTML(
-        f'<header class="medtl-head"><h1>medtl</h1><p>{words.RESEARCH_ONLY}</p>'
+        f'<header class="medtl-head"><h1>medtl</h1><p>{RESEARCH_ONLY}</p>'
         '<button type="button" class="medtl-theme" aria-pressed="false">Dark</button></header>'
     )
     with gr.Row(elem_id="medtl-in", equal_height=True):

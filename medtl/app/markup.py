@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from medtl.app import words
-from medtl.card import chosen_by_validation
+from medtl.card import SYNTHETIC_MODEL, chosen_by_validation
 from medtl.estimates import estimate, interval, number, percent, times
 from medtl.findings import BETWEEN
 from medtl.model.format import PackageFile
@@ -121,7 +121,7 @@ def _unanswered(package: PackageFile) -> str:
 
 def banner(package: PackageFile) -> str:
     """Over everything, where the model knows made images only."""
-    return f'<p class="medtl-synthetic" role="note">{escape(words.SYNTHETIC)}</p>' if package.synthetic else ""
+    return f'<p class="medtl-synthetic" role="note">{escape(SYNTHETIC_MODEL)}</p>' if package.synthetic else ""
 
 
 def _bars(package: PackageFile, probabilities: Mapping[str, float], decision: str) -> str:

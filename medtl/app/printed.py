@@ -20,7 +20,7 @@ from reportlab.platypus import LongTable, Paragraph, SimpleDocTemplate, TableSty
 
 from medtl.app import words
 from medtl.app.many import Batch, Row
-from medtl.app.words import RESEARCH_ONLY
+from medtl.card import RESEARCH_ONLY
 from medtl.estimates import percent
 from medtl.findings import BETWEEN
 from medtl.model.format import PackageFile

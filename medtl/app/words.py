@@ -18,8 +18,6 @@ from medtl.measurements import AGE
 from medtl.model.format import PackageFile
 from medtl.predictions import NO_ANSWER, OUT_OF_SCOPE, QUALITY, UNLIKE_TRAINING, UNSURE
 
-RESEARCH_ONLY = "Research use only. Not a medical device, not for diagnosis or treatment."
-SYNTHETIC = "SYNTHETIC: this model learned from made images. Nothing it says is about patients."
 FORGOTTEN = "The file is deleted as soon as the answer is there."
 
 HEADLINES = {

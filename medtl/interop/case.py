@@ -18,9 +18,7 @@ from medtl.findings import BETWEEN
 from medtl.model.format import PackageFile
 from medtl.predictions import NO_ANSWER
 
-RESEARCH_ONLY = "Research use only. Not a medical device, not for diagnosis or treatment."
 SALIENCY = "Where the model looked, not where disease is"
-SYNTHETIC = "SYNTHETIC: this model learned from made images. Nothing it says is about patients."
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,9 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, Image, KeepInFrame, Paragraph, Spacer, Table, TableStyle
 
+from medtl.card import RESEARCH_ONLY, SYNTHETIC_MODEL
 from medtl.estimates import interval, number, percent
-from medtl.interop.case import RESEARCH_ONLY, SALIENCY, SYNTHETIC, Case
+from medtl.interop.case import SALIENCY, Case
 from medtl.interop.overlay_picture import font_file, over
 from medtl.predictions import NO_ANSWER
 
@@ -62,7 +63,7 @@ def _body(case: Case) -> Iterator[Flowable]:
     package = case.package
     yield _banner(RESEARCH_ONLY)
     if package.synthetic:
-        yield _banner(SYNTHETIC)
+        yield _banner(SYNTHETIC_MODEL)
     yield _text(f"Answer of {escape(package.name)} · {case.answered:%Y-%m-%d %H:%M %Z}", 8, _GREY)
     yield _text(escape(case.headline), 18, _INK, bold=True)
     yield _text(escape(case.because), 9)

@@ -6,7 +6,8 @@ import highdicom as hd
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from medtl.interop.case import RESEARCH_ONLY, SALIENCY, Case
+from medtl.card import RESEARCH_ONLY
+from medtl.interop.case import SALIENCY, Case
 from medtl.interop.dicom_report import equipment
 from medtl.interop.overlay_picture import labelled
 

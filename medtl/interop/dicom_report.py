@@ -16,8 +16,9 @@ from pydicom import Dataset
 from pydicom.uid import generate_uid
 
 import medtl
+from medtl.card import RESEARCH_ONLY, SYNTHETIC_MODEL
 from medtl.interop import dicom_codes as codes
-from medtl.interop.case import RESEARCH_ONLY, SYNTHETIC, Case
+from medtl.interop.case import Case
 from medtl.predictions import NO_ANSWER
 
 SERIES = 9901
@@ -109,7 +110,7 @@ def _evaluations(case: Case) -> Iterator[sr.QualitativeEvaluation]:
 def _texts(case: Case) -> Iterator[tuple[sr.CodedConcept, str]]:
     yield codes.RESEARCH_USE, RESEARCH_ONLY
     if case.package.synthetic:
-        yield codes.RESEARCH_USE, SYNTHETIC
+        yield codes.RESEARCH_USE, SYNTHETIC_MODEL
     yield codes.IMAGE_HASH, case.sha256
     for sentence in (case.because, *case.worth, case.operating_point, *case.notes, f"Meant for: {case.scope}" if case.scope else ""):
         if sentence:

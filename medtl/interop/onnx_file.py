@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import medtl
+from medtl.card import RESEARCH_ONLY
 from medtl.contracts import FORMAT
 from medtl.errors import GateRefusal, MedtlError
 from medtl.files import write_atomically, write_json
@@ -32,7 +33,6 @@ OPSET = 18
 LARGEST = 2 << 30
 """Bytes of one ONNX file: protobuf's own limit."""
 INPUT, OUTPUTS = "images", ("logits", "probabilities", "features")
-RESEARCH_ONLY = "Research use only. Not a medical device, not for diagnosis or treatment."
 _NOT_IN_IT = (
     "reading of files, their grey chain and fitting to the square: `image` says how (medtl.imaging does it)",
     "the scope: whether the model is meant for such an image",

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from medtl.card import RESEARCH_ONLY
 from medtl.explanation.overlay import heat, overlay
-from medtl.interop.case import RESEARCH_ONLY, SALIENCY, Case
+from medtl.interop.case import SALIENCY, Case
 
 _NARROWEST = 512
 """Pixels; a smaller picture is enlarged, for its label could not be read."""
