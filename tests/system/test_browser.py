@@ -76,7 +76,7 @@ def test_a_file_that_is_no_image(tab, keep, files, opened, kind):
     page = tab()
     upload(page, files["png"])
     said = upload(page, files[kind])
-    assert said.startswith("No answer")
+    assert any(line.startswith("No answer") for line in said.splitlines()[:2]), said  # the clock of the progress may still stand above it
     assert page.locator(".stage").count() == 0  # the picture before is not left beside it
     assert page.locator(".toast-wrap .error").count() == 0
     assert opened.left() == []
