@@ -15,7 +15,7 @@ from medtl import predictions, records
 from medtl.app import markup
 from medtl.app.desk import Desk
 from medtl.evaluation import metrics_file
-from medtl.explanation.saliency import saliency_of_every_class
+from medtl.explanation.saliency import evidence
 from medtl.flows.evaluate import evaluate
 from medtl.flows.predict import predict
 from medtl.flows.run import load_run
@@ -135,10 +135,11 @@ def test_what_speaks_for_a_finding_is_its_own_logit(data: Path, run: Path) -> No
     model = Model.load(run / "model")
     store = open_store(pd.DataFrame({"image": ["000.png"], "frame": [0]}), data, model.image, cache_dir())
     images = store.read(np.array([0]))
-    before = saliency_of_every_class(model, images)
+    both = np.array([[0, 1]])
+    before = evidence(model, images, both)  # signed: as shares, a map that only speaks against its finding is 0 everywhere
     with torch.no_grad():
         model.members[0].head.weight[1] += 1.0
-    after = saliency_of_every_class(model, images)
+    after = evidence(model, images, both)
     np.testing.assert_array_equal(before[:, 0], after[:, 0])
     assert not np.array_equal(before[:, 1], after[:, 1])
 
