@@ -26,8 +26,8 @@ import medtl
 from medtl.app import words
 from medtl.app.desk import Desk
 from medtl.app.documents import case_of, dicom_objects, pdf_of, zipped
+from medtl.app.door.replies import problem
 from medtl.app.reading import Unreadable
-from medtl.app.replies import problem
 from medtl.card import RESEARCH_ONLY
 from medtl.errors import MedtlError
 from medtl.interop.case import Case, thresholds_of

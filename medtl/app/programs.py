@@ -10,7 +10,7 @@ from gradio.data_classes import FileData
 
 from medtl.app import api
 from medtl.app.desk import Desk
-from medtl.app.private import taken
+from medtl.app.door.private import taken
 from medtl.errors import MedtlError
 
 

@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 
 from medtl.app.desk import Desk
+from medtl.app.door.private import private_folder
+from medtl.app.door.quiet import without_values
+from medtl.app.door.uploads import swept
+from medtl.app.door.ways import HOST, Way, ways
 from medtl.app.engines import desk_of
-from medtl.app.private import private_folder
-from medtl.app.quiet import without_values
-from medtl.app.uploads import swept
-from medtl.app.ways import HOST, Way, ways
 from medtl.errors import MedtlError
 
 FIRST_PORT, PORTS = 7860, 100
@@ -70,7 +70,7 @@ def opened(
     _check_free(port)
     desk = desk_of(models, engine)
     with private_folder() as folder:
-        from medtl.app.page import LARGEST_UPLOAD, WAITING, build  # reads the environment that was just made
+        from medtl.app.page.building import LARGEST_UPLOAD, WAITING, build  # reads the environment that was just made
         from medtl.app.programs import for_programs
 
         _rehearse(desk, folder)
@@ -121,6 +121,8 @@ def _look() -> dict[str, Any]:
     """Fonts of the system, so that none is fetched, and quiet colours."""
     import gradio as gr
 
+    from medtl.app.page.building import STYLES
+
     fonts = ["system-ui", "-apple-system", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif"]
     theme = gr.themes.Base(
         primary_hue=gr.themes.colors.blue, neutral_hue=gr.themes.colors.slate, radius_size=gr.themes.sizes.radius_sm,
@@ -128,7 +130,7 @@ def _look() -> dict[str, Any]:
     ).set(body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300",
           block_label_text_color="*neutral_600", block_label_text_color_dark="*neutral_300",
           block_title_text_color="*neutral_700", block_title_text_color_dark="*neutral_200")  # fmt: skip
-    return {"theme": theme, "css_paths": sorted(Path(__file__).parent.glob("*.css"))}
+    return {"theme": theme, "css_paths": list(STYLES)}
 
 
 def _has_screen() -> bool:

@@ -475,7 +475,7 @@ def users(
     """Say who may log in to the page.
 
     Passwords are hashed with scrypt; the file is readable by you alone. Without an option: the names in it."""
-    from medtl.app.passwords import change
+    from medtl.app.door.passwords import change
 
     change(file, add, remove)
 

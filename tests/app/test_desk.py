@@ -8,8 +8,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from medtl.app import markup
 from medtl.app.desk import Desk
+from medtl.app.page import markup
 from medtl.decisions import outlyingness
 from medtl.errors import MedtlError
 from medtl.model.gate import Gate

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from medtl.app.elsewhere import WANTED, Given, said
+from medtl.app.page.elsewhere import WANTED, Given, said
 from medtl.evaluation import metrics_file
 from medtl.model import format as package_format
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from medtl.app.desk import Desk
-from medtl.app.examples import examples_for
+from medtl.app.page.examples import examples_for
 from medtl.errors import MedtlError
 from medtl.model import format as package_format
 from medtl.phantom.settings import CHEST_CLASSES

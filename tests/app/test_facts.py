@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from medtl.app.facts import age_band, markup, stated
+from medtl.app.page.facts import age_band, markup, stated
 from medtl.app.reading import read
 from medtl.imaging.settings import ImageSettings
 

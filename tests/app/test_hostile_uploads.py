@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from medtl.app import page as page_module
 from medtl.app.desk import Desk
+from medtl.app.page import building as page_module
 from medtl.app.reading import Unreadable
 from medtl.model.model import Model
 

@@ -10,11 +10,11 @@ import subprocess
 import pytest
 from typer.testing import CliRunner
 
-from medtl.app import lockout, passwords, sessions
-from medtl.app.lockout import Lockout
-from medtl.app.passwords import Users
-from medtl.app.sessions import Sessions
-from medtl.app.ways import ways
+from medtl.app.door import lockout, passwords, sessions
+from medtl.app.door.lockout import Lockout
+from medtl.app.door.passwords import Users
+from medtl.app.door.sessions import Sessions
+from medtl.app.door.ways import ways
 from medtl.cli.commands import app
 from medtl.errors import MedtlError
 

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
-from medtl.app import many, table
 from medtl.app.desk import Desk
-from medtl.app.held import Held, take
-from medtl.app.many import answers, opened
+from medtl.app.page import many, table
+from medtl.app.page.held import Held, take
+from medtl.app.page.many import answers, opened
 from medtl.model.model import Model
 
 COUNT = 40

@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from medtl.app import markup
-from medtl.app.viewer import viewer
+from medtl.app.page import markup
+from medtl.app.page.viewer import viewer
 from medtl.imaging.image import Window
 from medtl.imaging.viewing import View
 from medtl.model import format as package_format

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from medtl.app.private import private_folder, taken
+from medtl.app.door.private import private_folder, taken
 
 
 def test_the_folder_is_private_and_ends(monkeypatch, tmp_path):

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from medtl.app import passwords
+from medtl.app.door import passwords
 
 NAME = "ZZCANARY"
 PASSWORDS = {"anna": "a long secret of Ann's", "berta": "another long secret"}
@@ -237,7 +237,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(person, opened):
 def test_too_large_or_too_many_files_are_refused_while_they_come(tmp_path, sizes, monkeypatch):
     import anyio
 
-    from medtl.app import uploads
+    from medtl.app.door import uploads
 
     monkeypatch.setattr(uploads, "MOST_FILES", 5)
     part = b'--zzz\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
@@ -320,7 +320,7 @@ def test_the_streams_of_a_session_make_its_files_its_own():
     """What the page itself hands out as a file, it hands to one visitor."""
     import anyio
 
-    from medtl.app.belongings import Belongings, Guard
+    from medtl.app.door.belongings import Belongings, Guard
 
     guard = Guard(None, Path("/tmp/medtl-page-x"), 10)  # type: ignore[arg-type]
     sent = []

@@ -8,9 +8,9 @@ import socket
 import pytest
 from typer.testing import CliRunner
 
-from medtl.app import page as page_module
-from medtl.app import page_one
 from medtl.app.desk import Desk
+from medtl.app.page import building as page_module
+from medtl.app.page import page_one
 from medtl.app.serve import opened
 from medtl.cli.commands import app
 from medtl.errors import MedtlError

@@ -14,7 +14,7 @@ from scipy.stats import t
 from sklearn.metrics import recall_score
 
 from medtl import measurements, predictions, records
-from medtl.app import markup
+from medtl.app.page import markup
 from medtl.errors import GateRefusal, MedtlError
 from medtl.evaluation import metrics_file
 from medtl.experiment.load import load_experiment

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from medtl import predictions, records
-from medtl.app import markup
 from medtl.app.desk import Desk
+from medtl.app.page import markup
 from medtl.evaluation import metrics_file
 from medtl.explanation.saliency import evidence
 from medtl.flows.evaluate import evaluate

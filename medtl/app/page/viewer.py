@@ -20,6 +20,7 @@ from medtl.imaging.image import Window
 from medtl.imaging.viewing import View
 
 SCRIPT = Path(__file__).with_name("viewer.js")
+STYLE = Path(__file__).with_name("viewer.css")
 LOOKED = "Where the model looked, not where disease is."
 KEYS = (
     "With the image in focus: i inverts, + and − zoom, 0 fits, arrows move an enlarged image, 1 to 9 choose a window, w as first shown, "

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from medtl.app import markup
+from medtl.app.page import markup
 from medtl.errors import MedtlError
 from medtl.model.format import PackageFile
 from medtl.model.prevalence import Elsewhere, calibrated_at, elsewhere

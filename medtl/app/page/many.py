@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from medtl import predictions
 from medtl.app.desk import Desk, Facts, Verdict, judged, maps_of
-from medtl.app.held import Held, Upload
+from medtl.app.page.held import Held, Upload
 from medtl.flows.predict import harmless
 from medtl.imaging.decoding import decode_with_views
 from medtl.imaging.inputs import Input, of_file

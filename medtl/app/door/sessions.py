@@ -30,7 +30,7 @@ class Sessions:
         self._lock = threading.Lock()
 
     def begin(self, name: str, mark: str) -> str:
-        """A new token. `mark`: of :meth:`medtl.app.passwords.Users.mark`."""
+        """A new token. `mark`: of :meth:`medtl.app.door.passwords.Users.mark`."""
         token, now = secrets.token_urlsafe(32), self._clock()
         with self._lock:
             for key in [key for key, each in self._open.items() if self._over(each, now)]:

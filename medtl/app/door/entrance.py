@@ -23,11 +23,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 
-from medtl.app.belongings import VISITOR, App, Message, Receive, Scope, Send
-from medtl.app.lockout import Lockout
-from medtl.app.passwords import LONGEST, Users
-from medtl.app.replies import Reply, plain, problem
-from medtl.app.sessions import Sessions
+from medtl.app.door.belongings import VISITOR, App, Message, Receive, Scope, Send
+from medtl.app.door.lockout import Lockout
+from medtl.app.door.passwords import LONGEST, Users
+from medtl.app.door.replies import Reply, plain, problem
+from medtl.app.door.sessions import Sessions
 
 log = logging.getLogger("medtl.page")
 COOKIE = "medtl"

@@ -12,7 +12,7 @@
     return new Uint8Array(await new Response(stream).arrayBuffer());
   }
 
-  // Rows of differences to the left neighbour, low bytes before high bytes (see medtl.app.viewer.packed).
+  // Rows of differences to the left neighbour, low bytes before high bytes (see medtl.app.page.viewer.packed).
   function wordsOf(bytes, told) {
     const count = told.height * told.width * told.channels, words = told.bytes === 2 ? new Uint16Array(count) : new Uint8Array(count);
     const line = told.width * told.channels;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from medtl.app import words
-from medtl.app.many import Batch, Row
+from medtl.app.page.many import Batch, Row
 from medtl.estimates import percent
 from medtl.findings import BETWEEN
 

@@ -8,19 +8,21 @@ from typing import Any
 
 import gradio as gr
 
-from medtl.app import asking, page_many, page_one, viewer
+from medtl.app import asking
 from medtl.app.desk import Desk
-from medtl.app.examples import Example, examples_for
-from medtl.app.held import Held, discard, take
-from medtl.app.layout import laid_out
-from medtl.app.page_many import Job
-from medtl.app.page_one import Changes
+from medtl.app.page import page_many, page_one, viewer
+from medtl.app.page.examples import Example, examples_for
+from medtl.app.page.held import Held, discard, take
+from medtl.app.page.layout import laid_out
+from medtl.app.page.page_many import Job
+from medtl.app.page.page_one import Changes
 from medtl.errors import MedtlError
 
 LARGEST_UPLOAD = 2 << 30
 """Bytes of one file: a zip of a thousand radiographs. What is no archive is bounded by the reader."""
 WAITING = 16
 """Requests in the queue; further ones are told to come again."""
+STYLES = (Path(__file__).with_name("page.css"), viewer.STYLE)
 _SCRIPTS = (Path(__file__).with_name("page.js"), viewer.SCRIPT)
 _ASKED = ["ask_model", *(f"ask_{fact}" for fact in asking.CODES), "ask_age", "ask_number"]
 

@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from medtl.app.door.uploads import NAMES
 from medtl.app.reading import Reading
-from medtl.app.uploads import NAMES
 
 LONGEST = 600
 _KEPT_ENDINGS = re.compile(r"(?i)\.(npz|zip)$")

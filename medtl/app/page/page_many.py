@@ -9,11 +9,12 @@ from typing import Any
 
 import gradio as gr
 
-from medtl.app import asking, facts, markup, page_one, table, viewer
+from medtl.app import asking
 from medtl.app.desk import Desk
-from medtl.app.held import Held
-from medtl.app.many import LONGEST, Batch, answers, images, opened
-from medtl.app.page_one import Changes
+from medtl.app.page import facts, markup, page_one, table, viewer
+from medtl.app.page.held import Held
+from medtl.app.page.many import LONGEST, Batch, answers, images, opened
+from medtl.app.page.page_one import Changes
 from medtl.errors import MedtlError
 from medtl.findings import BETWEEN
 from medtl.imaging.decoding import decode_many
@@ -104,7 +105,7 @@ def pdf(batch: Batch | None) -> Changes:
     """The table as pages to print."""
     if batch is None:
         return {"save": None}
-    from medtl.app.printed import printed
+    from medtl.app.page.printed import printed
 
     return {"save": _file("medtl-answers.pdf", "application/pdf", printed(batch))}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from medtl.app.passwords import Users
+from medtl.app.door.passwords import Users
 from medtl.errors import MedtlError
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ class Way:
         from starlette.routing import Mount
 
         from medtl.app import api
-        from medtl.app.belongings import Guard
-        from medtl.app.door import Door, Entry
+        from medtl.app.door.belongings import Guard
+        from medtl.app.door.entrance import Door, Entry
 
         entry = Entry(self.users, self.behind_proxy, secure=self.certificate is not None or bool(self.behind_proxy))
         middleware = [

@@ -1,5 +1,5 @@
 """One image on the page: what is asked first, the answer, the same answer at another prevalence. Every function gives what changes, by the
-name of the part of the page (:mod:`medtl.app.layout`) that it belongs to."""
+name of the part of the page (:mod:`medtl.app.page.layout`) that it belongs to."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 
 import gradio as gr
 
-from medtl.app import asking, elsewhere, facts, markup, viewer, words
+from medtl.app import asking, words
 from medtl.app.desk import Answer, Desk, Verdict
-from medtl.app.elsewhere import Given
-from medtl.app.held import Held
+from medtl.app.page import elsewhere, facts, markup, viewer
+from medtl.app.page.elsewhere import Given
+from medtl.app.page.held import Held
 from medtl.app.reading import Reading, read
 from medtl.errors import MedtlError
 from medtl.findings import BETWEEN

@@ -19,7 +19,7 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import LongTable, Paragraph, SimpleDocTemplate, TableStyle
 
 from medtl.app import words
-from medtl.app.many import Batch, Row
+from medtl.app.page.many import Batch, Row
 from medtl.card import RESEARCH_ONLY
 from medtl.estimates import percent
 from medtl.findings import BETWEEN

@@ -1,4 +1,4 @@
-"""Where everything stands on the page. Makes the parts and gives them names; what they do stands in `page`."""
+"""Where everything stands on the page. Makes the parts and gives them names; what they do stands in `building`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from medtl.app import markup
 from medtl.app.asking import CODES, TITLES
-from medtl.app.held import LONGEST, discard
-from medtl.app.page_one import FIRST, UNSAID
+from medtl.app.page import markup
+from medtl.app.page.held import LONGEST, discard
+from medtl.app.page.page_one import FIRST, UNSAID
 from medtl.card import RESEARCH_ONLY
 from medtl.measurements import AGE
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from medtl.app.replies import Reply, plain
-from medtl.app.uploads import Refused, take_in
+from medtl.app.door.replies import Reply, plain
+from medtl.app.door.uploads import Refused, take_in
 
 log = logging.getLogger("medtl.page")
 VISITOR = "medtl.visitor"

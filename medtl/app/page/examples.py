@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medtl.app.desk import Desk
-from medtl.app.held import Held, take
+from medtl.app.page.held import Held, take
 from medtl.errors import MedtlError
 from medtl.phantom.making import make
 from medtl.phantom.settings import CHEST_CLASSES, LESION_CLASSES, PhantomSettings
