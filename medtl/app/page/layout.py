@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -24,8 +25,11 @@ _CLICKED = """element.addEventListener('click', (event) => {
 Parts = dict[str, Any]
 
 
-def laid_out(labels: list[str], examples: list[str]) -> Parts:
-    """Every part of the page by its name; called inside the page's block. `examples`: what is written on their buttons."""
+def laid_out(labels: list[str], examples: list[str], form: Callable[[], Parts] | None = None) -> Parts:
+    """Every part of the page by its name; called inside the page's block.
+
+    examples: what is written on their buttons. form: makes further parts, below the answer.
+    """
     parts: Parts = {}
     gr.HTML(
         f'<header class="medtl-head"><h1>medtl</h1><p>{RESEARCH_ONLY}</p>'
@@ -54,6 +58,7 @@ def laid_out(labels: list[str], examples: list[str]) -> Parts:
             parts["said"] = gr.HTML(markup.waiting(FIRST), elem_id="medtl-said")
             parts["finding"] = gr.Dropdown([], label="Finding", visible=False, filterable=False, interactive=True)
             parts["rarer"] = gr.Number(label="Prevalence", visible=False, interactive=True, elem_id="medtl-prevalence")
+            parts |= form() if form else {}
             parts["why"] = gr.HTML(elem_id="medtl-why")
             parts["about"] = gr.HTML(elem_id="medtl-about")
     parts["held"] = gr.State(None, time_to_live=LONGEST, delete_callback=discard)
