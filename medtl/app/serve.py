@@ -39,6 +39,7 @@ def serve(
     engine: str = "torch",
     reading_first: bool = False,
     study: Path | None = None,
+    feedback: Path | None = None,
 ) -> None:
     """Open the page and stay until Ctrl-C or SIGTERM.
 
@@ -53,11 +54,12 @@ def serve(
         engine: `torch`, or `onnxruntime`.
         reading_first: people read every image before the model's answer is shown (docs/reader_study.md).
         study: a folder for their readings, where they read first.
+        feedback: a folder for what people say about answers (docs/page.md).
     Raises:
         MedtlError: no models, a taken port, a host without login or without https, a study without reading first.
     """
     way = ways(host, users, certificate, key, behind_proxy)
-    with opened(models, port, way=way, engine=engine, reading_first=reading_first, study=study) as address:
+    with opened(models, port, way=way, engine=engine, reading_first=reading_first, study=study, feedback=feedback) as address:
         print(f"The page is open at {address} ({way.said()}). Ctrl-C ends it.", flush=True)
         if open_browser and _has_screen():
             webbrowser.open(address)
@@ -68,7 +70,7 @@ def serve(
 @contextmanager
 def opened(
     models: Sequence[Path | str], port: int | None = None, host: str = HOST, way: Way | None = None, engine: str = "torch",
-    reading_first: bool = False, study: Path | None = None,
+    reading_first: bool = False, study: Path | None = None, feedback: Path | None = None,
 ) -> Iterator[str]:  # fmt: skip
     """The page, up and ready to answer, as its address; closed at the end of the block. See :func:`serve`."""
     way = way or ways(host)
@@ -78,14 +80,17 @@ def opened(
     desk = desk_of(models, engine)
     with private_folder() as folder:
         from medtl.app.page.building import LARGEST_UPLOAD, WAITING, build  # reads the environment that was just made
+        from medtl.app.page.feedback import Feedback
+        from medtl.app.page.feedback_folder import FeedbackFolder
         from medtl.app.page.reading_first import ReadingFirst
         from medtl.app.page.study_folder import StudyFolder
         from medtl.app.programs import for_programs
 
         first = ReadingFirst(StudyFolder(study) if study else None, way.users is not None) if reading_first else None
+        told = Feedback(FeedbackFolder(feedback), way.users is not None) if feedback else None
         _rehearse(desk, folder)
         before = way.before(desk, folder, LARGEST_UPLOAD, answers=first is None)
-        page = build(models, desk, first=first)
+        page = build(models, desk, first=first, feedback=told)
         page = (page if first else for_programs(page, desk, folder)).queue(max_size=WAITING, default_concurrency_limit=1)
         try:
             _, address, _ = page.launch(
@@ -96,7 +101,7 @@ def opened(
         except OSError:
             raise _taken(port) from None
         try:
-            with swept(), without_values():
+            with swept(also=[told.sweep] if told else []), without_values():
                 yield way.behind_proxy or address
         finally:
             page.close(verbose=False)

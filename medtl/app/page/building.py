@@ -12,6 +12,7 @@ from medtl.app import asking
 from medtl.app.desk import Desk
 from medtl.app.page import page_many, page_one, reading_first, viewer
 from medtl.app.page.examples import Example, examples_for
+from medtl.app.page.feedback import Feedback
 from medtl.app.page.held import Held, discard, take
 from medtl.app.page.layout import laid_out
 from medtl.app.page.page_many import Job
@@ -29,25 +30,34 @@ _ASKED = ["ask_model", *(f"ask_{fact}" for fact in asking.CODES), "ask_age", "as
 
 
 def build(
-    models: Sequence[Path | str], desk: Desk | None = None, examples: Path | None = None, first: ReadingFirst | None = None
-) -> gr.Blocks:
+    models: Sequence[Path | str], desk: Desk | None = None, examples: Path | None = None, first: ReadingFirst | None = None,
+    feedback: Feedback | None = None,
+) -> gr.Blocks:  # fmt: skip
     """The page for these packages or run folders.
 
     examples: a folder of images to try the models with; without one, made images are offered where a model learned from such.
-    first: the person reads every image before the model's answer is shown.
+    first: the person reads every image before the model's answer is shown. feedback: the person may say whether an answer was right.
     Raises MedtlError where a model is none. Launch it by :func:`medtl.app.serve.opened`, which keeps it on this machine and private.
     """
     desk = desk or Desk(models)
+    desk.copies = feedback is not None
     offered = examples_for(desk, examples)
+    forms = [*([first.form(desk)] if first else []), *([feedback.form] if feedback else [])]
     with gr.Blocks(title="medtl", analytics_enabled=False, delete_cache=(60, 300)) as page:
-        parts = laid_out(desk.labels, [each.title for each in offered], first.form(desk) if first else None)
-        _wire(page, parts, desk, offered, first)
+        parts = laid_out(desk.labels, [each.title for each in offered], forms)
+        _wire(page, parts, desk, offered, first, feedback)
     return page
 
 
-def _wire(page: gr.Blocks, parts: dict[str, Any], desk: Desk, offered: Sequence[Example], first: ReadingFirst | None) -> None:
+def _wire(
+    page: gr.Blocks, parts: dict[str, Any], desk: Desk, offered: Sequence[Example], first: ReadingFirst | None, feedback: Feedback | None
+) -> None:
+    def by_part(changes: Changes) -> dict[Any, Any]:
+        more = feedback.offered(changes["answer"], changes.get("first")) if feedback and "answer" in changes else {}
+        return _by_part(parts, {**changes, **more})
+
     def into(function: Callable[..., Changes]) -> Callable[..., dict[Any, Any]]:
-        return lambda *given: _by_part(parts, function(*given))
+        return lambda *given: by_part(function(*given))
 
     # What an event leaves as it is, Gradio makes anew for the session, and a new upload would read as Gradio's own do (see `layout`)
     everything = [part for name, part in parts.items() if name != "upload"]
@@ -95,12 +105,15 @@ def _wire(page: gr.Blocks, parts: dict[str, Any], desk: Desk, offered: Sequence[
             None, parts["save"], None, js="(given) => window.medtlSave(given)", **quiet
         )
     if first is not None:
-        first.wire(parts, everything, desk)
+        first.wire(parts, everything, desk, by_part)
+    if feedback is not None:
+        feedback.wire(parts)
     page.load(None, None, None, js=f"() => {{ {''.join(path.read_text(encoding='utf-8') for path in _SCRIPTS)} }}", **quiet)
 
 
 def _by_part(parts: dict[str, Any], changes: Changes) -> dict[Any, Any]:
-    return {parts[name]: value for name, value in changes.items()}
+    """What the page has no part for (feedback, where none is wanted) is left out."""
+    return {parts[name]: value for name, value in changes.items() if name in parts}
 
 
 def _each(parts: dict[str, Any], function: Callable[..., Iterator[Changes]]) -> Callable[..., Iterator[dict[Any, Any]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -25,10 +25,10 @@ _CLICKED = """element.addEventListener('click', (event) => {
 Parts = dict[str, Any]
 
 
-def laid_out(labels: list[str], examples: list[str], form: Callable[[], Parts] | None = None) -> Parts:
+def laid_out(labels: list[str], examples: list[str], forms: Sequence[Callable[[], Parts]] = ()) -> Parts:
     """Every part of the page by its name; called inside the page's block.
 
-    examples: what is written on their buttons. form: makes further parts, below the answer.
+    examples: what is written on their buttons. forms: each makes further parts, below the answer.
     """
     parts: Parts = {}
     gr.HTML(
@@ -58,7 +58,8 @@ def laid_out(labels: list[str], examples: list[str], form: Callable[[], Parts] |
             parts["said"] = gr.HTML(markup.waiting(FIRST), elem_id="medtl-said")
             parts["finding"] = gr.Dropdown([], label="Finding", visible=False, filterable=False, interactive=True)
             parts["rarer"] = gr.Number(label="Prevalence", visible=False, interactive=True, elem_id="medtl-prevalence")
-            parts |= form() if form else {}
+            for form in forms:
+                parts |= form()
             parts["why"] = gr.HTML(elem_id="medtl-why")
             parts["about"] = gr.HTML(elem_id="medtl-about")
     parts["held"] = gr.State(None, time_to_live=LONGEST, delete_callback=discard)

@@ -1,5 +1,5 @@
 """One image on the page: what is asked first, the answer, the same answer at another prevalence. Every function gives what changes, by the
-name of the part of the page (:mod:`medtl.app.page.layout`) that it belongs to."""
+name of the part of the page (:mod:`medtl.app.page.layout`) that it belongs to; `answer` is no part, but what feedback may be about."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Then = Callable[[Desk, str, Held, dict[str, str], int | None], Changes]
 def looked_at(desk: Desk, label: str, held: Held, asks: bool, number: int | None, then: Then | None = None) -> Changes:
     """A single upload: its answer, or what has to be asked before."""
     reader = label or desk.labels[0]
-    reading = read(held.uploads[0].file, number, desk.model(reader).image)
+    reading = read(held.uploads[0].file, number, desk.model(reader).image, desk.copies)
     held = replace(held, label=reader, reading=reading)
     chosen, why = (label, "") if label else asking.proposed(reading.measurement, {each: desk.package(each).scope for each in desk.labels})
     if asks:
@@ -75,7 +75,7 @@ def answered(desk: Desk, label: str, held: Held, given: dict[str, str], number: 
     reading = held.reading
     settings = desk.model(label).image
     if reading is None or (number or reading.number) != reading.number or desk.model(held.label).image != settings:
-        reading = read(held.uploads[0].file, number, settings)
+        reading = read(held.uploads[0].file, number, settings, desk.copies)
     answer = desk.answer_read(label, reading, given)
     first = first_map(answer)
     return {
@@ -83,6 +83,7 @@ def answered(desk: Desk, label: str, held: Held, given: dict[str, str], number: 
         **seen(reading, given, held.uploads[0].name, answer.maps, first),
         "ask": gr.Group(visible=False),
         "held": None,
+        "answer": answer,
     }
 
 
@@ -113,6 +114,7 @@ def said(desk: Desk, label: str, verdict: Verdict, measurement: Any, given: dict
         "finding": gr.Dropdown(choices=movable, value=wanted, visible=len(movable) > 1),
         "rarer": gr.Number(label=_RARER, value=None, visible=bool(movable)),
         "kept": kept,
+        **_no_feedback(),
     }
 
 
@@ -136,7 +138,12 @@ def blank(text: str) -> Changes:
     return {
         "said": text, "shown": "", "facts": "", "why": "", "kept": None, "ask": gr.Group(visible=False),
         "finding": gr.Dropdown(choices=[], value=None, visible=False), "rarer": gr.Number(value=None, visible=False),
+        **_no_feedback(),
     }  # fmt: skip
+
+
+def _no_feedback() -> Changes:
+    return {"feedback": gr.Accordion(visible=False), "owed": None}
 
 
 def about_model(desk: Desk, label: str) -> str:

@@ -30,6 +30,7 @@ STYLE = Path(__file__).with_name("reading_first.css")
 LONGEST = 2 * 3600
 """Seconds after the last step for which the files of a sitting wait."""
 _FIRST = "Choose images. You read each of them first; the model's answer is shown afterwards."
+_SEVERAL = " For each that you think of, say how probable it is, 0 to 100; empty counts as 0."
 _NOTHING: Changes = {"clock": None}
 _SECONDS = "(...given) => [...given.slice(0, -1), window.medtlSeconds()]"
 _FORM = ("reader", "begin", "called_one", "called_any", "show", "keep")
@@ -47,15 +48,12 @@ class ReadingFirst:
         self._most = max(len(rated(desk.package(label).task)) for label in desk.labels)
         return lambda: _parts(self._most)
 
-    def wire(self, parts: dict[str, Any], everything: list[Any], desk: Desk) -> None:
+    def wire(self, parts: dict[str, Any], everything: list[Any], desk: Desk, by_part: Callable[[Changes], dict[Any, Any]]) -> None:
         """What happens when they are used."""
         parts["held"].time_to_live = LONGEST
         parts["said"].value, parts["go"].value = markup.waiting(_FIRST), "Go on"
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         said = [parts[name] for name in ("sitting", "held", "called_one", "called_any", *self._ratings, "clock")]
-
-        def by_part(changes: Changes) -> dict[Any, Any]:
-            return {parts[name]: value for name, value in changes.items()}
 
         def begin(now: Sitting | None, held: Held | None, code: str, table: list[dict[str, str]], request: gr.Request) -> dict[Any, Any]:
             return by_part(self.begin(desk, now, held, self._name(request) or code, table))
@@ -116,6 +114,8 @@ class ReadingFirst:
             answer = {
                 **page_one.said(desk, now.label, now.answer, measurement, facts, map_of),
                 **page_one.seen(now.reading, facts, _title(now), now.answer.maps, map_of),
+                "answer": now.answer,
+                "first": now.first,
             }
         text = "Keep your reading, or change it. Both stand in the table."
         return {
@@ -159,7 +159,8 @@ class ReadingFirst:
         return {
             **self.ended(), **page_one.blank(""), **page_one.seen(now.reading, now.given, _title(now), {}, ""),
             **_asked(task, self._ratings),
-            "head": _head(now, "first", _title(now), "Your reading, without the model."), "show": gr.Button(visible=True), "sitting": now,
+            "head": _head(now, "first", _title(now), "Your reading, without the model." + (_SEVERAL if len(rated(task)) > 1 else "")),
+            "show": gr.Button(visible=True), "sitting": now,
             "held": held,
         }  # fmt: skip
 
@@ -185,7 +186,7 @@ def saved(table: list[dict[str, str]]) -> Changes:
 
 
 def _parts(most: int) -> dict[str, Any]:
-    with gr.Group(elem_id="medtl-reading"):
+    with gr.Column(elem_id="medtl-reading"):
         parts: dict[str, Any] = {"head": gr.HTML()}
         parts["reader"] = gr.Textbox(label="Your reader code (as the study gave it to you; no patient's name)", max_lines=1, visible=False)
         parts["begin"] = gr.Button("Begin", variant="primary", visible=False, elem_id="medtl-begin")
@@ -210,9 +211,9 @@ def _asked(task: Task, ratings: Sequence[str]) -> Changes:
         "called_one": gr.Radio(choices=list(task.names), value=None, visible=not several),
         "called_any": gr.CheckboxGroup(choices=[*task.names, ("none of these", NONE)], value=[], visible=several),
     }
-    more = "" if len(names) == 1 else " (empty: 0)"
     for place, part in enumerate(ratings):
-        label = f"How probable is {names[place]}, 0 to 100?{more}" if place < len(names) else ""
+        label = names[place] if place < len(names) else ""
+        label = f"How probable is {label}, 0 to 100?" if len(names) == 1 else label
         asked[part] = gr.Number(label=label, value=None, visible=place < len(names))
     return asked
 

@@ -2,7 +2,7 @@
 
 The table is long, as programs for multi-reader multi-case (MRMC) studies read it: a row per reader, case, condition and what was rated.
 Rated is how probable something is, 0 to 100: ROC analyses (Dorfman, Berbaum & Metz, Invest Radiol 1992; Obuchowski & Rockette, Commun Stat
-Simul Comput 1995) need an ordered rating of every case, and many steps lose less than five (Metz, Invest Radiol 1989).
+Simul Comput 1995) need an ordered rating of every case; a hundred steps are usual (Rockette, Gur & Metz, Invest Radiol 1992).
 """
 
 from __future__ import annotations
