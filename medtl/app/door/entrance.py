@@ -40,7 +40,7 @@ _FIRST = ("/", "/config")
 HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with "no-referrer" browsers send a form with the origin "null", and no login would be from here
     "content-security-policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'none'; form-action 'self'; "
     "base-uri 'self'; object-src 'none'",
 }
