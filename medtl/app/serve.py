@@ -22,6 +22,7 @@ from medtl.app.door.quiet import without_values
 from medtl.app.door.uploads import swept
 from medtl.app.door.ways import HOST, Way, ways
 from medtl.app.engines import desk_of
+from medtl.app.here.running import ended
 from medtl.errors import MedtlError
 
 FIRST_PORT, PORTS = 7860, 100
@@ -37,6 +38,7 @@ def serve(
     key: Path | None = None,
     behind_proxy: str | None = None,
     engine: str = "torch",
+    examples: Path | None = None,
 ) -> None:
     """Open the page and stay until Ctrl-C or SIGTERM.
 
@@ -49,11 +51,12 @@ def serve(
         certificate, key: PEM files; then the page speaks https.
         behind_proxy: the https address under which a reverse proxy shows the page.
         engine: `torch`, or `onnxruntime`.
+        examples: a folder of images that the page offers to try.
     Raises:
         MedtlError: no models, a taken port, a host without login or without https.
     """
     way = ways(host, users, certificate, key, behind_proxy)
-    with opened(models, port, way=way, engine=engine) as address:
+    with opened(models, port, way=way, engine=engine, examples=examples) as address:
         print(f"The page is open at {address} ({way.said()}). Ctrl-C ends it.", flush=True)
         if open_browser and _has_screen():
             webbrowser.open(address)
@@ -63,7 +66,12 @@ def serve(
 
 @contextmanager
 def opened(
-    models: Sequence[Path | str], port: int | None = None, host: str = HOST, way: Way | None = None, engine: str = "torch"
+    models: Sequence[Path | str],
+    port: int | None = None,
+    host: str = HOST,
+    way: Way | None = None,
+    engine: str = "torch",
+    examples: Path | None = None,
 ) -> Iterator[str]:
     """The page, up and ready to answer, as its address; closed at the end of the block. See :func:`serve`."""
     way = way or ways(host)
@@ -75,7 +83,9 @@ def opened(
 
         _rehearse(desk, folder)
         before = way.before(desk, folder, LARGEST_UPLOAD)
-        page = for_programs(build(models, desk), desk, folder).queue(max_size=WAITING, default_concurrency_limit=1)
+        page = for_programs(build(models, desk, examples, way.users is not None), desk, folder).queue(
+            max_size=WAITING, default_concurrency_limit=1
+        )
         try:
             _, address, _ = page.launch(
                 server_name=way.host, server_port=port, share=False, inbrowser=False, prevent_thread_lock=True, quiet=True,
@@ -85,7 +95,7 @@ def opened(
         except OSError:
             raise _taken(port) from None
         try:
-            with swept(), without_values():
+            with swept(), without_values(), ended():
                 yield way.behind_proxy or address
         finally:
             page.close(verbose=False)

@@ -168,7 +168,7 @@ class Form:
 
 
 def name_forms(root: Path, place: str, images: Sequence[str]) -> list[Form]:
-    """By its path from the folder `place` of the table (relative to the root, as `images` are), or by its file name where only one has it."""
+    """By its path from the table's folder `place` (relative to the root, as `images` are), or by a file name that only one has."""
     alone = {name: found[0] for name, found in by_name(images).items() if len(found) == 1}
     return [
         Form("path", {image: image for image in images}, lambda cell: inside_root(root, place, cell) or ""),

@@ -10,7 +10,7 @@ import gradio as gr
 
 from medtl.app import asking
 from medtl.app.desk import Desk
-from medtl.app.page import page_many, page_one, viewer
+from medtl.app.page import case_files, fold_cases, page_many, page_one, viewer
 from medtl.app.page.examples import Example, examples_for
 from medtl.app.page.held import Held, discard, take
 from medtl.app.page.layout import laid_out
@@ -27,17 +27,19 @@ _SCRIPTS = (Path(__file__).with_name("page.js"), viewer.SCRIPT)
 _ASKED = ["ask_model", *(f"ask_{fact}" for fact in asking.CODES), "ask_age", "ask_number"]
 
 
-def build(models: Sequence[Path | str], desk: Desk | None = None, examples: Path | None = None) -> gr.Blocks:
+def build(models: Sequence[Path | str], desk: Desk | None = None, examples: Path | None = None, logins: bool = False) -> gr.Blocks:
     """The page for these packages or run folders.
 
     examples: a folder of images to try the models with; without one, made images are offered where a model learned from such.
-    Raises MedtlError where a model is none. Launch it by :func:`medtl.app.serve.opened`, which keeps it on this machine and private.
+    logins: whether people log in. Raises MedtlError where a model is none.
+    Launch it by :func:`medtl.app.serve.opened`, which keeps it on this machine and private.
     """
     desk = desk or Desk(models)
     offered = examples_for(desk, examples)
     with gr.Blocks(title="medtl", analytics_enabled=False, delete_cache=(60, 300)) as page:
-        parts = laid_out(desk.labels, [each.title for each in offered])
+        parts = laid_out(desk.labels, [each.title for each in offered], logins)
         _wire(page, parts, desk, offered)
+        fold_cases.fold(desk, parts["label"])
     return page
 
 
@@ -82,8 +84,10 @@ def _wire(page: gr.Blocks, parts: dict[str, Any], desk: Desk, offered: Sequence[
         return _by_part(parts, _row(desk, batch, event))
 
     parts["rows"].select(opened_row, parts["batch"], everything, **quiet)
-    for name, made in (("csv", page_many.csv), ("pdf", page_many.pdf)):
-        parts[name].click(into(made), parts["batch"], parts["save"], **quiet).then(
+    files = {"csv": (page_many.csv, "batch"), "pdf": (page_many.pdf, "batch")}
+    files |= {"case_pdf": (case_files.pdf, "documents"), "case_dicom": (case_files.dicom, "documents")}
+    for name, (made, source) in files.items():
+        parts[name].click(into(made), parts[source], parts["save"], **quiet).then(
             None, parts["save"], None, js="(given) => window.medtlSave(given)", **quiet
         )
     page.load(None, None, None, js=f"() => {{ {''.join(path.read_text(encoding='utf-8') for path in _SCRIPTS)} }}", **quiet)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +10,11 @@ import gradio as gr
 
 from medtl.app import asking
 from medtl.app.desk import Desk
-from medtl.app.page import facts, markup, page_one, table, viewer
+from medtl.app.page import case_files, facts, markup, page_one, table, viewer
 from medtl.app.page.held import Held
 from medtl.app.page.many import LONGEST, Batch, answers, images, opened
 from medtl.app.page.page_one import Changes
+from medtl.app.page.saving import file_of
 from medtl.errors import MedtlError
 from medtl.findings import BETWEEN
 from medtl.imaging.decoding import decode_many
@@ -92,13 +92,13 @@ def row(desk: Desk, batch: Batch | None, place: int) -> Changes:
     shown = viewer.viewer(view, maps, first, caption, across) if view is not None else ""
     return {
         **page_one.said(desk, batch.label, chosen.verdict, chosen.measurement, dict(batch.given), first), "shown": shown,
-        "facts": facts.markup(chosen.measurement, batch.given, 1, 1) if view is not None else "",
+        "facts": facts.markup(chosen.measurement, batch.given, 1, 1) if view is not None else "", **case_files.none(),
     }  # fmt: skip
 
 
 def csv(batch: Batch | None) -> Changes:
     """The table as a file for the browser to save."""
-    return {"save": _file("medtl-answers.csv", "text/csv", batch.csv().encode()) if batch else None}
+    return {"save": file_of("medtl-answers.csv", "text/csv", batch.csv().encode()) if batch else None}
 
 
 def pdf(batch: Batch | None) -> Changes:
@@ -107,11 +107,7 @@ def pdf(batch: Batch | None) -> Changes:
         return {"save": None}
     from medtl.app.page.printed import printed
 
-    return {"save": _file("medtl-answers.pdf", "application/pdf", printed(batch))}
-
-
-def _file(name: str, kind: str, content: bytes) -> dict[str, Any]:
-    return {"name": name, "type": kind, "content": base64.b64encode(content).decode()}
+    return {"save": file_of("medtl-answers.pdf", "application/pdf", printed(batch))}
 
 
 def _first(held: Held) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import gradio as gr
 
 from medtl.app import asking, words
 from medtl.app.desk import Answer, Desk, Verdict
-from medtl.app.page import elsewhere, facts, markup, viewer
+from medtl.app.page import case_files, elsewhere, facts, markup, viewer
 from medtl.app.page.elsewhere import Given
 from medtl.app.page.held import Held
 from medtl.app.reading import Reading, read
@@ -81,6 +81,7 @@ def answered(desk: Desk, label: str, held: Held, given: dict[str, str], number: 
         "facts": facts.markup(reading.measurement, given, reading.number, reading.count),
         "ask": gr.Group(visible=False),
         "held": None,
+        **case_files.of(desk, label, answer, held.uploads[0].file),
     }
 
 
@@ -111,8 +112,12 @@ def moved(given: Given | None, finding: str | None, percent: float | None) -> Ch
 
 def refused(desk: Desk, label: str, error: Exception) -> Changes:
     """In place of an answer, one sentence; of a defect where it happened, never its own text, which may quote data."""
-    text = _sentence(str(error)) if isinstance(error, MedtlError) else _defect(error)
-    return {**blank(markup.refusal(text)), "about": about_model(desk, label), "held": None}
+    return {**blank(markup.refusal(sentence_of(error))), "about": about_model(desk, label), "held": None}
+
+
+def sentence_of(error: Exception) -> str:
+    """What a person is told of an error: see :func:`refused`."""
+    return _sentence(str(error)) if isinstance(error, MedtlError) else _defect(error)
 
 
 def changed(desk: Desk, label: str) -> Changes:
@@ -124,7 +129,7 @@ def blank(text: str) -> Changes:
     """Nothing of an earlier answer."""
     return {
         "said": text, "shown": "", "facts": "", "why": "", "kept": None, "ask": gr.Group(visible=False),
-        "finding": gr.Dropdown(choices=[], value=None, visible=False), "rarer": gr.Number(value=None, visible=False),
+        "finding": gr.Dropdown(choices=[], value=None, visible=False), "rarer": gr.Number(value=None, visible=False), **case_files.none(),
     }  # fmt: skip
 
 
