@@ -31,6 +31,7 @@ _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # LZMA takes as much mem
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, LookupError, OverflowError, OSError)
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 _CHUNK = 2**20
+_ENDING = re.compile(r"(?i)(\.nii\.gz|\.(?:nii|dcm|dicom|ima|png|jpe?g|jp2|j2k|tiff?|bmp|webp|gif|hei[cf]|npy|csv|tsv|txt))$")
 _RATIO_FROM = 2**20
 
 
@@ -177,8 +178,8 @@ def _copy(source: IO[bytes], out: IO[bytes], promised: int) -> str:
 
 
 def _suffix(name: str) -> str:
-    """The ending that readers go by (`.nii.gz`, `.png`), when it is a harmless one."""
-    found = re.search(r"(?i)(\.nii\.gz|\.[a-z0-9]{1,8})$", name)
+    """The ending that readers and people go by; any other could be a part of a name."""
+    found = _ENDING.search(name)
     return found.group(1).lower() if found else ""
 
 

@@ -3,7 +3,6 @@ person, and every mistake said in one sentence before anything is computed. Pure
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -29,7 +28,6 @@ LEAVE_OUT = "ignore"
 """In place of a class: images with this label are left out."""
 MOST_LABELS = 40
 _DOMAIN = r"domain|hospital|institution|clinic|cent(re|er)"
-_NEAR = 0.8
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,10 @@ def labels_of(given: Labelled, task: Task, column: str) -> dict[str, int]:
 
 
 def meant(label: str, task: Task) -> str:
-    """The class that a label probably means: a known spelling, the class's name, one nearly so, or the only healthy one; else empty."""
+    """The class that a label means: a spelling or the name of the class, also in other letters, or the only healthy one; else empty.
+
+    Nothing is guessed by likeness: `abnormal` is like `normal`.
+    """
     known = {name: name for name in task.names} | task.class_of()
     plain = re.sub(r"^([+-]?\d+)\.0+$", r"\1", label)
     if plain in task.ignore or (task.kind == "multi" and label == NONE):
@@ -105,8 +106,8 @@ def meant(label: str, task: Task) -> str:
     if plain in known:
         return known[plain]
     folded = {_folded(spelling): name for spelling, name in known.items()}
-    if near := difflib.get_close_matches(_folded(label), folded, n=1, cutoff=_NEAR):
-        return folded[near[0]]
+    if _folded(label) in folded:
+        return folded[_folded(label)]
     healthy = [name for name in task.names if is_healthy(name)]
     return healthy[0] if is_healthy(label) and len(healthy) == 1 else ""
 
