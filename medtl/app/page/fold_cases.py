@@ -24,13 +24,14 @@ def fold(desk: Desk, label: gr.Dropdown) -> None:
 def _laid_out() -> dict[str, Any]:
     parts: dict[str, Any] = {}
     with gr.Accordion("Evaluate this model on your cases", open=False, elem_id="medtl-cases"):
-        parts["said"] = gr.HTML(markup.first(), elem_id="medtl-cases-said")
+        gr.HTML(markup.first())
         parts["upload"] = in_place(gr.File(label=_CHOOSE, file_count="multiple", height=96, elem_id="medtl-cases-upload"))
-        parts["form"] = gr.HTML(elem_id="medtl-cases-form", js_on_load=markup.ON_LOAD)
         with gr.Row(equal_height=True):
             parts["progress"] = gr.HTML(elem_id="medtl-cases-progress")
             parts["stop"] = gr.Button("Stop", size="sm", scale=0, min_width=110, visible=False)
             parts["save"] = gr.Button("Save report (zip)", size="sm", scale=0, min_width=160, visible=False)
+        parts["said"] = gr.HTML(elem_id="medtl-cases-said")
+        parts["form"] = gr.HTML(elem_id="medtl-cases-form", js_on_load=markup.ON_LOAD)
     parts["cases"] = gr.State(None, time_to_live=page_cases.WAITS, delete_callback=page_cases.discard)
     parts["job"] = gr.State(None, delete_callback=page_cases.discard)
     parts["outcome"] = gr.State(None, time_to_live=page_cases.KEPT)

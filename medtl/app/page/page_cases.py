@@ -153,6 +153,7 @@ def _run(desk: Desk, job: Job) -> Iterator[Changes]:
         prepared = ready(cases.given, package.task, cases.choice, place)
         spellings = {spelling: name for spelling, name in cases.choice.classes.items() if name}
         job_file = {"package": str(desk.folder(label)), "manifest": str(prepared.file), "classes": spellings, "out": str(place / "out")}
+        yield {"progress": markup.progress("Starting", 0, 0)}
         running = Running(job_file, place)
         notes: list[str] = []
         for event in running.events():
