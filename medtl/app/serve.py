@@ -53,7 +53,7 @@ def serve(
         engine: `torch`, or `onnxruntime`.
         examples: a folder of images that the page offers to try.
     Raises:
-        MedtlError: no models, a taken port, a host without login or without https.
+        MedtlError: no models, a taken port, no folder of examples, a host without login or without https.
     """
     way = ways(host, users, certificate, key, behind_proxy)
     with opened(models, port, way=way, engine=engine, examples=examples) as address:
@@ -76,6 +76,8 @@ def opened(
     """The page, up and ready to answer, as its address; closed at the end of the block. See :func:`serve`."""
     way = way or ways(host)
     _check_free(port)
+    if examples is not None and not examples.is_dir():
+        raise MedtlError(f"--examples {examples}: there is no such folder; give a folder of images")
     desk = desk_of(models, engine)
     with private_folder() as folder:
         from medtl.app.page.building import LARGEST_UPLOAD, WAITING, build  # reads the environment that was just made

@@ -92,6 +92,9 @@ class Guard:
             await self.app(scope, receive, send)
         elif path == f"{_API}/upload":
             await self._upload(scope, receive, send, visitor)
+        elif path == f"{_API}/upload_progress":  # Gradio asks; it does not see what is written here, and the browser has its own bar
+            self._check_address(path, scope, visitor)
+            await Reply(200, b'data: {"msg": "done"}\n\n', "text/event-stream")(scope, receive, send)
         else:
             self._check_address(path, scope, visitor)
             if scope["method"] == "POST":

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from medtl.app.here.manifest import Ready
-from medtl.contracts import EXTERNAL, Task
+from medtl.contracts import EXTERNAL
 from medtl.document.table import Table
-from medtl.evaluation import here_and_there, metrics_file
+from medtl.evaluation import answering, here_and_there, metrics_file
 from medtl.evaluation.table import plural
 from medtl.flows.predict import harmless
 from medtl.report import results
@@ -45,7 +45,7 @@ class Outcome:
     """The folder as `medtl evaluate --out` leaves it, zipped."""
 
 
-def outcome(folder: Path, model: str, task: Task, ready: Ready, notes: Sequence[str]) -> Outcome:
+def outcome(folder: Path, model: str, ready: Ready, notes: Sequence[str]) -> Outcome:
     """Read what the evaluation wrote. `notes`: further sentences, with neutral names."""
     metrics = metrics_file.read(folder / "metrics.json")
     entry = metrics["splits"][EXTERNAL]
@@ -53,7 +53,7 @@ def outcome(folder: Path, model: str, task: Task, ready: Ready, notes: Sequence[
     assert content is not None
     shown = next((each for each in tables(content) if each.name == "external_drop"), None) or results.headline(entry, EXTERNAL)
     groups = f" of {entry['groups']:,} {plural(metrics['unit'])}" if metrics["unit"] != "image" else ""
-    told = [*here_and_there.sentences(content), *ready.notes, *(named(note, ready) for note in notes if note)]
+    told = [*here_and_there.sentences(content), *answering.lines(entry), *ready.notes, *(named(note, ready) for note in notes if note)]
     return Outcome(model, f"{entry['n']:,} images{groups}", shown, told, zipped(folder, ready))
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,14 @@ _running: set[Running] = set()
 
 
 class Running:
-    """One evaluation. `job`: see :mod:`medtl.app.here.worker`; everything that is written on the way lies below `place`."""
+    """One evaluation.
 
-    def __init__(self, job: dict[str, Any], place: Path):
+    package: the model's folder. manifest: see :mod:`medtl.app.here.manifest`. classes: label → class. place: below it lies everything that
+    is written on the way, and what comes of it in `out`.
+    """
+
+    def __init__(self, package: Path, manifest: Path, classes: Mapping[str, str], place: Path):
+        job = {"package": str(package), "manifest": str(manifest), "classes": dict(classes), "out": str(place / "out")}
         for name in ("cache", "tmp"):
             (place / name).mkdir(mode=0o700)
         own = {"MEDTL_CACHE": str(place / "cache"), "TMPDIR": str(place / "tmp")}  # pixels are kept in neither of the user's

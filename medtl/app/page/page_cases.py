@@ -16,7 +16,7 @@ import gradio as gr
 from medtl.app.desk import Desk
 from medtl.app.here.columns import FIELDS, LEAVE_OUT, Choice, proposed, wrong
 from medtl.app.here.labelled import Labelled, labelled
-from medtl.app.here.manifest import ready
+from medtl.app.here.manifest import Ready, ready
 from medtl.app.here.outcome import Outcome, named, outcome, refusal
 from medtl.app.here.running import Running
 from medtl.app.page import cases_markup as markup
@@ -25,6 +25,7 @@ from medtl.app.page.page_one import Changes, sentence_of
 from medtl.app.page.saving import file_of
 from medtl.contracts import Task
 from medtl.errors import MedtlError
+from medtl.model.format import PackageFile
 
 WAITS = 1800
 """Seconds."""
@@ -133,49 +134,51 @@ def run(desk: Desk, job: Job | None) -> Iterator[Changes]:
         for each in _run(desk, job):
             mended = each.get("cases") is not None
             yield each
-    except Exception as error:
-        yield {**_blank(), "said": markup.refused([sentence_of(error)])}
+    except Exception as error:  # of files that went under it, where it was stopped
+        yield _over() if job.stopped.is_set() else {**_blank(), "said": markup.refused([sentence_of(error)])}
     finally:
         if not mended:
             discard(cases)
 
 
 def _run(desk: Desk, job: Job) -> Iterator[Changes]:
-    cases, label = job.cases, job.cases.label
-    folder = cases.given.held.folder
-    if job.stopped.is_set() or not folder.is_dir():  # while it waited for its turn; who stopped it has said so
-        yield _nothing()
+    cases, folder = job.cases, job.cases.given.held.folder
+    if job.stopped.is_set() or not folder.is_dir():  # while it waited for its turn
+        yield _over()
         return
-    package, place = desk.package(label), Path(tempfile.mkdtemp(dir=folder))
+    package, place = desk.package(cases.label), Path(tempfile.mkdtemp(dir=folder))
     running = None
     try:
         yield {"progress": markup.progress("Unpacking", 0, 0)}
         prepared = ready(cases.given, package.task, cases.choice, place)
-        spellings = {spelling: name for spelling, name in cases.choice.classes.items() if name}
-        job_file = {"package": str(desk.folder(label)), "manifest": str(prepared.file), "classes": spellings, "out": str(place / "out")}
         yield {"progress": markup.progress("Starting", 0, 0)}
-        running = Running(job_file, place)
-        notes: list[str] = []
-        for event in running.events():
-            if job.stopped.is_set():
-                return
-            if "progress" in event:
-                yield {"progress": markup.progress(*event["progress"])}
-            elif "said" in event and not event["said"].startswith("report: "):
-                notes.append(named(event["said"], prepared).replace(f"{place}/", ""))
-            elif "done" in event:
-                found = outcome(place / "out", label, package.task, prepared, [event["done"], *notes])
-                yield {**_blank(), "said": markup.outcome(found), "save": gr.Button(visible=True), "outcome": found}
-                return
-            elif event and "said" not in event:
-                yield _to_mend(cases, package.task, [refusal(event, prepared, place)])
-                return
+        running = Running(desk.folder(cases.label), prepared.file, cases.choice.classes, place)
+        yield from _heard(running, job, package, prepared, place)
     except MedtlError as mistake:  # such as an image that the zip does not give
         yield _to_mend(cases, package.task, [sentence_of(mistake)])
     finally:
         if running is not None:
             running.end()
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _heard(running: Running, job: Job, package: PackageFile, prepared: Ready, place: Path) -> Iterator[Changes]:
+    """What the process says, until its outcome, or until it is stopped."""
+    notes: list[str] = []
+    for event in running.events():
+        if job.stopped.is_set():
+            yield _over()
+            return
+        if "progress" in event:
+            yield {"progress": markup.progress(*event["progress"])}
+        elif "said" in event:
+            notes += [] if event["said"].startswith("report: ") else [named(event["said"], prepared).replace(f"{place}/", "")]
+        elif "done" in event:
+            told = [event["done"], package.unverified, package.not_promised, *notes]
+            found = outcome(place / "out", job.cases.label, prepared, told)
+            yield {**_blank(), "said": markup.outcome(found), "save": gr.Button(visible=True), "outcome": found}
+        elif event:
+            yield _to_mend(job.cases, package.task, [refusal(event, prepared, place)])
 
 
 def stopped(cases: Cases | None, job: Job | None) -> Changes:
@@ -195,6 +198,11 @@ def _blank() -> Changes:
     """Nothing of an earlier evaluation, nothing handed over."""
     hidden = gr.Button(visible=False)
     return {"form": "", "said": "", "progress": "", "stop": hidden, "save": hidden, "cases": None, "job": None, "outcome": None}
+
+
+def _over() -> Changes:
+    """A run was stopped: what else stands on the page is of who stopped it, perhaps a new upload."""
+    return {"progress": "", "stop": gr.Button(visible=False)}
 
 
 def _nothing() -> Changes:
