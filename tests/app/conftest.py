@@ -203,7 +203,7 @@ def judged(package: MakePackage, tmp_path_factory: pytest.TempPathFactory) -> Pa
     from medtl.flows.evaluate import evaluate
 
     place = tmp_path_factory.mktemp("judged")
-    made = package(place / "lungs", metrics={"format": 1, "unit": "patient", "looks": 0, "splits": {}})
+    made = package(place / "lungs", metrics={"format": 1, "unit": "patient", "looks": 1, "splits": {}})
     rows = _cases.rows(60)
     (place / "own" / "images").mkdir(parents=True)
     for number, row in enumerate(rows):

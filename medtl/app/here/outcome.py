@@ -54,7 +54,7 @@ def outcome(folder: Path, model: str, ready: Ready, notes: Sequence[str]) -> Out
     shown = next((each for each in tables(content) if each.name == "external_drop"), None) or results.headline(entry, EXTERNAL)
     groups = f" of {entry['groups']:,} {plural(metrics['unit'])}" if metrics["unit"] != "image" else ""
     told = [*here_and_there.sentences(content), *answering.lines(entry), *ready.notes, *(named(note, ready) for note in notes if note)]
-    return Outcome(model, f"{entry['n']:,} images{groups}", shown, told, zipped(folder, ready))
+    return Outcome(model, f"{entry['n']:,} images{groups}", shown, [_sentence(each) for each in told], zipped(folder, ready))
 
 
 def named(text: str, ready: Ready, written: Callable[[str], str] = str) -> str:
@@ -110,4 +110,8 @@ def refusal(event: Mapping[str, Any], ready: Ready, place: Path) -> str:
     if "defect" in event:
         return f"medtl has a defect ({event['defect']}); please report it."
     text = named(str(event["refused"]), ready).replace(f"{place}/", "")
+    return _sentence(text)
+
+
+def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?")) else ".")
