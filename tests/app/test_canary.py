@@ -14,6 +14,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,6 +31,11 @@ from pydicom.uid import generate_uid
 
 NAME = "ZZCANARY"
 ROOT = Path(__file__).parents[2]
+CHOSEN = {
+    "columns": [["image", "file"], ["label", "label"], ["patient_id", "patient_id"]], "classes": [["NORMAL", "normal"], ["ILL", "ill"]],
+    "without_absent": False,
+}  # fmt: skip
+"""What a person confirms of :func:`cases`."""
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +86,9 @@ def cases(dicom, files, place) -> Path:
 
 
 @pytest.fixture(scope="module")
-def page(package, place, environment) -> Iterator[Any]:
+def page(judged, place, environment) -> Iterator[Any]:
     """`app.py` with all that it may write below `place`."""
-    model = package(place / "runs" / "lungs")
+    model = shutil.copytree(judged, place / "runs" / "lungs")
     command = [sys.executable, str(ROOT / "app.py"), str(model), "--no-browser"]
     with (
         (place / "log").open("wb") as log,
@@ -169,8 +175,13 @@ def test_one_image_its_documents_and_its_errors(page, place, dicom, files):
 def test_a_batch(page, place, cases, dicom):
     events = functions(page)
     asked(page, events["medtl-upload upload"], ["lungs", sent(page, cases, dicom), None, False, None], "canarybatch")
-    seen = holding(place)
-    assert all(each.startswith("tmp/medtl-page-") and NAME not in each for each in seen), seen
+    seen = set(holding(place))
+    for step in steps(page, events["medtl-upload upload then"], [None, None], "canarybatch"):
+        assert step is not None
+        seen |= {*holding(place)}
+    inside = r"tmp/medtl-page-\w+/answering-\w+/(000000\.zip|000001|unpacked/\w+/\d{6}(\.dcm)?)"
+    assert not [each for each in seen if not re.fullmatch(inside, each)]
+    assert holding(place) == []
 
 
 def test_evaluate_here_also_meanwhile(page, place, cases):
@@ -178,11 +189,7 @@ def test_evaluate_here_also_meanwhile(page, place, cases):
     session = "canarycases"
     said = asked(page, events["medtl-cases-upload upload"], ["lungs", sent(page, cases), None, None], session)
     assert f"{NAME} labels.csv" in json.dumps(said)
-    event = {
-        "columns": [["image", "file"], ["label", "label"], ["patient_id", "patient_id"]], "classes": [["NORMAL", "normal"], ["ILL", "ill"]],
-        "without_absent": False,
-    }  # fmt: skip
-    asked(page, events["medtl-cases-form submit"], [None], session, event)
+    asked(page, events["medtl-cases-form submit"], [None], session, CHOSEN)
     told, seen = [], set[str]()
     for step in steps(page, events["medtl-cases-form submit then"], [None], session):
         told.append(step)
@@ -233,16 +240,33 @@ def test_the_commands(place, environment, cases, dicom):
     assert holding(place) == []
 
 
+def evaluating(place: Path) -> list[int]:
+    """Processes of evaluations: their store lies in the page's private folder."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if f"MEDTL_CACHE={place / 'tmp'}/medtl-page-".encode() in each.read_bytes():
+                found.append(int(each.parent.name))
+    return found
+
+
 def test_after_sigkill(page, place, cases):
-    """The page is killed with an evaluation's files waiting; the log has seen all of the above."""
-    waiting = sent(page, cases)
-    assert holding(place), "the upload itself holds it"
-    assert waiting
+    """The page is killed in the middle of an evaluation, another upload waiting; the log has seen all of the above."""
+    events, session = functions(page), "canarykilled"
+    asked(page, events["medtl-cases-upload upload"], ["lungs", sent(page, cases), None, None], session)
+    asked(page, events["medtl-cases-form submit"], [None], session, CHOSEN)
+    sent(page, cases)
+    told = steps(page, events["medtl-cases-form submit then"], [None], session)
+    assert any("Reading images" in json.dumps(step) for step in told)
+    assert holding(place), "the uploads themselves hold it"
+    assert evaluating(place) or sys.platform != "linux"
     page.process.send_signal(signal.SIGKILL)
     page.process.wait(timeout=30)
-    for _ in range(100):
-        if not list((place / "tmp").glob("medtl-page-*")):
+    for _ in range(300):
+        if not evaluating(place) and not list((place / "tmp").glob("medtl-page-*")):
             break
         time.sleep(0.1)
+    assert evaluating(place) == []
     assert holding(place) == []
+    assert not list((place / "tmp").glob("medtl-page-*"))
     assert NAME not in (place / "log").read_text()

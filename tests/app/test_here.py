@@ -15,7 +15,8 @@ from medtl.app.desk import Desk
 from medtl.app.here import running
 from medtl.app.here.columns import LEAVE_OUT, Choice, images_of, meant, proposed, wrong
 from medtl.app.here.labelled import labelled
-from medtl.app.here.manifest import ready
+from medtl.app.here.manifest import Ready, ready
+from medtl.app.here.outcome import refusal
 from medtl.app.page import page_cases
 from medtl.app.page.held import Held, Upload
 from medtl.contracts import Task
@@ -221,6 +222,14 @@ def test_after_a_mistake_the_upload_is_still_there_and_a_second_try_succeeds(jud
     assert str(tmp_path) not in last["said"]
     assert last["cases"].choice.classes["Sick"] == "ill", "what was chosen stays"
     assert [path.name for path in job.cases.given.held.folder.iterdir()] == ["000000.zip"], "the upload alone"
+
+
+def test_images_that_the_model_learned_from_are_named_as_the_person_names_them():
+    prepared = Ready(Path("m.csv"), "ab" * 8, {f"{'ab' * 8}-000001": "images/Ann.png"})
+    said = refusal({"seen": [f"{'ab' * 8}-000001"]}, prepared, Path("/tmp/x"))
+    assert said.startswith("The model learned from 1 of these images, or was chosen by them (such as 'images/Ann.png');")
+    said = refusal({"refused": f"/tmp/x/{'ab' * 8}-000001: is wrong"}, prepared, Path("/tmp/x"))
+    assert said == "images/Ann.png: is wrong."
 
 
 def test_stop_ends_the_process_and_leaves_nothing(judged, tmp_path, made):

@@ -109,8 +109,8 @@ def refusal(event: Mapping[str, Any], ready: Ready, place: Path) -> str:
         )
     if "defect" in event:
         return f"medtl has a defect ({event['defect']}); please report it."
-    text = named(str(event["refused"]), ready).replace(f"{place}/", "")
-    return _sentence(text)
+    text = str(event["refused"]).replace(f"{place}/", "")
+    return named(text, ready) + "." if text.startswith(ready.token) else _sentence(named(text, ready))
 
 
 def _sentence(text: str) -> str:

@@ -104,7 +104,7 @@ def outcome(found: Outcome) -> str:
     """The headline: here and where it was made, and what follows."""
     told = "".join(f"<li>{escape(sentence)}</li>" for sentence in found.sentences)
     return (
-        f'<section class="medtl-model medtl-cases-outcome" aria-label="Evaluation"><h2>Here and where it was made</h2>'
+        f'<section class="medtl-model medtl-cases-outcome" aria-label="Evaluation" aria-live="polite"><h2>Here and where it was made</h2>'
         f"<p>{escape(found.model)} on {escape(found.judged)}, with the thresholds it came with. Research use only.</p>"
         f'{_table(found.drop)}<ul class="small">{told}</ul>'
         "<p>The whole report with its figures and tables is in the zip: open report.html.</p></section>"
