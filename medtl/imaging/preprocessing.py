@@ -8,7 +8,7 @@ ten seconds (docs/decisions/0019-light-decode-workers.md).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from medtl.imaging.measuring import histogram, luminance, measure
 from medtl.imaging.reader import read_location
 from medtl.imaging.settings import ImageSettings
 from medtl.imaging.sources import at
-from medtl.imaging.viewing import View, view
+from medtl.imaging.viewing import View, copied, view
 
 Planes = NDArray[np.uint16]
 """(H, W) or (H, W, 3), 65535 is white; grey stays a single plane until the end. Half of what float32 takes, and finer than needed."""
@@ -128,14 +128,20 @@ def preprocess(path: Path, frame: int, settings: ImageSettings) -> tuple[NDArray
     return _measured(image, path, settings)
 
 
-def preprocess_and_view(path: Path, frame: int, settings: ImageSettings, longest: int) -> tuple[NDArray[np.uint8], dict[str, object], View]:
-    """:func:`preprocess`, and the image for the eye, decoded once wherever the network's input is of the whole image too."""
+def preprocess_and_view(
+    path: Path, frame: int, settings: ImageSettings, longest: int, copy: bool = False
+) -> tuple[NDArray[np.uint8], dict[str, object], View]:
+    """:func:`preprocess`, and the image for the eye, decoded once wherever the network's input is of the whole image too.
+
+    copy: with :attr:`View.copy`.
+    """
     whole = read_location(at(path, frame), settings.largest_pixels, settings.volume)
     seen = (
         whole if settings.at_least is None else read_location(at(path, frame), settings.largest_pixels, settings.volume, settings.at_least)
     )
     pixels, measurement = _measured(seen, path, settings)
-    return pixels, measurement, view(whole, longest)
+    shown = view(whole, longest)
+    return pixels, measurement, replace(shown, copy=copied(whole)) if copy else shown
 
 
 def _measured(image: Image, path: Path, settings: ImageSettings) -> tuple[NDArray[np.uint8], dict[str, object]]:

@@ -22,6 +22,8 @@ from medtl.app.door.uploads import Refused, take_in
 log = logging.getLogger("medtl.page")
 VISITOR = "medtl.visitor"
 """Key of a request's scope: an opaque name of who asks."""
+NAME = "medtl.name"
+"""The same for the name of the login, where there is one."""
 _MOST_REMEMBERED = 50_000
 _LARGEST_BODY = 64 << 20
 _UPLOADS_AT_ONCE = 16

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -26,10 +27,11 @@ _CLICKED = """element.addEventListener('click', (event) => {
 Parts = dict[str, Any]
 
 
-def laid_out(labels: list[str], examples: list[str], logins: bool = False) -> Parts:
+def laid_out(labels: list[str], examples: list[str], forms: Sequence[Callable[[], Parts]] = (), logins: bool = False) -> Parts:
     """Every part of the page by its name; called inside the page's block.
 
-    examples: what is written on their buttons. logins: whether people log in, who then can log out.
+    examples: what is written on their buttons. forms: each makes further parts, below the answer. logins: whether people log in, who then
+    can log out.
     """
     parts: Parts = {}
     gr.HTML(
@@ -62,6 +64,8 @@ def laid_out(labels: list[str], examples: list[str], logins: bool = False) -> Pa
             with gr.Row():
                 parts["case_pdf"] = gr.Button("Save PDF", size="sm", scale=0, min_width=110, visible=False)
                 parts["case_dicom"] = gr.Button("Save DICOM", size="sm", scale=0, min_width=110, visible=False)
+            for form in forms:
+                parts |= form()
             parts["why"] = gr.HTML(elem_id="medtl-why")
             parts["about"] = gr.HTML(elem_id="medtl-about")
     parts["held"] = gr.State(None, time_to_live=LONGEST, delete_callback=discard)

@@ -21,7 +21,7 @@ from medtl.app.here.outcome import Outcome, named, outcome, refusal
 from medtl.app.here.running import Running
 from medtl.app.page import cases_markup as markup
 from medtl.app.page.held import Held, take
-from medtl.app.page.page_one import Changes, sentence_of
+from medtl.app.page.page_one import Changes, sentence
 from medtl.app.page.saving import file_of
 from medtl.contracts import Task
 from medtl.errors import MedtlError
@@ -74,7 +74,7 @@ def received(desk: Desk, label: str, uploads: list[str], before: Cases | None) -
     except Exception as error:
         if isinstance(held, Held):
             held.discard()
-        return {**_blank(), "said": markup.refused([sentence_of(error)]), "upload": None}
+        return {**_blank(), "said": markup.refused([sentence(error)]), "upload": None}
 
 
 def changed(desk: Desk, label: str, cases: Cases | None) -> Changes:
@@ -135,7 +135,7 @@ def run(desk: Desk, job: Job | None) -> Iterator[Changes]:
             mended = each.get("cases") is not None
             yield each
     except Exception as error:  # of files that went under it, where it was stopped
-        yield _over() if job.stopped.is_set() else {**_blank(), "said": markup.refused([sentence_of(error)])}
+        yield _over() if job.stopped.is_set() else {**_blank(), "said": markup.refused([sentence(error)])}
     finally:
         if not mended:
             discard(cases)
@@ -155,7 +155,7 @@ def _run(desk: Desk, job: Job) -> Iterator[Changes]:
         running = Running(desk.folder(cases.label), prepared.file, cases.choice.classes, place)
         yield from _heard(running, job, package, prepared, place)
     except MedtlError as mistake:  # such as an image that the zip does not give
-        yield _to_mend(cases, package.task, [sentence_of(mistake)])
+        yield _to_mend(cases, package.task, [sentence(mistake)])
     finally:
         if running is not None:
             running.end()

@@ -13,7 +13,7 @@ from medtl.app.desk import Desk
 from medtl.app.page import case_files, facts, markup, page_one, table, viewer
 from medtl.app.page.held import Held
 from medtl.app.page.many import LONGEST, Batch, answers, images, opened
-from medtl.app.page.page_one import Changes
+from medtl.app.page.page_one import Changes, Then
 from medtl.app.page.saving import file_of
 from medtl.errors import MedtlError
 from medtl.findings import BETWEEN
@@ -32,7 +32,7 @@ class Job:
     given: dict[str, str]
 
 
-def looked_at(desk: Desk, label: str, held: Held, asks: bool) -> Changes:
+def looked_at(desk: Desk, label: str, held: Held, asks: bool, then: Then | None = None) -> Changes:
     """An upload of many images: it begins, or what has to be asked before, by the header of the first image."""
     measurement = _first(held)
     chosen, why = (label, "") if label else asking.proposed(measurement, {each: desk.package(each).scope for each in desk.labels})
@@ -42,6 +42,8 @@ def looked_at(desk: Desk, label: str, held: Held, asks: bool) -> Changes:
         return {**page_one.question(desk, held, chosen, why, wanted, None), "many": gr.Column(visible=False)}
     if not chosen:
         raise MedtlError(f"Choose a model: {why}.")
+    if then is not None:
+        return then(desk, chosen, held, {}, None)
     return {**begun(desk, chosen), "held": held, "job": Job(chosen, {})}
 
 
