@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medtl.app.reading import Reading, read
+from medtl.app.reading import LARGEST_SHOWN, Reading, read
 from medtl.decisions.precedence import Reasons
 from medtl.errors import MedtlError
 from medtl.explanation.placement import onto_original
@@ -99,12 +99,12 @@ class Desk:
                 loaded = self._loaded[label] = Model.load(self.folder(label))
             return loaded
 
-    def answer(self, label: str, file: Path, number: int | None = None, given: Facts | None = None) -> Answer:
-        """Read one image (`number`: see :func:`medtl.app.reading.read`) and answer for it; `given`: what its header may not say.
+    def answer(self, label: str, file: Path, number: int | None = None, given: Facts | None = None, longest: int = LARGEST_SHOWN) -> Answer:
+        """Read one image (`number`, `longest`: see :func:`medtl.app.reading.read`) and answer for it; `given`: what its header may not say.
 
         Raises MedtlError: no such model, the package is damaged, or (:class:`medtl.app.reading.Unreadable`) the file is no image.
         """
-        return self.answer_read(label, read(file, number, self.model(label).image), given)
+        return self.answer_read(label, read(file, number, self.model(label).image, longest), given)
 
     def answer_read(self, label: str, reading: Reading, given: Facts | None = None) -> Answer:
         """The same for an image that was read for this model."""

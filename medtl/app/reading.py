@@ -61,32 +61,33 @@ class Reading:
         return int(self.measurement["height"]), int(self.measurement["width"])
 
 
-def read(file: Path, number: int | None, settings: ImageSettings) -> Reading:
+def read(file: Path, number: int | None, settings: ImageSettings, longest: int = LARGEST_SHOWN) -> Reading:
     """Read one image.
 
     Arguments:
         file: an image file of any kind that :func:`medtl.read_image` takes.
         number: which image of a file that holds several, from 1; None: the middle slice of a volume, else the first.
         settings: the model's.
+        longest: side of the image for the eye, in pixels; a small one is read faster where `settings` allow it (`decode: reduced`).
     Raises:
         Unreadable: no image, broken, too large, no such number.
     """
-    number, count, (pixels, measurement, view) = _found(file, number, settings)
+    number, count, (pixels, measurement, view) = _found(file, number, settings, longest)
     return Reading(pixels, view, measurement, number, count)
 
 
-def _found(file: Path, number: int | None, settings: ImageSettings) -> tuple[int, int, Decoded]:
+def _found(file: Path, number: int | None, settings: ImageSettings, longest: int) -> tuple[int, int, Decoded]:
     """The wanted image's number, how many the file holds, and the image."""
     if file.suffix.lower() == ".npz":
         address, chosen, count = _address_in_arrays(file, number)
-        return chosen, count, _usable(*_decoded(address, settings))
-    pixels, measurement, view = _decoded(file, settings)
+        return chosen, count, _usable(*_decoded(address, settings, longest))
+    pixels, measurement, view = _decoded(file, settings, longest)
     several = _SEVERAL.search(str(measurement["reason"])) if measurement["quarantine"] == "MULTI_FRAME" else None
     if several is None:  # the usual file is not decoded twice, and one that hangs does not hang twice
         return 1, 1, _usable(pixels, measurement, view)
     count, kind = int(several[1]), several[2]
     chosen = _in_range(number or (count // 2 + 1 if kind == "slices" else 1), count)
-    return chosen, count, _usable(*_decoded(file / str(chosen - 1), settings))
+    return chosen, count, _usable(*_decoded(file / str(chosen - 1), settings, longest))
 
 
 def _address_in_arrays(file: Path, number: int | None) -> tuple[Path, int, int]:
@@ -112,9 +113,9 @@ def _in_range(number: int, count: int) -> int:
     return number
 
 
-def _decoded(address: Path, settings: ImageSettings) -> tuple[NDArray[np.uint8] | None, Mapping[str, Any], View | None]:
+def _decoded(address: Path, settings: ImageSettings, longest: int) -> tuple[NDArray[np.uint8] | None, Mapping[str, Any], View | None]:
     """One image by its address (see `medtl.imaging.sources`)."""
-    (_, pixels, measurement), view = next(decode_with_views([(address, 0)], settings, LARGEST_SHOWN, processes=1))
+    (_, pixels, measurement), view = next(decode_with_views([(address, 0)], settings, longest, processes=1))
     return pixels, measurement, view
 
 

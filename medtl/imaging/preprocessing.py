@@ -129,13 +129,13 @@ def preprocess(path: Path, frame: int, settings: ImageSettings) -> tuple[NDArray
 
 
 def preprocess_and_view(path: Path, frame: int, settings: ImageSettings, longest: int) -> tuple[NDArray[np.uint8], dict[str, object], View]:
-    """:func:`preprocess`, and the image for the eye, decoded once wherever the network's input is of the whole image too."""
-    whole = read_location(at(path, frame), settings.largest_pixels, settings.volume)
-    seen = (
-        whole if settings.at_least is None else read_location(at(path, frame), settings.largest_pixels, settings.volume, settings.at_least)
-    )
-    pixels, measurement = _measured(seen, path, settings)
-    return pixels, measurement, view(whole, longest)
+    """:func:`preprocess`, and the image for the eye at no more than `longest` pixels a side: of the same decoding, unless that left out
+    detail (`decode: reduced`) which so large a picture shows."""
+    image = read_location(at(path, frame), settings.largest_pixels, settings.volume, settings.at_least)
+    pixels, measurement = _measured(image, path, settings)
+    if image.receipt.full_size is not None and max(image.sixteen_bits.shape[:2]) < longest:
+        image = read_location(at(path, frame), settings.largest_pixels, settings.volume, longest)
+    return pixels, measurement, view(image, longest)
 
 
 def _measured(image: Image, path: Path, settings: ImageSettings) -> tuple[NDArray[np.uint8], dict[str, object]]:
