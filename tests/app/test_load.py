@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
-for place in ("benchmarks", "tests/imaging"):
-    sys.path.append(str(ROOT / place))
+sys.path.append(str(ROOT / "benchmarks"))
 
 AT_ONCE = 4
 WARM = 100
@@ -23,10 +22,10 @@ WARM = 100
 
 @pytest.fixture(scope="module")
 def hostile() -> list[bytes]:
-    """Bombs, lies and cuts."""
-    from test_hostile_files import FILES
+    """Bombs, lies and cuts; but for the one that is one only where fewer pixels are allowed than here."""
+    from ..imaging.test_hostile_files import FILES
 
-    return [make() for make, _ in FILES.values()]
+    return [make() for name, (make, _) in FILES.items() if name != "gzip of NIfTI that goes on"]
 
 
 def picture(number: int) -> bytes:
@@ -61,23 +60,24 @@ def test_mixed_uploads_are_answered_and_leave_nothing(package, served, hostile, 
         assert all(each.said == "UNREADABLE" or "No answer: cannot be read" in each.said for each in replies if each.file in bad)
         assert page.left() == []
         assert b"Traceback" not in page.log.read_bytes()
+    print(f"memory after the last of {count} uploads: {grown:.3f} of that after the first {min(WARM, count // 2)}")
     assert grown <= 1.10, f"the page's memory grew by {grown - 1:.0%} after the first {WARM} uploads"
 
 
 async def ask(page, files):
-    """The replies, every other one by the page; and the server's memory at the end as a share of that after the first uploads."""
+    """The replies, every other one by a new visitor of the page; the memory at the end as a share of that after the first uploads."""
     from visitors import Visitor, program
 
-    people = [await Visitor(page.address).enter() for _ in range(AT_ONCE)]
     waiting, replies, early = list(enumerate(reversed(files))), [], 0
 
-    async def work(person: Visitor) -> None:
+    async def work() -> None:
         nonlocal early
         while waiting:
             number, file = waiting.pop()
-            replies.append(await (person.ask(file, "lungs") if number % 2 else program(page.address, file)))
+            asked = (await Visitor(page.address).enter()).ask(file, "lungs") if number % 2 else program(page.address, file)
+            replies.append(await asked)
             if len(replies) == min(WARM, len(files) // 2):
                 early = resident(page.process)
 
-    await asyncio.gather(*map(work, people))
+    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
     return replies, resident(page.process) / early

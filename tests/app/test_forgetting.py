@@ -1,0 +1,45 @@
+"""What the page keeps of a person in memory: nothing of the picture, and no session for long."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import gradio as gr
+import pytest
+
+from medtl.app.door.forgetting import CLOSED, UNUSED, Forgetful
+
+
+@pytest.fixture
+def parts():
+    with gr.Blocks(analytics_enabled=False) as page:
+        shown, held = gr.HTML("x"), gr.State("nothing", delete_callback=lambda value: gone.append(value))
+    gone: list[str] = []
+    sessions = Forgetful()
+    sessions.set_blocks(page)
+    return sessions, shown._id, held._id, gone
+
+
+def test_what_was_shown_is_not_kept(parts):
+    sessions, shown, held, _ = parts
+    session = sessions["anna"]
+    session._update_value_in_config(shown, "a picture")
+    session[held] = "a table"
+    assert sessions["anna"] is session
+    assert session[held] == "a table"
+    assert list(session.components) == []
+    assert "a picture" not in repr(vars(session))
+
+
+@pytest.mark.parametrize(("closed", "limit"), [(True, CLOSED), (False, UNUSED)])
+def test_a_session_is_forgotten_after_a_while_with_what_it_held(parts, closed, limit):
+    sessions, _, held, gone = parts
+    sessions["anna"][held] = "an upload"
+    sessions["anna"].is_closed = closed
+    sessions.time_last_used["anna"] -= limit - timedelta(seconds=30)
+    sessions.delete_all_expired_state()
+    assert "anna" in sessions
+    sessions.time_last_used["anna"] -= timedelta(seconds=60)
+    sessions.delete_all_expired_state()
+    assert "anna" not in sessions
+    assert gone == ["an upload"]
