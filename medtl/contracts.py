@@ -45,10 +45,14 @@ class Task(Settings):
     ignore: Annotated[tuple[str, ...], BeforeValidator(_spellings)] = ()
     """Labels whose images are left out on purpose (counted in the report). With `multi`, where a column joins findings by `|`: what is
     none of the task's (`No Finding`, other findings); the image stays, without it."""
+    learn: Literal["classes", "spellings"] = "classes"
+    """What the network learns to tell apart. `spellings`, where these are finer than the question (seven diagnoses, of which three are
+    malignant): each spelling is an output of its own, and the answer of a class is the sum of its spellings' probabilities. Needs one class
+    per image, and loss and sampler that leave the classes' shares as they are."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Task:
-        refuse([*self._classes_at_fault(), *self._positive_at_fault()])
+        refuse([*self._classes_at_fault(), *self._positive_at_fault(), *self._learn_at_fault()])
         return self
 
     def _classes_at_fault(self) -> Iterator[Mistake]:
@@ -80,6 +84,12 @@ class Task(Settings):
         if len(self.classes) > 2:
             yield Mistake(("positive",), self.positive, "has no meaning here; only a task of two classes has a positive class")
 
+    def _learn_at_fault(self) -> Iterator[Mistake]:
+        if self.learn == "spellings" and self.kind == "multi":
+            yield Mistake(("learn",), self.learn, "is for one class per image; findings are learned each by itself")
+        elif self.learn == "spellings" and len(self.learned) == len(self.classes):
+            yield Mistake(("learn",), self.learn, "changes nothing where no class has several spellings; list them under `classes`")
+
     def refuse_several(self, what: str) -> None:
         """Raises MedtlError where an image may have several findings, which `what` (`medtl rank`) does not serve yet."""
         if self.kind == "multi":
@@ -89,6 +99,16 @@ class Task(Settings):
     def names(self) -> tuple[str, ...]:
         """Class names in the order of the logits."""
         return tuple(self.classes)
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """What the network's outputs stand for: the classes, or, class after class, their spellings (`learn`)."""
+        return self.names if self.learn == "classes" else tuple(one for name, all_ in self.classes.items() for one in all_ or (name,))
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """How many of :attr:`learned` belong to each class."""
+        return tuple(1 if self.learn == "classes" else max(1, len(spellings)) for spellings in self.classes.values())
 
     @property
     def positive_index(self) -> int | None:

@@ -9,7 +9,7 @@ Columns, in this order (`(image, frame)` is the key that joins every other table
   in {0, 1, empty} for each instead; read, a table has these and `label` in words (:func:`medtl.findings.words`).
 - `patient_id`: keyed hash; `group_id`, `group_kind`: the statistical unit (patient, lesion, study, image).
 - `domain`, `split` (train, validation, calibration, test, external, excluded), `fold` (empty, or 0 … k-1).
-- then the columns of `keep` (age, sex, view …).
+- then the columns of `keep` (age, sex, view …), and with `task.learn: spellings` the `spelling` of each label.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from medtl.errors import MedtlError, Mistakes, listed
 
 KEY = ["image", "frame"]
 COLUMNS = [*KEY, "sha256", "label", "patient_id", "group_id", "group_kind", "domain", "split", "fold"]
+SPELLING = "spelling"
+"""Of each label in its source, where these are learned: `task.learn: spellings`."""
 GROUP_KINDS = ("patient", "lesion", "study", "image")
 
 _PERSONAL = ("names?", "surname", "firstname", r"birth\w*", "dob", "address", "phone", "email")

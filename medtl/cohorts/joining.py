@@ -95,8 +95,13 @@ def read_cohorts(experiment: Plan, root: Path, every_class: bool = True) -> Sour
         mistakes += _absent_classes(tables, experiment.task) if every_class else []
     if mistakes:
         raise Mistakes("the cohorts cannot be used as they are:", mistakes)
-    table, corrections = corrected(_disguised(pd.concat(tables, ignore_index=True), experiment.keep), experiment.split, root)
+    table, corrections = corrected(_disguised(pd.concat(tables, ignore_index=True), _carried(experiment)), experiment.split, root)
     return Source(table, [*notes, *corrections])
+
+
+def _carried(experiment: Plan) -> list[str]:
+    """Columns of the cohorts that records hold beside their own."""
+    return [*experiment.keep, *([records.SPELLING] if experiment.task.learn == "spellings" else [])]
 
 
 def _refused_columns(experiment: Plan) -> list[str]:
@@ -146,13 +151,26 @@ def _name_classes(source: SourceTable, task: Task) -> None:
     unknown = int((spelling == "").sum())
     if unknown:
         source.notes.append(f"{counted(unknown, 'image')} without a label: kept in records, not trained on")
+    if task.learn == "spellings":
+        _keep_spellings(source, task, spelling)
     source.table = table[~spelling.isin(task.ignore)].copy()
+
+
+def _keep_spellings(source: SourceTable, task: Task, spelling: pd.Series) -> None:
+    """As the network learns them; a label that names a class but none of its spellings is a mistake."""
+    source.table[records.SPELLING] = spelling.where(spelling.isin(task.learned), "")
+    for name, rows in source.table[spelling.isin(task.classes) & ~spelling.isin(task.learned)].groupby(spelling):
+        source.mistakes.append(
+            f"{counted(len(rows), 'row')} with the label '{name}', which says the class and not which of its spellings; "
+            f"task.learn: spellings learns {listed(task.classes[str(name)])}; list '{name}' among them to have it learned as one more, "
+            "or leave `learn` out"
+        )
 
 
 def _hide_labels(source: SourceTable, task: Task) -> None:
     """Every label is unknown, whatever the source says: no spelling is looked at, and none leaves images out."""
     names = task.names if task.kind == "multi" else ()
-    source.table = source.table.assign(label="", **{findings.PREFIX + name: "" for name in names})
+    source.table = source.table.assign(label="", spelling="", **{findings.PREFIX + name: "" for name in names})
     source.notes.append(f"{counted(len(source.table), 'image')} whose labels are hidden")
 
 

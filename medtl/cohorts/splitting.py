@@ -133,7 +133,8 @@ def _finished(grouped: pd.DataFrame, experiment: Plan) -> pd.DataFrame:
             grouped[column] = ""
         elif measured is not None:
             grouped[column] = grouped[column].where(grouped[column] != "", measured.fillna(""))
-    made = grouped[[*records.COLUMNS, *findings.columns_of(grouped), *experiment.keep]].sort_values(KEY).reset_index(drop=True)
+    spelled = [records.SPELLING] if records.SPELLING in grouped else []
+    made = grouped[[*records.COLUMNS, *findings.columns_of(grouped), *spelled, *experiment.keep]].sort_values(KEY).reset_index(drop=True)
     for column in experiment.keep:
         made[column] = made[column].fillna("").astype(str)
     return made

@@ -116,11 +116,12 @@ def allowed(place: Place) -> str:
 
 def _step(place: Place, step: Any, data: Any) -> tuple[Place, bool]:
     """One step down; False where `step` is pydantic's own and not a key."""
-    kind = place.kind
+    kind, path = place.kind, (*place.path, step)
     for limit in place.limits:
         if isinstance(limit, Chosen):
+            if step == "name":  # also of a component that there is not
+                return Place(path, str, (limit,)), True
             kind = limit.settings(data) or kind
-    path = (*place.path, step)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         field = field_names(kind).get(step) or kind.model_fields.get(step)
         if field is None:

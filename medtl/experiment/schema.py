@@ -20,7 +20,7 @@ from medtl.decisions.settings import DecisionSettings
 from medtl.decisions.settings import unfit as calibration_unfit
 from medtl.errors import MedtlError
 from medtl.imaging.settings import ImageSettings
-from medtl.imbalance import ImbalanceSettings, unfit
+from medtl.imbalance import ImbalanceSettings, shifts_prior, unfit
 from medtl.records import refuse_personal_columns
 from medtl.registry import Chosen, Mistake, Settings, refuse
 from medtl.transfer import TransferSettings
@@ -151,6 +151,8 @@ class Experiment(Settings):
     def _serves_task_and_strategy(cls, imbalance: ImbalanceSettings, info: ValidationInfo) -> ImbalanceSettings:
         task, transfer = info.data.get("task"), info.data.get("transfer")
         mistakes = unfit(imbalance, task.kind) if task is not None else []
+        if task is not None and task.learn == "spellings" and not mistakes:
+            mistakes += shifts_prior(imbalance)
         if imbalance.retrain_classifier and transfer is not None and not transfer.tuned:
             sentence = "has no meaning with linear-probe, whose head is fitted on frozen features already; choose the sampler instead"
             mistakes.append(Mistake(("retrain_classifier",), imbalance.retrain_classifier.name, sentence))  # type: ignore[attr-defined]
@@ -165,6 +167,8 @@ class Experiment(Settings):
             domains = [cohort.domain for cohort in cohorts]
             hidden = [cohort.domain for cohort in cohorts if cohort.labels == "hidden"]
             alone = split.fits is None and transfer.trainings == 1
+            if task.learn == "spellings":
+                refuse([Mistake((), None, "adapts by the answers for classes; it does not serve task.learn: spellings yet")])
             refuse([*adaptation_unfit(adaptation, domains, hidden, task.kind, transfer.tuned, alone)])
         return adaptation
 

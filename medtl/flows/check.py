@@ -102,7 +102,7 @@ def check(
     rehearsed = rehearse(experiment, looked.store, part, root)
     ranged = try_rates(experiment, looked.store, part, root, Path(rates), line) if rates is not None else None
     if out is not None:
-        names, targets = experiment.task.names, rehearsed.targets
+        names, targets = experiment.task.learned, rehearsed.targets
         captions = findings.words(targets, names) if experiment.task.kind == "multi" else [names[target] for target in targets]
         write_contact_sheet(rehearsed.images, captions, Path(out))
     counts = rows["split"].value_counts()
@@ -226,8 +226,8 @@ def _machine_said(found: Check) -> list[str]:
 
 def _batch_said(found: Check) -> list[str]:
     images, targets = found.rehearsal.images, found.rehearsal.targets
-    of_class = (targets == 1).sum(axis=0) if targets.ndim == 2 else np.bincount(targets, minlength=len(found.experiment.task.names))
-    counts = ", ".join(f"{name} {int(count)}" for name, count in zip(found.experiment.task.names, of_class, strict=True))
+    of_class = (targets == 1).sum(axis=0) if targets.ndim == 2 else np.bincount(targets, minlength=len(found.experiment.task.learned))
+    counts = ", ".join(f"{name} {int(count)}" for name, count in zip(found.experiment.task.learned, of_class, strict=True))
     return [
         f"first batch  {images.shape} {images.dtype}, from {images.min()} to {images.max()}, mean {images.mean():.0f}, "
         f"standard deviation {images.std():.0f}; {counts}"

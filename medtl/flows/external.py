@@ -26,6 +26,7 @@ from medtl.flows.stress import examine, keep
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store, open_store
 from medtl.model.model import Model
+from medtl.model.prevalence import metrics_of
 from medtl.model.seen import read_seen, truncated
 from medtl.records import KEY
 from medtl.terminal import Line
@@ -46,6 +47,7 @@ def evaluate_outside(
     stress: under every stress view too (:mod:`medtl.flows.stress`).
     """
     model = Model.load(package)
+    own = metrics_of(model.folder)  # now: a damaged one must not stop what a look has been counted for
     folder = out or Path("evaluations") / f"{model.package.name}-{datetime.now():%Y%m%d-%H%M%S}"
     refuse_occupied(folder)
     given = read_manifest(manifest, model.task, column, spellings, SUBGROUPS)
@@ -71,7 +73,7 @@ def evaluate_outside(
         metrics_file.write(folder / "metrics.json", {EXTERNAL: metrics}, unit, looks.by_this_model)
         for sentence in beside_the_truth(model, judged, store, positions, metrics, folder, line):
             line.keep(sentence)
-        hold_against_its_own(model, predictions, metrics, unit, folder)
+        hold_against_its_own(model.package, own, predictions, metrics, unit, folder)
     done = Evaluation(folder, EXTERNAL, predictions, metrics, model.task, unit, looks, len(model.members))
     again = "medtl evaluate MODEL MANIFEST.csv"
     report.said(

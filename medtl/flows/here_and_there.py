@@ -19,17 +19,18 @@ from medtl.evaluation.here_and_there import FILE, refits_of
 from medtl.evaluation.refit import Choose
 from medtl.files import write_json
 from medtl.model.format import PackageFile
-from medtl.model.model import Model
-from medtl.model.prevalence import calibrated_at, metrics_of
+from medtl.model.prevalence import calibrated_at
 from medtl.predictions import PLAIN
 from medtl.records import KEY
 
 SEVERAL = "of several classes the most probable one is answered; there is no threshold, and a re-calibration is made at training"
 
 
-def hold_against_its_own(model: Model, predictions: pd.DataFrame, metrics: Mapping[str, Any], unit: str, folder: Path) -> None:
-    """Write `external.json` of the judged outside `predictions` and their figures `metrics` into `folder`."""
-    write_json(folder / FILE, content_of(model.package, metrics_of(model.folder), predictions, metrics, unit))
+def hold_against_its_own(
+    package: PackageFile, own: Mapping[str, Any] | None, predictions: pd.DataFrame, metrics: Mapping[str, Any], unit: str, folder: Path
+) -> None:
+    """Write `external.json` into `folder`; the arguments are those of :func:`content_of`."""
+    write_json(folder / FILE, content_of(package, own, predictions, metrics, unit))
 
 
 def content_of(

@@ -147,7 +147,8 @@ def _opened(file: Path, column: Mapping[str, str], asked: Sequence[str] = ("imag
 
 def _read(opened: _Opened, task: Task, keep: tuple[str, ...] = (), split: SplitSettings | None = None) -> Manifest:
     file, root, cells = opened.file, opened.root, opened.cells
-    plan = Outside(task, (_cohort(file, root, opened.columns, cells),), keep, split or SplitSettings())
+    judged = task.model_copy(update={"learn": "classes"})  # what is finer than the classes is not asked of outside labels
+    plan = Outside(judged, (_cohort(file, root, opened.columns, cells),), keep, split or SplitSettings())
     source = read_cohorts(plan, root, every_class=False)
     domains = _domains(source.table, opened)
     return Manifest(source.table.assign(domain=domains), root, plan, source.notes)

@@ -144,7 +144,7 @@ def _balanced(experiment: Experiment, train: Part) -> Balance:
     if experiment.task.kind == "multi":
         either = np.repeat(np.array([[0], [1]], np.float32), len(experiment.task.names), axis=1)
         return balance(experiment, np.concatenate([train.targets, either]))
-    absent = np.setdiff1d(np.arange(len(experiment.task.names)), train.targets)
+    absent = np.setdiff1d(np.arange(len(experiment.task.learned)), train.targets)
     return balance(experiment, np.concatenate([train.targets, absent]))
 
 

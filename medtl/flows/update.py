@@ -93,6 +93,8 @@ def _stage(place: Path) -> Iterator[Path]:
 def _refuse_unfit(old: Model, settings: UpdateSettings) -> None:
     """Before anything is read."""
     old.task.refuse_several("medtl update")
+    if old.task.learn == "spellings":
+        raise MedtlError("medtl update serves models that learned their classes so far; this one learned finer labels (learn: spellings)")
     settings.decision(old.package)
     if len(old.members) > 1:
         raise MedtlError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import ConfigDict, SerializeAsAny
 
 from medtl.registry import Chosen, Mistake, Settings, component, names
@@ -33,6 +34,19 @@ def unfit(imbalance: ImbalanceSettings, kind: str) -> list[Mistake]:
         for key, chosen, folder in choices
         if chosen and chosen.name not in serving(folder, kind)
     ]
+
+
+def shifts_prior(imbalance: ImbalanceSettings) -> list[Mistake]:
+    """What here makes a network's answers belong to other shares of the classes than the training images have."""
+    counts = np.array([1.0, 3.0])
+    loss, sampler = component("imbalance.losses", imbalance.loss.name), component("imbalance.samplers", imbalance.sampler.name)  # type: ignore[attr-defined]
+    shifts = {
+        "loss": np.ptp(loss.log_prior_shift(imbalance.loss, counts)) > 0,
+        "sampler": np.ptp(sampler.class_weights(imbalance.sampler, counts)) > 0,
+        "retrain_classifier": bool(imbalance.retrain_classifier),
+    }
+    sentence = "shifts the classes' shares, which task.learn: spellings does not undo; allowed there: cross-entropy, sampler natural"
+    return [Mistake((key,), getattr(imbalance, key).name, sentence) for key, shifted in shifts.items() if shifted]
 
 
 def serving(folder: str, kind: str) -> tuple[str, ...]:

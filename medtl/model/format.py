@@ -229,6 +229,8 @@ class PackageFile(Settings):
             del decides["operating_point"]["guarantee"]["other_groups"], decides["operating_point"]["guarantee"]["other_right"]
         if self.image.volume == NAMED:
             del decides["image"]["volume"]
+        if self.task.learn == "classes":
+            del decides["task"]["learn"]
         return fingerprint([member.sha256 for member in self.weights], decides)
 
 

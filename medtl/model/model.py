@@ -79,7 +79,7 @@ class Model:
         package = package_format.read(folder)
         _check_weights(package, folder)
         chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-        members = [load_member(folder / each.file, package.network, len(package.task.classes), package.flips) for each in package.weights]
+        members = [load_member(folder / each.file, package.network, package.task.outputs, package.flips) for each in package.weights]
         placed = [member.to(chosen, memory_format=torch.channels_last) for member in members]
         return cls(package, placed, folder, chosen)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +36,11 @@ def save_member(member: Classifier, path: Path) -> None:
     share(path)
 
 
-def load_member(path: Path, description: Mapping[str, Any], classes: int, flips: Flips = "none") -> Classifier:
-    """Rebuild the network and fill it. Raises MedtlError where the file is cut, or does not fit the description."""
+def load_member(path: Path, description: Mapping[str, Any], outputs: Sequence[int], flips: Flips = "none") -> Classifier:
+    """Rebuild the network and fill it; `outputs` of its head belong to each class.
+
+    Raises MedtlError where the file is cut, or does not fit the description.
+    """
     from medtl.backbones.network import rebuild
     from medtl.module.classifier import Classifier
 
@@ -46,7 +49,7 @@ def load_member(path: Path, description: Mapping[str, Any], classes: int, flips:
     except (SafetensorError, OSError, ValueError) as error:
         raise MedtlError(f"{path}: is cut or no safetensors file ({type(error).__name__}); copy the package again") from None
     with torch.random.fork_rng(devices=[]):  # initial values are overwritten; the caller's random state stays as it was
-        member = Classifier(rebuild(dict(description)), classes, flips=flips)
+        member = Classifier(rebuild(dict(description)), outputs, flips=flips)
     expected = member.state_dict()
     missing, unexpected = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     misshapen = [key for key in expected.keys() & state.keys() if expected[key].shape != state[key].shape]

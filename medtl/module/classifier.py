@@ -32,22 +32,25 @@ Maps = list[list[Tensor]]
 class Classifier(nn.Module):
     """`logits = head(dropout(pooled features))`; normalisation of the input is the network's own.
 
-    In evaluation mode the logits are the mean over the image's mirror images that `flips` names (test-time augmentation).
+    In evaluation mode the logits are the mean over the image's mirror images that `flips` names (test-time augmentation). `outputs`: how
+    many outputs of the head belong to each of the K classes (`Task.outputs`), or K. Where these are several, training works on the outputs,
+    and a class's logit is the log of the sum of their exponentials: its probability is then the sum of theirs.
     """
 
-    def __init__(self, network: Network, classes: int, dropout: float = 0.0, flips: Flips = "none"):
+    def __init__(self, network: Network, outputs: int | Sequence[int], dropout: float = 0.0, flips: Flips = "none"):
         super().__init__()
         self.network = network
+        self.outputs = (1,) * outputs if isinstance(outputs, int) else tuple(outputs)
         self.views = VIEWS[flips]
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(network.dim, classes)
+        self.head = nn.Linear(network.dim, sum(self.outputs))
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, images: Tensor) -> Tensor:
-        """uint8 (B, H, W, C) or float (B, C, H, W) in [0, 1] → raw logits (B, K)."""
+        """uint8 (B, H, W, C) or float (B, C, H, W) in [0, 1] → raw logits (B, K); in training mode of the head's outputs."""
         if self.training:
-            return self.classify(self.network.features(as_input(images)))
+            return self.learned(self.network.features(as_input(images)))
         return self.with_features(images)[0]
 
     def with_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -68,5 +71,20 @@ class Classifier(nn.Module):
 
     def classify(self, features: Tensor) -> Tensor:
         """Pooled features (B, D) → raw logits (B, K)."""
+        return of_classes(self.learned(features), self.outputs)
+
+    def learned(self, features: Tensor) -> Tensor:
+        """Pooled features (B, D) → logits of the head's outputs, which the loss is of."""
         logits: Tensor = self.head(self.dropout(features))
         return logits
+
+
+def of_classes(logits: Tensor, outputs: Sequence[int]) -> Tensor:
+    """Logits (B, sum of outputs) of what was learned → (B, K) of the classes, each the log of the sum of its own exponentials.
+
+    >>> of_classes(torch.tensor([[0.0, 0.0, 1.0]]), (2, 1)).softmax(dim=1)[0, 1] == torch.tensor([0.0, 0.0, 1.0]).softmax(dim=0)[2]
+    tensor(True)
+    """
+    if len(outputs) == logits.shape[1]:
+        return logits
+    return torch.stack([own.logsumexp(dim=1) for own in logits.split(list(outputs), dim=1)], dim=1)

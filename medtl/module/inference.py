@@ -24,4 +24,4 @@ def logits_of(classifier: Classifier, store: Store, positions: NDArray[np.int64]
         for start in range(0, len(positions), BATCH):
             images = torch.from_numpy(store.read(positions[start : start + BATCH])).to(device)
             parts.append(classifier(images).double().cpu().numpy())
-    return np.concatenate(parts) if parts else np.empty((0, classifier.head.out_features))
+    return np.concatenate(parts) if parts else np.empty((0, len(classifier.outputs)))

@@ -116,8 +116,8 @@ class TransferModule(pl.LightningModule):
         return torch.stack(parts).sum()
 
     def answer(self, given: Tensor) -> Tensor:
-        """Logits (B, K) of a training batch."""
-        return self.classifier.classify(self.features_of(given))
+        """Logits (B, K) of a training batch, or of the finer outputs that are learned."""
+        return self.classifier.learned(self.features_of(given))
 
     def features_of(self, given: Tensor) -> Tensor:
         """Features (B, D) of a training batch, of images or of maps at the border."""

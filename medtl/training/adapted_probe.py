@@ -51,7 +51,7 @@ def adapted_probe(job: Job, classifier: Classifier) -> dict[str, Any]:
             experiment.transfer.monitor,
             len(experiment.task.names),
             experiment.task.positive_index,
-            job.balanced.prior_shift,
+            lambda logits: logits - torch.tensor(job.balanced.prior_shift, dtype=logits.dtype),
             classifier.network.dims,
         )
         fitted.apply_to(classifier.head)

@@ -19,7 +19,7 @@ class Balance:
 
     loss: nn.Module
     counts: NDArray[np.float64]
-    """(K,) training images per class; of several findings per image (K, 2), known to be without and with each."""
+    """(K,) training images per class (of `task.learned`); of several findings per image (K, 2), known to be without and with each."""
     weights: NDArray[np.float64] | None
     """(N,) sampling weights of the training images, None = each once."""
     prior_shift: tuple[float, ...]
@@ -30,7 +30,7 @@ def balance(experiment: Experiment, targets: Targets) -> Balance:
     """Build loss and sampler for these training targets, and the prior shift that both declare together."""
     if experiment.task.kind == "multi":
         return _of_findings(experiment, targets)
-    counts = np.bincount(targets, minlength=len(experiment.task.names)).astype(np.float64)
+    counts = np.bincount(targets, minlength=len(experiment.task.learned)).astype(np.float64)
     loss_settings, sampler_settings = experiment.imbalance.loss, experiment.imbalance.sampler
     loss_file = registry.component("imbalance.losses", loss_settings.name)  # type: ignore[attr-defined]
     sampler_file = registry.component("imbalance.samplers", sampler_settings.name)  # type: ignore[attr-defined]
@@ -41,7 +41,7 @@ def balance(experiment: Experiment, targets: Targets) -> Balance:
         loss=loss_file.build(loss_settings, counts, experiment.transfer.label_smoothing),
         counts=counts,
         weights=None if natural else per_class[targets],
-        prior_shift=centred(shift),
+        prior_shift=centred(shift) if experiment.task.learn == "classes" else (0.0,) * len(experiment.task.names),
     )
 
 

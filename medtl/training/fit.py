@@ -18,11 +18,13 @@ from medtl.batches import Part, Targets
 from medtl.contracts import TRAIN, VALIDATION, Task, Threshold
 from medtl.decisions import methods, per_class, threshold
 from medtl.decisions.methods import Calibrated
+from medtl.errors import MedtlError, listed
 from medtl.experiment.schema import Experiment
 from medtl.model.answers import ensemble_logits
 from medtl.model.gate import Gate
 from medtl.module.classifier import Classifier
 from medtl.module.learning import refuse_impossible
+from medtl.records import SPELLING
 from medtl.training.heads import probe, probed_logits, retrain
 from medtl.training.job import Job
 
@@ -47,12 +49,27 @@ class Fitted:
 
 
 def parts_of(records: pd.DataFrame, experiment: Experiment) -> dict[str, Part]:
-    """Training and validation parts: positions in `records` (and so in the store) of labelled images."""
+    """Training and validation parts: positions in `records` (and so in the store) of labelled images; training's hold what is learned."""
     found = {}
     for split in (TRAIN, VALIDATION):
         positions = np.flatnonzero((records["split"] == split) & (records["label"] != ""))
-        found[split] = Part(positions.astype(np.int64), targets_of(records.iloc[positions], experiment.task))
+        of = learned_targets if split == TRAIN else targets_of
+        found[split] = Part(positions.astype(np.int64), of(records.iloc[positions], experiment.task))
     return found
+
+
+def learned_targets(labelled: pd.DataFrame, task: Task) -> Targets:
+    """What training images teach: :func:`targets_of`, or (N,) positions of their spellings in `task.learned`."""
+    if task.learn == "classes":
+        return targets_of(labelled, task)
+    spelling, classes = labelled[SPELLING], task.class_of()
+    stale = labelled.loc[spelling.map(classes) != labelled["label"], "image"]
+    if len(stale):
+        raise MedtlError(
+            f"task.learn: spellings: {len(stale)} images have a corrected class, but no spelling of it ({listed(stale, most=3)}); "
+            "exclude them in the corrections, or leave `learn` out"
+        )
+    return spelling.map({name: k for k, name in enumerate(task.learned)}).to_numpy(np.int64, copy=True)
 
 
 def targets_of(labelled: pd.DataFrame, task: Task) -> Targets:
@@ -95,7 +112,7 @@ def build_classifier(experiment: Experiment, root: Path) -> Classifier:
     pretrained = experiment.transfer.strategy != "scratch"
     network = build_network(experiment.backbone, experiment.image, root, experiment.seed, pretrained)
     torch.manual_seed(experiment.seed)
-    classifier = Classifier(network, len(experiment.task.names), experiment.transfer.dropout, experiment.decision.flips)
+    classifier = Classifier(network, experiment.task.outputs, experiment.transfer.dropout, experiment.decision.flips)
     refuse_impossible(classifier, experiment.transfer)
     return classifier.to(device=experiment.trainer.device, memory_format=torch.channels_last)
 

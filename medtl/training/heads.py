@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from medtl.features import View, mirrored
 from medtl.imbalance.losses import cross_entropy
 from medtl.imbalance.retraining import retraining
-from medtl.module.classifier import Classifier
+from medtl.module.classifier import Classifier, of_classes
 from medtl.training.balance import Balance, centred
 from medtl.training.job import Job
 from medtl.training.probe import Probe, fit_probe
@@ -61,7 +61,7 @@ def probed_logits(job: Job, classifier: Classifier) -> NDArray[np.float64]:
 
 
 def _fit(job: Job, classifier: Classifier, balanced: Balance, views: list[View]) -> Probe:
-    experiment, classes = job.experiment, len(job.experiment.task.names)
+    experiment, classes = job.experiment, len(job.experiment.task.learned)
     weights = balanced.weights
     fitted = fit_probe(
         torch.cat([job.features(classifier, job.train, view) for view in views]),
@@ -73,7 +73,7 @@ def _fit(job: Job, classifier: Classifier, balanced: Balance, views: list[View])
         experiment.transfer.monitor,
         classes,
         experiment.task.positive_index,
-        balanced.prior_shift,
+        lambda logits: of_classes(logits, classifier.outputs) - torch.tensor(balanced.prior_shift, dtype=logits.dtype),
         classifier.network.dims,
     )
     balanced.loss.float()

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -45,14 +44,15 @@ def fit_probe(
     score: str,
     classes: int,
     positive: int | None = None,
-    prior_shift: Sequence[float] = (0.0,),
+    answered: Callable[[Tensor], Tensor] = lambda logits: logits,
     dims: Sequence[int] | None = None,
 ) -> Probe:
     """Minimise `mean loss + penalty / 2 · |W|²` by L-BFGS in float64 for each penalty, strongest first, each from the last.
 
     features (N, D), targets (N,) or (N, K), weights (N,) or None: training images. `judge`: validation features (M, D), their targets;
-    the penalty with the best `score` (see `evaluation.monitor`) wins, the stronger on a tie; `prior_shift` (K,), which loss and weights
-    add to the logits, is undone before. Features are standardised by the training images; that is folded into the returned head.
+    the penalty with the best `score` (see `evaluation.monitor`) wins, the stronger on a tie; `answered`: from the head's logits to those
+    that are judged (what loss and weights shift is undone, finer outputs are joined). Features are standardised by the training images;
+    that is folded into the returned head.
     `dims`: how many of the D features are of each stage; each stage is given the weight of the last one, however few features it has.
     """
     centre, scale = features.double().mean(0), spread(features, dims or (features.shape[1],))
@@ -63,8 +63,8 @@ def fit_probe(
     best: tuple[float, float, Tensor] | None = None
     for penalty in sorted(penalties, reverse=True):
         _minimise(head, standard, targets, None if weights is None else weights.double(), loss, penalty)
-        logits = (judged @ head[:, :-1].T + head[:, -1]).detach().numpy()
-        scores[penalty] = monitor.score(score, judge[1], logits - np.asarray(prior_shift), positive)
+        logits = answered((judged @ head[:, :-1].T + head[:, -1]).detach()).numpy()
+        scores[penalty] = monitor.score(score, judge[1], logits, positive)
         if best is None or scores[penalty] > best[1]:
             best = (penalty, scores[penalty], head.detach().clone())
     assert best is not None

@@ -67,6 +67,7 @@ def test_a_weights_file_may_have_any_name(write: Write, tmp_path: Path) -> None:
         (["transfer.epochs=0"], ["--set transfer.epochs=0: transfer.epochs: 0 is too small; allowed: ≥ 1"]),
         (["transfr.epochs=3"], ["--set transfr.epochs=3: transfr: is unknown; did you mean 'transfer'?"]),
         (["imbalance.loss.gama=3"], ["--set imbalance.loss.gama=3: imbalance.loss.gama: is unknown; did you mean 'gamma'?"]),
+        (["adaptation.name=corl"], ["--set adaptation.name=corl: adaptation.name: 'corl' is unknown; did you mean 'coral'?"]),
         (["seed=1", "seed=2"], ["--set seed=2: seed is set twice; keep one"]),
         (["transfer.epochs"], ["--set transfer.epochs: is no `key=value`, such as transfer.epochs=3 or cohorts.0.folder=images"]),
         (["=3"], ["--set =3: is no `key=value`"]),

@@ -43,6 +43,15 @@ def table(path: Path, rows: list[list[str]], header: list[str] = HEADER) -> Path
     return path
 
 
+def test_a_damaged_package_is_told_before_a_look_is_counted(make_run, outside, tmp_path):
+    run = make_run()
+    (run / "model" / "metrics.json").write_text("{")
+    with pytest.raises(MedtlError, match="cannot be read as metrics"):
+        evaluate(run, outside, out=tmp_path / "out")
+    (run / "model" / "metrics.json").unlink()
+    assert evaluate(run, outside, out=tmp_path / "out").looks.by_this_model == 1
+
+
 def test_a_manifest_is_judged_and_written(make_run, outside, tmp_path):
     done = evaluate(make_run(), outside, out=tmp_path / "out")
     found = predictions.read(tmp_path / "out" / "predictions.csv")

@@ -19,6 +19,23 @@ from medtl.model.format import Guarantee
 from medtl.model.model import Model
 from medtl.model.package import refresh_metrics
 
+OLD = {
+    "format": 1, "medtl": "0.1.0", "created": "2026-01-01T00:00:00+00:00", "name": "lungs",
+    "task": {"kind": "single", "classes": {"normal": ["NORMAL"], "pneumonia": ["PNEUMONIA"]}, "positive": "pneumonia", "ignore": []},
+    "image": {
+        "size": 32, "fit": "pad", "intensity": "as-read", "channels": 3, "decode": "exact",
+        "largest_pixels": 100000000, "timeout": 30.0, "quarantine_share": 0.02,
+    },
+    "network": {
+        "architecture": "test_resnet", "library": "timm", "options": {}, "mean": [0.5], "std": [0.5], "features": "last", "dim": 64
+    },
+    "weights": [{"file": "weights-0.safetensors", "sha256": "1" * 64, "provenance": {}}],
+    "prior_shift": [[0.0, 0.0]],
+    "calibration": {"slope": 1.0, "intercept": 0.0},
+    "operating_point": {"rule": "youden", "threshold": 0.4, "split": "validation", "n": 40},
+}  # fmt: skip
+"""As the first packages were written, without the fields that came later."""
+
 
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
@@ -49,6 +66,11 @@ def test_weights_and_logits_come_back_bit_for_bit(package, classifier, images):
     with torch.inference_mode():
         expected = classifier(1).to(memory_format=torch.channels_last)(torch.from_numpy(images[:32])).numpy()
     assert np.array_equal(loaded.predict_arrays(images[:32])[1], expected)
+
+
+def test_a_field_that_came_later_leaves_older_fingerprints_alone():
+    """Else every package in use would be refused as changed."""
+    assert package_format.signed(OLD).fingerprint == "08b006a959aee1f7be8e39642b2994d582fb14cd9a7e576db4a3312cceb20c87"
 
 
 def test_a_package_knows_its_settings(package, experiment):
