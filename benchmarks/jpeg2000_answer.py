@@ -112,7 +112,7 @@ def medtl_side(package: Path, engine: str) -> Callable[[Path, Clock], Answer]:
     from medtl.imaging.preprocessing import preprocess
     from medtl.model.model import Model
 
-    nursery.keep_freed_memory()  # as in every decode worker, and in the page
+    nursery.keep_freed_memory()  # as in every decode worker
     model = Model.load(package, "cpu")
     if engine == "onnxruntime":
         from medtl.interop.onnx_file import engine_of

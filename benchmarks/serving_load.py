@@ -93,26 +93,26 @@ Measured = tuple[list[dict[str, Any]], list[Reply], list[Reply]]
 
 async def measure(address: str, label: str, files: dict[str, list[Path]], rounds: int) -> Measured:
     """The rows, and the replies of 32 different pictures by the page and by the API."""
-    rows = []
-    alone = await Visitor(address).enter()
-    for kind, some in files.items():
-        asked = [some[k % len(some)] for k in range(rounds)]
-        rows.append(figures(f"page, 1 person, {kind}", [await alone.ask(file, label) for file in asked]))
-        rows.append(figures(f"API, 1 program, {kind}", [await program(address, file) for file in asked[: max(5, rounds // 2)]]))
-    mixed = [*files["PNG"][:6], *files["DICOM 16 bit"]]
-    people = [await Visitor(address).enter() for _ in range(PEOPLE)]
-    eight: list[Reply] = []
-    programs: list[Reply] = []
-    for _ in range(max(2, rounds // 5)):
-        eight += await together([person.ask(file, label) for person, file in zip(people[:8], mixed, strict=True)])
-        programs += await together([program(address, file) for file in mixed])
-    rows.append(figures("page, 8 at once, 6 PNG and 2 DICOM", eight))
-    rows.append(figures("API, 8 at once, 6 PNG and 2 DICOM", programs))
-    page = await together([p.ask(f, label) for p, f in zip(people, files["PNG"], strict=True)])
-    rows.append(figures("page, 32 at once", page))
-    api = await together([program(address, f) for f in files["PNG"]])
+    async with contextlib.AsyncExitStack() as door:
+        people = [await door.enter_async_context(Visitor(address)) for _ in range(PEOPLE)]
+        rows = [row for kind, some in files.items() for row in await _alone(people[0], address, label, kind, some, rounds)]
+        mixed = [*files["PNG"][:6], *files["DICOM 16 bit"]]
+        eight: dict[str, list[Reply]] = {"page": [], "API": []}
+        for _ in range(max(2, rounds // 5)):
+            eight["page"] += await together([person.ask(file, label) for person, file in zip(people[:8], mixed, strict=True)])
+            eight["API"] += await together([program(address, file) for file in mixed])
+        rows += [figures(f"{road}, 8 at once, 6 PNG and 2 DICOM", replies) for road, replies in eight.items()]
+        page = await together([person.ask(file, label) for person, file in zip(people, files["PNG"], strict=True)])
+        rows.append(figures("page, 32 at once", page))
+    api = await together([program(address, file) for file in files["PNG"]])
     rows.append(figures("API, 32 at once, coming again when told", api))
     return rows, page, api
+
+
+async def _alone(person: Visitor, address: str, label: str, kind: str, some: Sequence[Path], rounds: int) -> list[dict[str, Any]]:
+    asked = [some[k % len(some)] for k in range(rounds)]
+    by_page = figures(f"page, 1 person, {kind}", [await person.ask(file, label) for file in asked])
+    return [by_page, figures(f"API, 1 program, {kind}", [await program(address, file) for file in asked])]
 
 
 def equal(model: Path, page: Sequence[Reply], api: Sequence[Reply], place: Path) -> dict[str, Any]:

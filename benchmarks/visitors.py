@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -43,11 +43,14 @@ class Visitor:
         self.session = uuid.uuid4().hex
         self.events: list[dict[str, Any]] = []
 
-    async def enter(self) -> Visitor:
-        """Load the page; which events there are."""
+    async def __aenter__(self) -> Self:
+        """Loads the page: which events there are."""
         (await self.client.get("/")).raise_for_status()
         self.events = (await self.client.get("/config")).json()["dependencies"]
         return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.client.aclose()
 
     async def ask(self, file: Path, label: str) -> Reply:
         """Drop a file on the page and wait until the answer is there."""

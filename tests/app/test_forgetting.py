@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
 
 from medtl.app.door.forgetting import CLOSED, UNUSED, Forgetful
 
+SHOWN = -1
+"""The number of a part of the page."""
+
 
 @pytest.fixture
 def parts():
-    with gr.Blocks(analytics_enabled=False) as page:
-        shown, held = gr.HTML("x"), gr.State("nothing", delete_callback=lambda value: gone.append(value))
+    """Sessions of a page with a part and a state, which is told when it goes; a whole page would start event loops of its own."""
     gone: list[str] = []
+    held = gr.State("nothing", delete_callback=lambda value: gone.append(value))
+    config = SimpleNamespace(blocks={SHOWN: SimpleNamespace(stateful=False), held._id: held},
+                             config_for_block=lambda key, parts, block: {"props": {}})  # fmt: skip
     sessions = Forgetful()
-    sessions.set_blocks(page)
-    return sessions, shown._id, held._id, gone
+    sessions.set_blocks(SimpleNamespace(default_config=config, blocks=config.blocks, state_session_capacity=2))
+    return sessions, held._id, gone
 
 
 def test_what_was_shown_is_not_kept(parts):
-    sessions, shown, held, _ = parts
+    sessions, held, _ = parts
     session = sessions["anna"]
-    session._update_value_in_config(shown, "a picture")
+    session._update_value_in_config(SHOWN, "a picture")
     session[held] = "a table"
     assert sessions["anna"] is session
     assert session[held] == "a table"
@@ -33,7 +39,7 @@ def test_what_was_shown_is_not_kept(parts):
 
 @pytest.mark.parametrize(("closed", "limit"), [(True, CLOSED), (False, UNUSED)])
 def test_a_session_is_forgotten_after_a_while_with_what_it_held(parts, closed, limit):
-    sessions, _, held, gone = parts
+    sessions, held, gone = parts
     sessions["anna"][held] = "an upload"
     sessions["anna"].is_closed = closed
     sessions.time_last_used["anna"] -= limit - timedelta(seconds=30)

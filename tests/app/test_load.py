@@ -74,8 +74,11 @@ async def ask(page, files):
         nonlocal early
         while waiting:
             number, file = waiting.pop()
-            asked = (await Visitor(page.address).enter()).ask(file, "lungs") if number % 2 else program(page.address, file)
-            replies.append(await asked)
+            if number % 2:
+                async with Visitor(page.address) as person:
+                    replies.append(await person.ask(file, "lungs"))
+            else:
+                replies.append(await program(page.address, file))
             if len(replies) == min(WARM, len(files) // 2):
                 early = resident(page.process)
 
