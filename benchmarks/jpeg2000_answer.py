@@ -182,8 +182,10 @@ def compare(network: str, repeat: int, folder: Path) -> list[dict[str, Any]]:
             connection.send(file)
             answers[name], parts = connection.recv()
             taken[name] += [parts] if turn else []  # the first warms up
+    for connection in ours.values():
+        connection.close()
     for process in processes:
-        process.terminate()
+        process.join()
     return [_row(name, taken, answers) for name in SIDES]
 
 
