@@ -11,7 +11,7 @@ DATA ?= ../shared/data/breast_ultrasound
 WEIGHTS ?= ../shared/weights/mobilenetv2_100.imagenet.safetensors
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check test-slow test-system format lock bench clean
+.PHONY: help env demo test check test-slow test-system format lock bench bench-serving clean
 # Without bytecode files every start would compile torch and its friends anew (seconds each).
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -50,10 +50,14 @@ lock: ## resolve pyproject.toml into requirements.lock (make lock OPTIONS=--upgr
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev --extra tracking --extra energy --extra paper --extra export \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(OPTIONS) -o requirements.lock pyproject.toml
 
-bench: env ## images and batches against MONAI, training against the same work written as the tutorials do (REAL=, CONFIG=, DATA=, WEIGHTS=)
+bench: env ## images, batches and answers against MONAI, training against the same work written as the tutorials do (REAL=, CONFIG=, DATA=, WEIGHTS=)
 	$(BIN)/python benchmarks/throughput.py --real $(REAL)
 	$(BIN)/python benchmarks/throughput_batches.py
+	$(BIN)/python benchmarks/jpeg2000_answer.py
 	$(BIN)/python benchmarks/compare_to_plain.py $(CONFIG) --data $(DATA) --weights $(WEIGHTS)
+
+bench-serving: env ## the page under load: one, 8 and 32 at once, by browser's road and API (ARGS="--engine onnxruntime"); some minutes
+	$(BIN)/python benchmarks/serving_load.py $(ARGS)
 
 clean: ## remove the environment, caches and build products; runs/ stays
 	rm -f .venv/.complete

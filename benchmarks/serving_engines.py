@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 ENGINES = ("torch", "torch.compile", "onnxruntime", "openvino")
-SIDE, WARM = 224, 4
+WARM = 4
 
 
 def main() -> None:
@@ -45,25 +45,11 @@ def main() -> None:
 
 def _made(network: str, folder: Path) -> Path:
     """A package with its graph beside it."""
-    import torch
+    from served import random_package
 
-    from medtl.backbones.network import build_network
-    from medtl.decisions.calibration import Calibration
-    from medtl.experiment.schema import Experiment
     from medtl.flows.export import export
-    from medtl.model.package import save
-    from medtl.module.classifier import Classifier
 
-    settings = {
-        "name": network, "task": {"classes": {"normal": ["0"], "ill": ["1"]}}, "cohorts": [{"name": "folders"}], "image": {"size": SIDE},
-        "backbone": {"name": network, "weights": "none"}, "transfer": {"strategy": "scratch"},
-    }  # fmt: skip
-    experiment = Experiment.model_validate(settings)
-    torch.manual_seed(0)
-    classifier = Classifier(build_network(experiment.backbone, experiment.image, Path(), 0), 2)
-    torch.nn.init.normal_(classifier.head.weight)
-    save(folder, [classifier.eval()], experiment, Calibration.identity(2), 0.5, [0.0, 0.0])
-    export(folder, out=folder / "graph.onnx")
+    export(random_package(network, folder), out=folder / "graph.onnx")
     return folder
 
 
@@ -92,6 +78,8 @@ def _compare(network: str, folder: Path, threads: int, asked: argparse.Namespace
 
 def _alone(engine: str, folder: Path, threads: int, answers: int) -> None:
     """In a process of its own: time so many answers."""
+    from served import SIDE
+
     images = np.random.default_rng(0).integers(0, 256, (answers + WARM, 1, SIDE, SIDE, 3), dtype=np.uint8)
     run = _engine(engine, folder, threads)
     logits = [run(each) for each in images[:WARM]]

@@ -58,7 +58,7 @@ def write_all(folder: Path) -> dict[str, Path]:
         ),
         "JPEG, 8 bits": (JPEGBaseline8Bit, eight, lambda: imagecodecs.jpeg8_encode(eight, level=90)),
     }  # fmt: skip
-    files = {name: _dicom(folder / f"{name}.dcm", syntax, stored, make()) for name, (syntax, stored, make) in streams.items()}
+    files = {name: dicom(folder / f"{name}.dcm", syntax, stored, make()) for name, (syntax, stored, make) in streams.items()}
     run_lengths = folder / "RLE.dcm"
     plain = Dataset()
     plain.update(_header(ExplicitVRLittleEndian, twelve, twelve.tobytes()))
@@ -72,7 +72,7 @@ def write_all(folder: Path) -> dict[str, Path]:
     return {**files, "RLE": run_lengths, **pictures}
 
 
-def _dicom(path: Path, syntax: UID, stored: NDArray[np.generic], stream: bytes) -> Path:
+def dicom(path: Path, syntax: UID, stored: NDArray[np.generic], stream: bytes) -> Path:
     dataset = _header(syntax, stored, encapsulate([stream]) if syntax.is_encapsulated else stream)
     dataset.file_meta = _meta(syntax)
     dataset.save_as(path, enforce_file_format=True)

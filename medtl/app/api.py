@@ -24,10 +24,10 @@ from starlette.exceptions import HTTPException
 
 import medtl
 from medtl.app import words
-from medtl.app.desk import Desk
+from medtl.app.desk import LARGEST_MAP, Desk
 from medtl.app.documents import case_of, dicom_objects, pdf_of, zipped
 from medtl.app.door.replies import problem
-from medtl.app.reading import Unreadable
+from medtl.app.reading import LARGEST_SHOWN, Unreadable
 from medtl.card import RESEARCH_ONLY
 from medtl.errors import MedtlError
 from medtl.interop.case import Case, thresholds_of
@@ -161,32 +161,33 @@ class Counter:
         self.inside = 0
         self._turn: anyio.Lock | None = None
 
-    async def case(self, image: UploadFile, model: str | None, number: int | None) -> tuple[Case, bytes]:
-        """The answer for an upload, and the upload's bytes; its file is gone when this returns. Raises Refusal."""
+    async def case(self, image: UploadFile, model: str | None, number: int | None, longest: int = LARGEST_SHOWN) -> tuple[Case, bytes]:
+        """The answer for an upload, with a picture of at most `longest` pixels, and the upload's bytes; its file is gone when this returns.
+        Raises Refusal."""
         self._turn = self._turn or anyio.Lock()
         data = await image.read()
         ending = ".npz" if (image.filename or "").lower().endswith(".npz") else ""
         await image.close()
         async with self._turn:
-            return await anyio.to_thread.run_sync(lambda: self.answer(data, ending, model, number)), data
+            return await anyio.to_thread.run_sync(lambda: self.answer(data, ending, model, number, longest)), data
 
-    def answer(self, data: bytes, ending: str, model: str | None, number: int | None) -> Case:
+    def answer(self, data: bytes, ending: str, model: str | None, number: int | None, longest: int) -> Case:
         """Raises Refusal."""
         label = model or self.desk.labels[0]
         place = Path(tempfile.mkdtemp(dir=self.folder, prefix="answering-"))
         try:
             file = place / f"upload{ending}"
             file.write_bytes(data)
-            return self.of_file(label, file, number)
+            return self.of_file(label, file, number, longest)
         finally:
             shutil.rmtree(place, ignore_errors=True)
 
-    def of_file(self, label: str, file: Path, number: int | None) -> Case:
+    def of_file(self, label: str, file: Path, number: int | None, longest: int) -> Case:
         """Raises Refusal."""
         if label not in self.desk.folders:
             raise Refusal(404, "NO_SUCH_MODEL", f"no such model is open here; there are: {', '.join(self.desk.labels)}")
         try:
-            return case_of(self.desk.answer(label, file, number), metrics_of(self.desk.folder(label)))
+            return case_of(self.desk.answer(label, file, number, longest=longest), metrics_of(self.desk.folder(label)))
         except Unreadable as reason:
             raise Refusal(422, "UNREADABLE", f"no image can be read from it: {reason}") from None
         except MedtlError as reason:
@@ -235,7 +236,7 @@ def _add_answers(api: FastAPI, counter: Counter) -> None:
         saliency: Annotated[bool, Query(description="With the saliency of each class.")] = False,
     ) -> Answer:  # fmt: skip
         """Answer for one image."""
-        case, _ = await counter.case(image, model, number)
+        case, _ = await counter.case(image, model, number, LARGEST_MAP)  # no picture is sent back
         return answer_of(case, model or desk.labels[0], saliency)
 
     @api.post("/case.pdf", responses={**_WRONG, 200: {"content": {"application/pdf": {}}}}, response_class=Response)

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medtl.app.reading import Reading, read
+from medtl.app.reading import LARGEST_SHOWN, Reading, read
 from medtl.decisions.precedence import Reasons
 from medtl.errors import MedtlError
 from medtl.explanation.placement import onto_original
-from medtl.explanation.saliency import saliency_of_every_class
+from medtl.explanation.saliency import saliency_in
 from medtl.flows.run import model_folder
 from medtl.model import format as package_format
 from medtl.model.format import PackageFile
@@ -101,39 +101,45 @@ class Desk:
                 loaded = self._loaded[label] = Model.load(self.folder(label))
             return loaded
 
-    def answer(self, label: str, file: Path, number: int | None = None, given: Facts | None = None) -> Answer:
-        """Read one image (`number`: see :func:`medtl.app.reading.read`) and answer for it; `given`: what its header may not say.
+    def answer(self, label: str, file: Path, number: int | None = None, given: Facts | None = None, longest: int = LARGEST_SHOWN) -> Answer:
+        """Read one image (`number`, `longest`: see :func:`medtl.app.reading.read`) and answer for it; `given`: what its header may not say.
 
         Raises MedtlError: no such model, the package is damaged, or (:class:`medtl.app.reading.Unreadable`) the file is no image.
         """
-        return self.answer_read(label, read(file, number, self.model(label).image), given)
+        return self.answer_read(label, read(file, number, self.model(label).image, longest), given)
 
     def answer_read(self, label: str, reading: Reading, given: Facts | None = None) -> Answer:
         """The same for an image that was read for this model."""
         model = self.model(label)
-        _, (verdict,) = judged(model, [("", 0)], [reading.pixels], [reading.measurement], given)
-        maps = maps_of(model, reading.pixels, reading.original, reading.view.words.shape[:2]) if not verdict.reason else {}
+        logits, unlike, seen = model.look_with_maps(np.stack([reading.pixels]))
+        _, (verdict,) = judged(model, [("", 0)], logits, unlike, [reading.measurement], given)
+        maps = maps_of(model, saliency_in(model, seen)[0], reading.original, reading.view.words.shape[:2]) if not verdict.reason else {}
         return Answer(**vars(verdict), reading=reading, maps=maps, given=dict(given or {}))
+
+
+def looked(model: Model, pixels: Sequence[NDArray[np.uint8] | None]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """N images as :mod:`medtl.imaging.decoding` gives them → what :meth:`Model.look` says of each; NaN where one was not read (None)."""
+    logits = np.full((len(model.members), len(pixels), len(model.task.names)), np.nan, np.float32)
+    scores = np.full(len(pixels), np.nan)
+    there = [place for place, each in enumerate(pixels) if each is not None]
+    if there:
+        logits[:, there], scores[there] = model.look(np.stack([each for each in pixels if each is not None]))
+    return logits, scores
 
 
 def judged(
     model: Model,
     keys: Sequence[tuple[str, int]],
-    pixels: Sequence[NDArray[np.uint8] | None],
+    logits: NDArray[np.float32],
+    scores: NDArray[np.float64],
     measurements: Sequence[Mapping[str, Any]],
     given: Facts | None = None,
 ) -> tuple[pd.DataFrame, list[Verdict]]:
-    """N images as :mod:`medtl.imaging.decoding` gives them (pixels None: could not be read) → rows of a predictions table, and the same
-    in objects."""
-    count, members = len(keys), len(model.members)
-    logits = np.full((members, count, len(model.task.names)), np.nan, np.float32)
-    scores, reasons = np.full(count, np.nan), Reasons.none(count)
+    """N images that were looked at (:func:`looked`) → rows of a predictions table, and the same in objects."""
+    reasons = Reasons.none(len(keys))
     for place, measurement in enumerate(measurements):
         model.note(reasons, place, measurement, given, YOU_SAID)
-    there = [place for place, each in enumerate(pixels) if each is not None]
-    if there:
-        logits[:, there], scores[there] = model.look(np.stack([each for each in pixels if each is not None]))
-        model.note_looks(reasons, there, scores[there])
+    model.note_looks(reasons, range(len(keys)), scores)
     table = model.answer(pd.DataFrame(keys, columns=["image", "frame"]), logits, reasons)
     limit = model.gate.limit.value if model.gate is not None else np.nan
     return table, [
@@ -147,9 +153,11 @@ def _verdict(model: Model, row: Mapping[Any, Any], unlike: float) -> Verdict:
     return Verdict(model.package, probabilities, str(row["decision"]), reason, float(unlike))
 
 
-def maps_of(model: Model, pixels: NDArray[np.uint8], original: tuple[int, int], shown: tuple[int, ...]) -> dict[str, NDArray[np.float32]]:
-    """See :attr:`Answer.maps`. `pixels` (S, S, C); `original`, `shown`: height and width of the image, and of the picture of it."""
-    squares = saliency_of_every_class(model, np.stack([pixels]))[0]
+def maps_of(
+    model: Model, squares: NDArray[np.float32], original: tuple[int, int], shown: tuple[int, ...]
+) -> dict[str, NDArray[np.float32]]:
+    """See :attr:`Answer.maps`. `squares`: saliency of every class, (K, S, S); `original`, `shown`: height and width of the image, and of
+    the picture of it."""
     names, positive = model.task.names, model.task.positive_index
     wanted = range(len(names)) if positive is None else [positive]
     height, width = (max(1, round(side * min(1.0, LARGEST_MAP / max(shown)))) for side in shown[:2])

@@ -9,7 +9,7 @@ import gradio as gr
 from gradio.data_classes import FileData
 
 from medtl.app import api
-from medtl.app.desk import Desk
+from medtl.app.desk import LARGEST_MAP, Desk
 from medtl.app.door.private import taken
 from medtl.errors import MedtlError
 
@@ -24,7 +24,7 @@ def for_programs(page: gr.Blocks, desk: Desk, folder: Path) -> gr.Blocks:
         label = model or desk.labels[0]
         try:
             with taken(_own(image, folder)) as file:
-                return api.answer_of(counter.of_file(label, file, number or None), label).model_dump()
+                return api.answer_of(counter.of_file(label, file, number or None, LARGEST_MAP), label).model_dump()
         except api.Refusal as refusal:
             return refusal.content
         except MedtlError as refusal:

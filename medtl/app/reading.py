@@ -65,18 +65,19 @@ class Reading:
         return int(self.measurement["height"]), int(self.measurement["width"])
 
 
-def read(file: Path, number: int | None, settings: ImageSettings, copy: bool = False) -> Reading:
+def read(file: Path, number: int | None, settings: ImageSettings, longest: int = LARGEST_SHOWN, copy: bool = False) -> Reading:
     """Read one image.
 
     Arguments:
         file: an image file of any kind that :func:`medtl.read_image` takes.
         number: which image of a file that holds several, from 1; None: the middle slice of a volume, else the first.
         settings: the model's.
+        longest: side of the image for the eye, in pixels; a small one is read faster where `settings` allow it (`decode: reduced`).
         copy: with a copy of the whole image (:attr:`medtl.imaging.viewing.View.copy`), and :attr:`Reading.patient_id`.
     Raises:
         Unreadable: no image, broken, too large, no such number.
     """
-    number, count, (pixels, measurement, view) = _found(file, number, settings, copy)
+    number, count, (pixels, measurement, view) = _found(file, number, settings, longest, copy)
     return Reading(pixels, view, measurement, number, count, _patient_of(file) if copy else "")
 
 
@@ -86,18 +87,18 @@ def _patient_of(file: Path) -> str:
     return keyed_hash(installation_key(), unit) if unit else ""
 
 
-def _found(file: Path, number: int | None, settings: ImageSettings, copy: bool) -> tuple[int, int, Decoded]:
+def _found(file: Path, number: int | None, settings: ImageSettings, longest: int, copy: bool) -> tuple[int, int, Decoded]:
     """The wanted image's number, how many the file holds, and the image."""
     if file.suffix.lower() == ".npz":
         address, chosen, count = _address_in_arrays(file, number)
-        return chosen, count, _usable(*_decoded(address, settings, copy))
-    pixels, measurement, view = _decoded(file, settings, copy)
+        return chosen, count, _usable(*_decoded(address, settings, longest, copy))
+    pixels, measurement, view = _decoded(file, settings, longest, copy)
     several = _SEVERAL.search(str(measurement["reason"])) if measurement["quarantine"] == "MULTI_FRAME" else None
     if several is None:  # the usual file is not decoded twice, and one that hangs does not hang twice
         return 1, 1, _usable(pixels, measurement, view)
     count, kind = int(several[1]), several[2]
     chosen = _in_range(number or (count // 2 + 1 if kind == "slices" else 1), count)
-    return chosen, count, _usable(*_decoded(file / str(chosen - 1), settings, copy))
+    return chosen, count, _usable(*_decoded(file / str(chosen - 1), settings, longest, copy))
 
 
 def _address_in_arrays(file: Path, number: int | None) -> tuple[Path, int, int]:
@@ -123,9 +124,11 @@ def _in_range(number: int, count: int) -> int:
     return number
 
 
-def _decoded(address: Path, settings: ImageSettings, copy: bool) -> tuple[NDArray[np.uint8] | None, Mapping[str, Any], View | None]:
+def _decoded(
+    address: Path, settings: ImageSettings, longest: int, copy: bool
+) -> tuple[NDArray[np.uint8] | None, Mapping[str, Any], View | None]:
     """One image by its address (see `medtl.imaging.sources`)."""
-    (_, pixels, measurement), view = next(decode_with_views([(address, 0)], settings, LARGEST_SHOWN, 1, copy))
+    (_, pixels, measurement), view = next(decode_with_views([(address, 0)], settings, longest, 1, copy))
     return pixels, measurement, view
 
 

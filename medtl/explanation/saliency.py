@@ -1,7 +1,7 @@
 """Saliency: which places of an image speak for a class.
 
 Grad-CAM (Selvaraju et al., ICCV 2017): the last feature maps (h, w), weighted by how much the class's score grows with each of them.
-The gradient runs through pooling and head only, never through the network, so a map costs hardly more than the answer itself. Where the
+The gradient runs through pooling and head only, never through the network, whose maps the answer's own pass gives. Where the
 network ends in global average pooling and a linear head, the gradient of a map is its weight in the head divided by h·w: there this is
 the class activation map in closed form (Zhou et al., CVPR 2016), and positive and negative evidence add up to the score but its bias.
 
@@ -22,11 +22,10 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from medtl.errors import MedtlError
-from medtl.module.classifier import as_input
 
 if TYPE_CHECKING:
     from medtl.model.model import Model
-    from medtl.module.classifier import Classifier
+    from medtl.module.classifier import Classifier, Maps
 
 BATCH = 32
 Score = Callable[[Tensor], Tensor]
@@ -58,26 +57,36 @@ def saliency_of_every_class(model: Model, images: NDArray[np.uint8]) -> NDArray[
     return as_shares(evidence(model, images, classes))
 
 
+def saliency_in(model: Model, maps: Sequence[Maps]) -> NDArray[np.float32]:
+    """The same from the maps of a look that gave the answer too (:meth:`medtl.model.model.Model.look_with_maps`): no second pass."""
+    count = len(maps[0][0][0])
+    return as_shares(_evidence_in(model, maps, np.tile(np.arange(len(model.task.names)), (count, 1))))
+
+
 def evidence(model: Model, images: NDArray[np.uint8], classes: NDArray[np.int64]) -> NDArray[np.float32]:
     """Mean of the members' evidence maps in units of the logits, enlarged to the images' side: float32 (B, J, S, S), of either sign.
 
     `classes`: (B, J) class positions, J maps for each image.
     """
-    size, channels, known = model.image.size, model.image.channels, len(model.task.names)
-    if images.ndim != 4 or images.shape[1:] != (size, size, channels) or images.dtype != np.uint8:
-        raise MedtlError(f"images of shape {images.shape}, {images.dtype}; this model takes uint8 (B, {size}, {size}, {channels})")
+    size, known = model.image.size, len(model.task.names)
     if classes.size and (classes.min() < 0 or classes.max() >= known):
         raise MedtlError(f"saliency: class {int(classes.max())} was asked for; this model has {known} (counted from 0)")
     found = np.empty((*classes.shape, size, size), np.float32)
-    score = contrast if model.task.kind == "single" else _itself
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-        for start in range(0, len(images), BATCH):
-            some = slice(start, start + BATCH)
-            batch = torch.from_numpy(np.ascontiguousarray(images[some])).to(model.device)
-            wanted = torch.from_numpy(np.ascontiguousarray(classes[some])).to(model.device)
-            mean = torch.stack([_member_evidence(member, batch, wanted, score) for member in model.members]).mean(dim=0)
-            found[some] = interpolate(mean, size=(size, size), mode="bilinear", align_corners=False).cpu().numpy()
+    for start in range(0, len(images), BATCH):
+        some = slice(start, start + BATCH)
+        *_, maps = model.look_with_maps(images[some])
+        found[some] = _evidence_in(model, maps, classes[some])
     return found
+
+
+def _evidence_in(model: Model, maps: Sequence[Maps], classes: NDArray[np.int64]) -> NDArray[np.float32]:
+    """:func:`evidence` of B images that were looked at already: every member's `maps`, (B, J) → (B, J, S, S)."""
+    score, size = contrast if model.task.kind == "single" else _itself, model.image.size
+    wanted = torch.from_numpy(np.ascontiguousarray(classes)).to(model.device)
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        each = [_member_evidence(member, seen, wanted, score) for member, seen in zip(model.members, maps, strict=True)]
+        mean = torch.stack(each).mean(dim=0)
+        return interpolate(mean, size=(size, size), mode="bilinear", align_corners=False).cpu().numpy()
 
 
 def as_shares(maps: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -103,19 +112,16 @@ def _itself(logits: Tensor) -> Tensor:
     return logits
 
 
-def _member_evidence(member: Classifier, images: Tensor, classes: Tensor, score: Score = contrast) -> Tensor:
-    """uint8 (B, S, S, C), classes (B, J) → float32 (B, J, h, w): the mean over the views that the member answers by, each turned back."""
-    given = as_input(images)
-    return torch.stack([_view_evidence(member, given.flip(axes), classes, score).flip(axes) for axes in member.views]).mean(dim=0)
+def _member_evidence(member: Classifier, maps: Maps, classes: Tensor, score: Score = contrast) -> Tensor:
+    """Maps of every view, classes (B, J) → float32 (B, J, h, w): the mean over the views that the member answers by, each turned back."""
+    views = zip(maps, member.views, strict=True)
+    return torch.stack([_view_evidence(member, seen, classes, score).flip(axes) for seen, axes in views]).mean(dim=0)
 
 
-def _view_evidence(member: Classifier, given: Tensor, classes: Tensor, score: Score = contrast) -> Tensor:
-    """float32 (B, C, S, S), classes (B, J) → float32 (B, J, h, w)."""
-    with torch.no_grad():
-        maps = [each.float() for each in member.network.maps(given)]
+def _view_evidence(member: Classifier, seen: Sequence[Tensor], classes: Tensor, score: Score = contrast) -> Tensor:
+    """Maps (B, F, h, w) of each stage, classes (B, J) → float32 (B, J, h, w)."""
     with torch.enable_grad():
-        for each in maps:
-            each.requires_grad_()
+        maps = [each.float().clone().requires_grad_() for each in seen]  # copies: a look's tensors take no gradient
         scores = score(member.classify(member.network.pool([each.clone() for each in maps])))  # copies: some heads work in place
         asked = scores.gather(1, classes).sum(dim=0)
         gradients = [torch.autograd.grad(each, maps, retain_graph=True) for each in asked]

@@ -131,17 +131,17 @@ def preprocess(path: Path, frame: int, settings: ImageSettings) -> tuple[NDArray
 def preprocess_and_view(
     path: Path, frame: int, settings: ImageSettings, longest: int, copy: bool = False
 ) -> tuple[NDArray[np.uint8], dict[str, object], View]:
-    """:func:`preprocess`, and the image for the eye, decoded once wherever the network's input is of the whole image too.
+    """:func:`preprocess`, and the image for the eye at no more than `longest` pixels a side: of the same decoding, unless that left out
+    detail (`decode: reduced`) which so large a picture, or the copy, shows.
 
     copy: with :attr:`View.copy`.
     """
-    whole = read_location(at(path, frame), settings.largest_pixels, settings.volume)
-    seen = (
-        whole if settings.at_least is None else read_location(at(path, frame), settings.largest_pixels, settings.volume, settings.at_least)
-    )
-    pixels, measurement = _measured(seen, path, settings)
-    shown = view(whole, longest)
-    return pixels, measurement, replace(shown, copy=copied(whole)) if copy else shown
+    image = read_location(at(path, frame), settings.largest_pixels, settings.volume, settings.at_least)
+    pixels, measurement = _measured(image, path, settings)
+    if image.receipt.full_size is not None and (copy or max(image.sixteen_bits.shape[:2]) < longest):
+        image = read_location(at(path, frame), settings.largest_pixels, settings.volume, None if copy else longest)
+    shown = view(image, longest)
+    return pixels, measurement, replace(shown, copy=copied(image)) if copy else shown
 
 
 def _measured(image: Image, path: Path, settings: ImageSettings) -> tuple[NDArray[np.uint8], dict[str, object]]:

@@ -55,13 +55,18 @@ def write(model: Model, file: Path, check: parity.Pixels | None = None) -> Parit
 
 
 def engine_of(model: Model) -> OnnxEngine:
-    """The same graph in memory, ready to answer. Raises as :func:`write`."""
-    return _checked(model)[1]
+    """The same graph in memory, ready to answer, with the maps that saliency is made of. Raises as :func:`write`."""
+    engine = _checked(model, maps=True)[1]
+    if not parity.same_maps(model, engine):
+        raise GateRefusal(
+            f"{model.package.name}: the graph's feature maps are not the package's, so it is not used; please report this network"
+        )
+    return engine
 
 
-def _checked(model: Model, check: parity.Pixels | None = None) -> tuple[bytes, OnnxEngine, Parity]:
+def _checked(model: Model, check: parity.Pixels | None = None, maps: bool = False) -> tuple[bytes, OnnxEngine, Parity]:
     needed()
-    content = _graph(model).SerializeToString()
+    content = _graph(model, maps).SerializeToString()
     engine = OnnxEngine(content)
     measured = parity.measure(model, engine, check)
     if not measured.within:
@@ -72,21 +77,22 @@ def _checked(model: Model, check: parity.Pixels | None = None) -> tuple[bytes, O
     return content, engine, measured
 
 
-def _graph(model: Model) -> onnx.ModelProto:
+def _graph(model: Model, maps: bool = False) -> onnx.ModelProto:
     import torch
 
-    from medtl.interop.whole_package import WholePackage
+    from medtl.interop.whole_package import WholePackage, map_names
 
     package, size, channels = model.package, model.image.size, model.image.channels
     weights = sum((model.folder / each.file).stat().st_size for each in package.weights)
     if weights > LARGEST - (64 << 20):
         raise MedtlError(f"export: {weights / 1e9:.1f} GB of weights do not fit into an ONNX file, which holds 2 GB at most")
+    names = [*OUTPUTS, *(map_names(model) if maps else ())]
     example = torch.zeros(2, size, size, channels, dtype=torch.uint8)
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")  # the exporter's remarks on its own future
         program = torch.onnx.export(
-            WholePackage(model).eval(), (example,), dynamo=True, external_data=False, opset_version=OPSET, verbose=False,
-            input_names=[INPUT], output_names=list(OUTPUTS), dynamic_shapes=({0: torch.export.Dim("batch")},),
+            WholePackage(model, maps).eval(), (example,), dynamo=True, external_data=False, opset_version=OPSET, verbose=False,
+            input_names=[INPUT], output_names=names, dynamic_shapes=({0: torch.export.Dim("batch")},),
         )  # fmt: skip
     assert program is not None
     return _named(program.model_proto, package)

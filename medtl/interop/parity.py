@@ -6,7 +6,7 @@ Both sides get the same pixels, so what is measured is the graph and the engine 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from medtl.decisions.precedence import Reasons
 
 if TYPE_CHECKING:
-    from medtl.model.model import Model
+    from medtl.model.model import Engine, Model
 
 LOGITS = 1e-4
 """Largest difference that passes, as a share of the largest logit (of 1, where all are smaller). Sound exports of the field's networks lie
@@ -27,12 +27,6 @@ _MADE_SEED = 20_260
 _BATCH = 8
 
 Pixels = NDArray[np.uint8]
-
-
-class Engine(Protocol):
-    """What runs a graph: images → logits (M, N, K), probabilities (N, K), features (N, D)."""
-
-    def __call__(self, images: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]: ...
 
 
 @dataclass(frozen=True)
@@ -74,6 +68,15 @@ def measure(model: Model, engine: Engine, given: Pixels | None = None) -> Parity
         features=_largest(features - _features(model, images)),
         decisions=int((called != table["predicted"]).sum()),
     )
+
+
+def same_maps(model: Model, engine: Engine) -> bool:
+    """Whether the maps of two made images, which saliency is made of, are the package's but for rounding."""
+    images = made_images(model.image.size, model.image.channels)[-2:]
+    sides = [[stage.numpy() for member in maps for view in member for stage in view]
+             for *_, maps in (model.look_with_maps(images), engine.with_maps(images))]  # fmt: skip
+    pairs = list(zip(*sides, strict=True))
+    return all(_largest(found - expected) <= LOGITS * max(1.0, _largest(expected)) for expected, found in pairs)
 
 
 def made_images(size: int, channels: int) -> Pixels:

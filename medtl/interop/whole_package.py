@@ -30,18 +30,28 @@ class WholePackage(nn.Module):
 
     shift: Tensor
 
-    def __init__(self, model: Model):
+    def __init__(self, model: Model, maps: bool = False):
         super().__init__()
+        self.maps = maps
         self.members = nn.ModuleList(copy.deepcopy(member).to("cpu", memory_format=torch.contiguous_format) for member in model.members)
         self.kind = model.task.kind
         self.register_buffer("shift", torch.tensor(model.package.prior_shift, dtype=torch.float32)[:, None, :])
         self.calibration = _calibration(model.calibration)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """uint8 (N, S, S, C) → logits (M, N, K), probabilities (N, K), features (N, D) that the gate judges by."""
-        seen = [member.with_features(images) for member in self.members]
-        logits = torch.stack([each for each, _ in seen])
-        return logits, self.calibration(_together(logits - self.shift, self.kind)), seen[0][1]
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """uint8 (N, S, S, C) → logits (M, N, K), probabilities (N, K), features (N, D) that the gate judges by; then, where they are
+        wanted, the maps of every member, view and stage, as :func:`map_names` names them."""
+        seen = [(member.with_maps if self.maps else member.with_features)(images) for member in self.members]
+        logits = torch.stack([each for each, *_ in seen])
+        maps = [stage for _, _, *more in seen for views in more for view in views for stage in view]
+        return logits, self.calibration(_together(logits - self.shift, self.kind)), seen[0][1], *maps
+
+
+def map_names(model: Model) -> list[str]:
+    """`maps.MEMBER.VIEW.STAGE`, counted from 0."""
+    member = model.members[0]
+    views, stages = len(member.views), len(member.network.dims)
+    return [f"maps.{m}.{view}.{stage}" for m in range(len(model.members)) for view in range(views) for stage in range(stages)]
 
 
 def _together(shifted: Tensor, kind: str) -> Tensor:

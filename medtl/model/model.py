@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -26,14 +27,24 @@ if TYPE_CHECKING:
     from medtl.decisions.methods import Calibrated
     from medtl.experiment.schema import Scope
     from medtl.imaging.inputs import Input
-    from medtl.module.classifier import Classifier
+    from medtl.module.classifier import Classifier, Maps
 
 BATCH = 32
 TABLE_SAYS = "its row of the table says"
 NOT_FINITE = "the network gave no finite answer for this image [NOT_FINITE]"
 Progress = Callable[[int, int], None]
-Engine = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]]
-"""Images uint8 (B, S, S, C) → raw logits (M, B, K), probabilities (B, K), features of the first member (B, D)."""
+
+
+class Engine(Protocol):
+    """What answers instead of torch."""
+
+    def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Images uint8 (B, S, S, C) → raw logits (M, B, K), probabilities (B, K), features of the first member (B, D)."""
+        ...
+
+    def with_maps(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32], list[Maps]]:
+        """Raw logits, features of the first member, and every member's maps, of one pass."""
+        ...
 
 
 class Model:
@@ -103,26 +114,49 @@ class Model:
 
         Full float32 on every device, so that neither the batch an image stands in nor the machine moves an answer by more than rounding.
         """
-        import torch
+        self._check(images)
+        if self.engine is not None:
+            logits, _, features = self.engine(images)
+            return logits, self._unlike(features)
+        logits = np.empty((len(self.members), len(images), len(self.task.classes)), np.float32)
+        scores = np.full(len(images), np.nan)
+        with _in_full_precision():
+            for start in range(0, len(images), BATCH):
+                some = slice(start, start + BATCH)
+                batch = self._placed(images[some])
+                for m, member in enumerate(self.members):
+                    found, seen = member.with_features(batch)
+                    logits[m, some] = found.float().cpu().numpy()
+                    if m == 0:
+                        scores[some] = self._unlike(seen)
+        return logits, scores
 
+    def look_with_maps(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float64], list[Maps]]:
+        """As :meth:`look`, and every member's feature maps of the same pass, for saliency. All are kept: give few images."""
+        self._check(images)
+        if self.engine is not None:
+            logits, features, maps = self.engine.with_maps(images)
+            return logits, self._unlike(features), maps
+        with _in_full_precision():
+            seen = [member.with_maps(self._placed(images)) for member in self.members]
+            logits = np.stack([found.float().cpu().numpy() for found, _, _ in seen])
+            return logits, self._unlike(seen[0][1]), [maps for _, _, maps in seen]
+
+    def _check(self, images: NDArray[np.uint8]) -> None:
         size, channels = self.image.size, self.image.channels
         if images.ndim != 4 or images.shape[1:] != (size, size, channels) or images.dtype != np.uint8:
             raise MedtlError(f"images of shape {images.shape}, {images.dtype}; this model takes uint8 (B, {size}, {size}, {channels})")
-        if self.engine is not None:
-            logits, _, seen = self.engine(images)
-            unlike = self.gate.detector.scores(seen.astype(np.float64)) if self.gate is not None else np.full(len(images), np.nan)
-            return logits, unlike
-        logits = np.empty((len(self.members), len(images), len(self.task.classes)), np.float32)
-        scores = np.full(len(images), np.nan)
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            for start in range(0, len(images), BATCH):
-                batch = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH])).to(self.device)
-                for m, member in enumerate(self.members):
-                    found, features = member.with_features(batch)
-                    logits[m, start : start + BATCH] = found.float().cpu().numpy()
-                    if m == 0 and self.gate is not None:
-                        scores[start : start + BATCH] = self.gate.detector.scores(features.double().cpu().numpy())
-        return logits, scores
+
+    def _placed(self, images: NDArray[np.uint8]) -> torch.Tensor:
+        import torch
+
+        return torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
+
+    def _unlike(self, features: torch.Tensor | NDArray[np.float32]) -> NDArray[np.float64]:
+        if self.gate is None:
+            return np.full(len(features), np.nan)
+        given = features if isinstance(features, np.ndarray) else features.cpu().numpy()
+        return self.gate.detector.scores(given.astype(np.float64))
 
     def note(
         self, reasons: Reasons, place: int, measurement: Mapping[str, Any], beside: Mapping[str, Any] | None = None, said: str = TABLE_SAYS
@@ -200,6 +234,14 @@ class Model:
             if progress is not None:
                 progress(done, len(items))
         return logits, reasons
+
+
+@contextmanager
+def _in_full_precision() -> Iterator[None]:
+    import torch
+
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        yield
 
 
 def _check_weights(package: PackageFile, folder: Path) -> None:

@@ -25,6 +25,10 @@ def as_input(images: Tensor) -> Tensor:
     return images.permute(0, 3, 1, 2).to(torch.float32).div_(255)
 
 
+Maps = list[list[Tensor]]
+"""Of every view, mirrored as it is: the feature maps (B, F, h, w) as :meth:`medtl.backbones.network.Network.maps` gives them."""
+
+
 class Classifier(nn.Module):
     """`logits = head(dropout(pooled features))`; normalisation of the input is the network's own.
 
@@ -53,7 +57,17 @@ class Classifier(nn.Module):
         """In evaluation mode: raw logits (B, K), and the features (B, D) of the images as they are, not mirrored, of the same pass."""
         given = as_input(images)
         features = [self.network.features(given.flip(axes)) for axes in self.views]
-        return torch.stack([self.classify(each) for each in features]).mean(dim=0), features[0]
+        return self._mean_of_views(features), features[0]
+
+    def with_maps(self, images: Tensor) -> tuple[Tensor, Tensor, Maps]:
+        """The same, and what the features of every view are pooled from, of the same pass."""
+        given = as_input(images)
+        maps = [self.network.maps(given.flip(axes)) for axes in self.views]
+        features = [self.network.pool([each.clone() for each in view]) for view in maps]  # copies: some heads work in place
+        return self._mean_of_views(features), features[0], maps
+
+    def _mean_of_views(self, features: Sequence[Tensor]) -> Tensor:
+        return torch.stack([self.classify(each) for each in features]).mean(dim=0)
 
     def classify(self, features: Tensor) -> Tensor:
         """Pooled features (B, D) → raw logits (B, K)."""

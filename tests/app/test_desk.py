@@ -10,6 +10,7 @@ import pytest
 
 from medtl.app.desk import Desk
 from medtl.app.page import markup
+from medtl.backbones.network import Network
 from medtl.decisions import outlyingness
 from medtl.errors import MedtlError
 from medtl.model.gate import Gate
@@ -26,6 +27,15 @@ def test_the_page_and_predict_give_the_same_answer(package, files, tmp_path):
     assert answer.probabilities == {"normal": row["p_normal"], "ill": row["p_ill"]}
     assert answer.decision == row["decision"]
     assert answer.reason == ""
+
+
+def test_answer_and_saliency_are_of_one_pass(package, files, tmp_path, monkeypatch):
+    desk = Desk([package(tmp_path / "model", members=2)])
+    desk.model("lungs")
+    passes, maps = [], Network.maps
+    monkeypatch.setattr(Network, "maps", lambda network, x: (passes.append(len(x)), maps(network, x))[1])
+    assert list(desk.answer("lungs", files["png"]).maps) == ["ill"]
+    assert passes == [1, 1], "each member once"
 
 
 def test_a_ct_slice_is_shown_but_not_answered_for(package, files, tmp_path):

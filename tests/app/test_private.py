@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import stat
 import tempfile
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from medtl.app.door.belongings import VISITOR, Guard
 from medtl.app.door.private import private_folder, taken
 
 
@@ -72,3 +75,27 @@ def test_only_the_upload_is_removed(tmp_path):
         pass
     assert neighbour.exists()
     assert not upload.exists()
+
+
+@pytest.mark.parametrize(("status", "stays"), [(200, True), (503, False)])
+def test_an_upload_that_found_the_queue_full_is_not_kept(tmp_path, status, stays):
+    upload = tmp_path / "random" / "upload"
+    upload.parent.mkdir()
+    upload.write_bytes(b"an image")
+    body = json.dumps({"data": [{"path": str(upload)}], "session_hash": "s"}).encode()
+
+    async def page(scope, receive, send):
+        assert (await receive())["body"] == body
+        await send({"type": "http.response.start", "status": status, "headers": []})
+
+    async def receive():
+        return {"type": "http.request", "body": body}
+
+    async def send(message):
+        assert message["status"] == status
+
+    guard = Guard(page, tmp_path, 10)
+    guard.belongings.claim("file", str(upload), "anna")
+    scope = {"type": "http", "method": "POST", "path": "/gradio_api/queue/join", "query_string": b"", VISITOR: "anna"}
+    asyncio.run(guard(scope, receive, send))
+    assert upload.exists() == stays

@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 from medtl.backbones.description import Description
 from medtl.backbones.network import Network
 from medtl.errors import MedtlError
-from medtl.explanation.saliency import _member_evidence, as_shares, contrast, evidence, saliency, saliency_of_every_class
+from medtl.explanation.saliency import _member_evidence, as_shares, contrast, evidence, saliency, saliency_in, saliency_of_every_class
 from medtl.module.classifier import VIEWS, as_input
 
 AVERAGED = {"mobilenetv2_050": 64, "resnet18": 64, "densenet121": 64, "efficientnet_b0": 64, "squeezenet1_1": 64}
@@ -49,7 +49,8 @@ def test_every_family_gives_maps_that_agree_with_monai(model, name, size):
     assert maps.max() <= 1
     member, batch = made.members[0], as_input(torch.from_numpy(images))
     for i, k in enumerate([1, 2]):
-        ours = _member_evidence(member, torch.from_numpy(images[i : i + 1]), torch.tensor([[k]]), contrast).relu()
+        *_, seen = member.with_maps(torch.from_numpy(images[i : i + 1]))
+        ours = _member_evidence(member, seen, torch.tensor([[k]]), contrast).relu()
         theirs = GradCAM(Whole(member).eval(), "maps").compute_map(batch[i : i + 1], class_idx=k)
         torch.testing.assert_close(ours, theirs, atol=1e-5 * float(theirs.detach().max()), rtol=1e-3)
 
@@ -62,6 +63,21 @@ def test_a_model_that_averages_flips_explains_all_its_views(model):
     maps, mirrored = (evidence(made, view, np.array([[1], [2]])) for view in (images, images[:, :, ::-1]))
     np.testing.assert_allclose(mirrored, maps[..., ::-1], atol=1e-4 * np.abs(maps).max())
     assert np.abs(maps - plain).max() > 0.01 * np.abs(plain).max(), "the mirror image was not looked at"
+
+
+@pytest.mark.parametrize(("name", "features"), [("test_resnet", "last"), ("resnet18", "stages"), ("densenet121", "last")])
+def test_the_pass_that_answers_gives_the_maps_too(model, name, features):
+    """Logits to the bit those of a look without maps, also where a head works in place, of several members that look at mirror images."""
+    made = model(name, 64, classes=3, members=2, features=features)
+    for member in made.members:
+        member.views = VIEWS["both"]
+    images = noise(3, 64)
+    logits, unlike, maps = made.look_with_maps(images)
+    expected = made.look(images)
+    np.testing.assert_array_equal(logits, expected[0])
+    np.testing.assert_array_equal(unlike, expected[1])
+    np.testing.assert_array_equal(saliency_in(made, maps), saliency_of_every_class(made, images))
+    assert [len(member) for member in maps] == [4, 4]
 
 
 @pytest.mark.parametrize(("name", "size"), AVERAGED.items())
@@ -88,7 +104,7 @@ def test_the_evidence_of_every_stage_adds_up_to_the_score(model, name):
     with torch.no_grad():
         maps = member.network.maps(as_input(torch.from_numpy(images)))
         logits = member.classify(member.network.pool(maps))
-        found = _member_evidence(member, torch.from_numpy(images), torch.tensor([[0, 1, 2]] * 2))
+        found = _member_evidence(member, [maps], torch.tensor([[0, 1, 2]] * 2))
     assert found.shape[2:] == maps[0].shape[2:]
     assert torch.allclose(found.sum(dim=(2, 3)) + contrast(member.head.bias[None]), contrast(logits), atol=1e-3)
 

@@ -158,6 +158,22 @@ def test_reduced_decoding_is_near_and_says_the_full_size(radiographs: dict[str, 
         assert abs(float(str(about["brightness"])) - float(str(measured["brightness"]))) < 0.005
 
 
+def test_the_image_for_the_eye_is_of_the_same_decoding_where_that_shows_enough(
+    radiographs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reduced, decoded = ImageSettings(size=64, channels=1, decode="reduced"), []
+    read = preprocessing.read_location
+    monkeypatch.setattr(preprocessing, "read_location", lambda *given: (decoded.append(given[3]), read(*given))[1])
+    for name, times in {"plain": (1, 1), "JPEG 2000": (1, 2), "JPEG": (1, 2)}.items():
+        expected, _ = preprocessing.preprocess(radiographs[name], 0, reduced)
+        for longest, count in zip((200, 800), times, strict=True):
+            decoded.clear()
+            pixels, _, seen = preprocessing.preprocess_and_view(radiographs[name], 0, reduced, longest)
+            assert len(decoded) == count, (name, longest)
+            assert np.array_equal(pixels, expected), "the network's input does not depend on the picture's size"
+            assert max(seen.words.shape) == longest
+
+
 def test_the_pipeline_of_monai_gives_the_same_bytes(radiographs: dict[str, Path], containers: dict[str, Path]) -> None:
     from medtl.imaging.monai_reader import pipeline
 

@@ -11,13 +11,14 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from medtl.backbones.network import Network
 from medtl.cli.commands import app
 from medtl.decisions.calibration import Calibration
 from medtl.decisions.isotonic import Curve, IsotonicCalibration
 from medtl.decisions.per_class import PerClass
 from medtl.decisions.precedence import Reasons
 from medtl.decisions.vector import VectorCalibration
-from medtl.errors import MedtlError
+from medtl.errors import GateRefusal, MedtlError
 from medtl.flows.export import export
 from medtl.interop import onnx_engine, onnx_file, parity
 from medtl.interop.onnx_engine import OnnxEngine
@@ -96,10 +97,16 @@ def test_what_stands_beside_it(exported):
     assert b".py" not in content, "the exporter's notes name files of the machine"
 
 
+@pytest.fixture(scope="module")
+def graphs(exported):
+    """The package's graphs, without and with maps."""
+    return {False: onnx.load(exported[1]), True: onnx_file._graph(Model.load(exported[0]), maps=True)}
+
+
 @pytest.fixture
-def once(exported, monkeypatch):
-    """The package, whose graph is not made again: that takes seconds."""
-    monkeypatch.setattr(onnx_file, "_graph", lambda model: onnx.load(exported[1]))
+def once(exported, graphs, monkeypatch):
+    """The package, whose graphs are not made again: that takes seconds."""
+    monkeypatch.setattr(onnx_file, "_graph", lambda model, maps=False: graphs[maps])
     return exported[0]
 
 
@@ -138,22 +145,37 @@ def test_mistakes_are_one_sentence(package, tmp_path, files):
         export(folder, out=tmp_path / "x.onnx", check=[files["text"]])
 
 
-def test_the_page_s_desk_answers_by_the_graph_and_shows_torch_s_saliency(once, files, monkeypatch):
+def test_the_page_s_desk_answers_and_explains_by_one_run_of_the_graph(once, files, monkeypatch):
     from medtl.app.desk import Desk
     from medtl.app.engines import desk_of
 
     desk = desk_of([once], "onnxruntime")
     asked = []
     engine = desk.model("lungs").engine
-    assert engine is not None
-    monkeypatch.setattr(desk.model("lungs"), "engine", lambda images: (asked.append(len(images)), engine(images))[1])
-    found, expected = desk.answer("lungs", files["dicom"]), Desk([once]).answer("lungs", files["dicom"])
+    assert isinstance(engine, OnnxEngine)
+    run = engine._run
+    monkeypatch.setattr(engine, "_run", lambda wanted, images: (asked.append(len(images)), run(wanted, images))[1])
+    monkeypatch.setattr(Network, "maps", lambda *_: pytest.fail("torch ran the network too"))
+    found = desk.answer("lungs", files["dicom"])
     assert asked == [1]
+    monkeypatch.undo()
+    expected = Desk([once]).answer("lungs", files["dicom"])
     assert found.decision == expected.decision
     assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
-    np.testing.assert_array_equal(found.maps["ill"], expected.maps["ill"])
+    np.testing.assert_allclose(found.maps["ill"], expected.maps["ill"], atol=1e-4)
     with pytest.raises(MedtlError, match="--engine onnx: is none; there are: torch, onnxruntime"):
         desk_of([once], "onnx")
+
+
+def test_a_graph_with_other_maps_is_not_used(once, monkeypatch):
+    class Wrong(OnnxEngine):
+        def with_maps(self, images):
+            logits, features, maps = super().with_maps(images)
+            return logits, features, [[[1.01 * stage for stage in view] for view in member] for member in maps]
+
+    monkeypatch.setattr(onnx_file, "OnnxEngine", Wrong)
+    with pytest.raises(GateRefusal, match="feature maps are not the package's"):
+        onnx_file.engine_of(Model.load(once))
 
 
 def test_the_gate_judges_by_the_graph_s_features(once, files, monkeypatch):

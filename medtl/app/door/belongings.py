@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
@@ -94,10 +95,14 @@ class Guard:
             await self.app(scope, receive, send)
         elif path == f"{_API}/upload":
             await self._upload(scope, receive, send, visitor)
+        elif path == f"{_API}/upload_progress":  # Gradio asks; it does not see what is written here, and the browser has its own bar
+            self._check_address(path, scope, visitor)
+            await Reply(200, b'data: {"msg": "done"}\n\n', "text/event-stream")(scope, receive, send)
         else:
             self._check_address(path, scope, visitor)
             if scope["method"] == "POST":
-                receive = await self._checked_body(receive, visitor)
+                receive, named = await self._checked_body(receive, visitor)
+                send = _freed(send, named) if path == f"{_API}/queue/join" else send
             await self.app(scope, receive, self._watched(send, visitor) if _STREAMS.fullmatch(path) else send)
 
     def _check_address(self, path: str, scope: Scope, visitor: str) -> None:
@@ -109,8 +114,8 @@ class Guard:
             named.append(("session", path.rsplit("/", 1)[1]))
         self._claim_all(named, visitor)
 
-    async def _checked_body(self, receive: Receive, visitor: str) -> Receive:
-        """Read the request, refuse what names another's things, hand it on."""
+    async def _checked_body(self, receive: Receive, visitor: str) -> tuple[Receive, list[str]]:
+        """Read the request, refuse what names another's things, hand it on; and the files that it names."""
         body = bytearray()
         while True:
             message = await receive()
@@ -127,10 +132,10 @@ class Guard:
             raise Refused(400, "the request is no JSON") from None
         if isinstance(content, dict) and isinstance(content.get("session_hash"), str):
             self._claim_all([("session", content["session_hash"])], visitor)
-        for named in _paths(content, str(self.folder)):
-            if not self.belongings.owned("file", named, visitor):
-                raise Refused(403, "a file was named that is not yours, or not there")
-        return _replayed(bytes(body), receive)
+        named = list(_paths(content, str(self.folder)))
+        if not all(self.belongings.owned("file", each, visitor) for each in named):
+            raise Refused(403, "a file was named that is not yours, or not there")
+        return _replayed(bytes(body), receive), named
 
     def _claim_all(self, named: Iterable[tuple[str, str]], visitor: str) -> None:
         for kind, thing in named:
@@ -184,6 +189,18 @@ def _paths(content: Any, folder: str) -> Iterator[str]:
             waiting.extend(each)
         elif isinstance(each, str) and each.startswith(folder):
             yield each
+
+
+def _freed(send: Send, uploads: list[str]) -> Send:
+    """Whoever is told that the queue is full comes again with the file: it need not lie there until then."""
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 503:
+            for each in uploads:
+                shutil.rmtree(Path(each).parent, ignore_errors=True)
+        await send(message)
+
+    return sent
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -10,7 +10,7 @@ import gradio as gr
 
 from medtl.app import asking
 from medtl.app.desk import Desk
-from medtl.app.page import page_many, page_one, reading_first, viewer
+from medtl.app.page import case_files, fold_cases, page_many, page_one, reading_first, viewer
 from medtl.app.page.examples import Example, examples_for
 from medtl.app.page.feedback import Feedback
 from medtl.app.page.held import Held, discard, take
@@ -31,12 +31,13 @@ _ASKED = ["ask_model", *(f"ask_{fact}" for fact in asking.CODES), "ask_age", "as
 
 def build(
     models: Sequence[Path | str], desk: Desk | None = None, examples: Path | None = None, first: ReadingFirst | None = None,
-    feedback: Feedback | None = None,
+    feedback: Feedback | None = None, logins: bool = False,
 ) -> gr.Blocks:  # fmt: skip
     """The page for these packages or run folders.
 
     examples: a folder of images to try the models with; without one, made images are offered where a model learned from such.
     first: the person reads every image before the model's answer is shown. feedback: the person may say whether an answer was right.
+    logins: whether people log in.
     Raises MedtlError where a model is none. Launch it by :func:`medtl.app.serve.opened`, which keeps it on this machine and private.
     """
     desk = desk or Desk(models)
@@ -44,8 +45,10 @@ def build(
     offered = examples_for(desk, examples)
     forms = [*([first.form(desk)] if first else []), *([feedback.form] if feedback else [])]
     with gr.Blocks(title="medtl", analytics_enabled=False, delete_cache=(60, 300)) as page:
-        parts = laid_out(desk.labels, [each.title for each in offered], forms)
+        parts = laid_out(desk.labels, [each.title for each in offered], forms, logins)
         _wire(page, parts, desk, offered, first, feedback)
+        if first is None:  # its tables would tell a reader the model's answers
+            fold_cases.fold(desk, parts["label"])
     return page
 
 
@@ -100,8 +103,10 @@ def _wire(
         return _by_part(parts, _row(desk, batch, event))
 
     parts["rows"].select(opened_row, parts["batch"], everything, **quiet)
-    for name, made in (("csv", page_many.csv), ("pdf", page_many.pdf)):
-        parts[name].click(into(made), parts["batch"], parts["save"], **quiet).then(
+    files = {"csv": (page_many.csv, "batch"), "pdf": (page_many.pdf, "batch")}
+    files |= {"case_pdf": (case_files.pdf, "documents"), "case_dicom": (case_files.dicom, "documents")}
+    for name, (made, source) in files.items():
+        parts[name].click(into(made), parts[source], parts["save"], **quiet).then(
             None, parts["save"], None, js="(given) => window.medtlSave(given)", **quiet
         )
     if first is not None:

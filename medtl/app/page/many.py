@@ -18,8 +18,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medtl import predictions
-from medtl.app.desk import Desk, Facts, Verdict, judged, maps_of
+from medtl.app.desk import Desk, Facts, Verdict, judged, looked, maps_of
 from medtl.app.page.held import Held, Upload
+from medtl.explanation.saliency import saliency_of_every_class
 from medtl.flows.predict import harmless
 from medtl.imaging.decoding import decode_with_views
 from medtl.imaging.inputs import Input, of_file
@@ -106,7 +107,8 @@ def answers(desk: Desk, label: str, held: Held, given: Facts) -> Iterator[Batch]
     source = images(held)
     chunks = iter(lambda: tuple(islice(source, AT_ONCE)), ())
     for inputs, (pixels, measurements, views) in _read_ahead(_read(chunk, model.image) for chunk in chunks):
-        table, verdicts = judged(model, [(each.image, each.frame) for each in inputs], pixels, measurements, given)
+        keys = [(each.image, each.frame) for each in inputs]
+        table, verdicts = judged(model, keys, *looked(model, pixels), measurements, given)
         batch.tables.append(table)
         for each, seen, verdict, measurement, view in zip(inputs, pixels, verdicts, measurements, views, strict=True):
             kept = len(batch.rows) < MOST_KEPT
@@ -178,4 +180,4 @@ def opened(model: Model, row: Row) -> tuple[View | None, dict[str, NDArray[np.fl
     square = np.asarray(cv2.imdecode(np.frombuffer(row.pixels, np.uint8), how), np.uint8)
     seen = np.ascontiguousarray(square[..., ::-1]) if square.ndim == 3 else square[..., None]
     original = int(row.measurement["height"]), int(row.measurement["width"])
-    return view, maps_of(model, seen, original, grey.shape[:2])
+    return view, maps_of(model, saliency_of_every_class(model, seen[None])[0], original, grey.shape[:2])

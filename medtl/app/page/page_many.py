@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +10,11 @@ import gradio as gr
 
 from medtl.app import asking
 from medtl.app.desk import Desk
-from medtl.app.page import facts, markup, page_one, table, viewer
+from medtl.app.page import case_files, facts, markup, page_one, table, viewer
 from medtl.app.page.held import Held
 from medtl.app.page.many import LONGEST, Batch, answers, images, opened
 from medtl.app.page.page_one import Changes, Then
+from medtl.app.page.saving import file_of
 from medtl.errors import MedtlError
 from medtl.findings import BETWEEN
 from medtl.imaging.decoding import decode_many
@@ -94,7 +94,7 @@ def row(desk: Desk, batch: Batch | None, place: int) -> Changes:
     shown = viewer.viewer(view, maps, first, caption, across) if view is not None else ""
     return {
         **page_one.said(desk, batch.label, chosen.verdict, chosen.measurement, dict(batch.given), first), "shown": shown,
-        "facts": facts.markup(chosen.measurement, batch.given, 1, 1) if view is not None else "",
+        "facts": facts.markup(chosen.measurement, batch.given, 1, 1) if view is not None else "", **case_files.none(),
     }  # fmt: skip
 
 
@@ -110,11 +110,6 @@ def pdf(batch: Batch | None) -> Changes:
     from medtl.app.page.printed import printed
 
     return {"save": file_of("medtl-answers.pdf", "application/pdf", printed(batch))}
-
-
-def file_of(name: str, kind: str, content: bytes) -> dict[str, Any]:
-    """What the browser saves."""
-    return {"name": name, "type": kind, "content": base64.b64encode(content).decode()}
 
 
 def _first(held: Held) -> dict[str, Any]:

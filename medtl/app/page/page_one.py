@@ -13,7 +13,7 @@ import gradio as gr
 
 from medtl.app import asking, words
 from medtl.app.desk import Answer, Desk, Verdict
-from medtl.app.page import elsewhere, facts, markup, viewer
+from medtl.app.page import case_files, elsewhere, facts, markup, viewer
 from medtl.app.page.elsewhere import Given
 from medtl.app.page.held import Held
 from medtl.app.reading import Reading, read
@@ -84,6 +84,7 @@ def answered(desk: Desk, label: str, held: Held, given: dict[str, str], number: 
         "ask": gr.Group(visible=False),
         "held": None,
         "answer": answer,
+        **case_files.of(desk, label, answer, held.uploads[0].file),
     }
 
 
@@ -138,7 +139,7 @@ def blank(text: str) -> Changes:
     return {
         "said": text, "shown": "", "facts": "", "why": "", "kept": None, "ask": gr.Group(visible=False),
         "finding": gr.Dropdown(choices=[], value=None, visible=False), "rarer": gr.Number(value=None, visible=False),
-        **_no_feedback(),
+        **_no_feedback(), **case_files.none(),
     }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from medtl.app.page import markup, page_many, page_one
 from medtl.app.page.held import Held, discard
 from medtl.app.page.page_one import Changes
 from medtl.app.page.readings import code_of, csv, opinion, rated
+from medtl.app.page.saving import file_of
 from medtl.app.page.sitting import Sitting, sitting
 from medtl.app.page.study_folder import StudyFolder
 from medtl.contracts import NONE, Task
@@ -182,7 +183,7 @@ class ReadingFirst:
 
 def saved(table: list[dict[str, str]]) -> Changes:
     """This tab's readings as a file for the browser to save."""
-    return {"save": page_many.file_of("medtl-readings.csv", "text/csv", csv(table).encode()) if table else None}
+    return {"save": file_of("medtl-readings.csv", "text/csv", csv(table).encode()) if table else None}
 
 
 def _parts(most: int) -> dict[str, Any]:
