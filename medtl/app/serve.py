@@ -70,8 +70,7 @@ def opened(
     _check_free(port)
     desk = desk_of(models, engine)
     with private_folder() as folder:
-        from medtl.app.door.forgetting import MOST_SESSIONS, forgetful  # these read the environment that was just made
-        from medtl.app.page.building import LARGEST_UPLOAD, WAITING, build
+        from medtl.app.page.building import LARGEST_UPLOAD, WAITING, build  # reads the environment that was just made
         from medtl.app.programs import for_programs
 
         _rehearse(desk, folder)
@@ -81,12 +80,10 @@ def opened(
             _, address, _ = page.launch(
                 server_name=way.host, server_port=port, share=False, inbrowser=False, prevent_thread_lock=True, quiet=True,
                 show_error=False, max_file_size=LARGEST_UPLOAD, strict_cors=True, enable_monitoring=False, run_history=False,
-                footer_links=[], ssr_mode=False, mcp_server=False, pwa=False,
-                state_session_capacity=MOST_SESSIONS, app_kwargs=before, **way.for_launch(), **_look(),
+                footer_links=[], ssr_mode=False, mcp_server=False, pwa=False, app_kwargs=before, **way.for_launch(), **_look(),
             )  # fmt: skip
         except OSError:
             raise _taken(port) from None
-        forgetful(page)
         try:
             with swept(), without_values():
                 yield way.behind_proxy or address
