@@ -203,8 +203,8 @@ def defect(error: Exception) -> Refusal:
     return Refusal(500, "DEFECT", f"medtl has a defect ({where}); please report it")
 
 
-def build(desk: Desk, folder: Path) -> Callable[..., Any]:
-    """The API as an ASGI application. `folder`: the private one."""
+def build(desk: Desk, folder: Path, answers: bool = True) -> Callable[..., Any]:
+    """The API as an ASGI application. `folder`: the private one; `answers`: False where people read first, and nothing may answer."""
     counter = Counter(desk, folder)
     api = FastAPI(
         title="medtl", version="1", description=f"{RESEARCH_ONLY} Answers of the models that are open here, as `medtl predict` gives them.",
@@ -221,6 +221,14 @@ def build(desk: Desk, folder: Path) -> Callable[..., Any]:
     def models() -> list[Model]:
         """What answers here, and how good it was."""
         return [_model(desk, label) for label in desk.labels]
+
+    if answers:
+        _add_answers(api, counter)
+    return Bounded(api, counter, LARGEST)
+
+
+def _add_answers(api: FastAPI, counter: Counter) -> None:
+    desk = counter.desk
 
     @api.post("/predict", responses=_WRONG)
     async def predict(
@@ -242,8 +250,6 @@ def build(desk: Desk, folder: Path) -> Callable[..., Any]:
         """The answer as DICOM objects of the image's study: a zip of a Structured Report and Secondary Captures."""
         case, data = await counter.case(image, model, number)
         return Response(await _made(lambda: zipped(dicom_objects(case, data))), media_type="application/zip")
-
-    return Bounded(api, counter, LARGEST)
 
 
 async def _made(write: Callable[[], bytes]) -> bytes:

@@ -72,6 +72,8 @@ class Desk:
             for folder, package in packages.items()
         }
         """Label on the page → package folder."""
+        self.copies = False
+        """Whether an image that the page reads brings a copy of all its pixels, for feedback."""
         self._loaded: dict[str, Model] = {}
         self._lock = threading.Lock()
 

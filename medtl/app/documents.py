@@ -40,10 +40,16 @@ def case_of(answer: Answer, metrics: Mapping[str, Any] | None) -> Case:
         read_as=words.how_read(reading.measurement, reading.number, reading.count),
         scope=words.scope(package.scope),
         operating_point="" if answer.reason else words.operating_point(package),
-        notes=[] if answer.reason else words.out_of_scope(reading.measurement, package.scope),
+        notes=[*_said(answer), *([] if answer.reason else words.out_of_scope(reading.measurement, package.scope, answer.given))],
         worth=[sentence for place in places for sentence in place.sentences()],
         prevalence=known,
     )
+
+
+def _said(answer: Answer) -> list[str]:
+    """What a person added to the header, which the documents would else seem to have out of it."""
+    facts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in answer.given.items() if value)
+    return [f"Not in the file, said by the person who asked: {facts}."] if facts else []
 
 
 def dicom_objects(case: Case, data: bytes) -> list[Dataset]:
@@ -51,14 +57,19 @@ def dicom_objects(case: Case, data: bytes) -> list[Dataset]:
 
     `data`: the bytes of the DICOM file that the case is about. Raises :class:`medtl.interop.dicom_source.NoReference`.
     """
+    from medtl.interop.dicom_source import source_of
+
+    return objects_of(case, source_of(data))
+
+
+def objects_of(case: Case, source: Dataset) -> list[Dataset]:
+    """The same of what :func:`medtl.interop.dicom_source.source_of` took from the file."""
     from medtl.imaging.dicom import quietly
 
     with quietly():  # highdicom's remarks quote names too
         from medtl.interop.dicom_picture import secondary_captures
         from medtl.interop.dicom_report import structured_report
-        from medtl.interop.dicom_source import source_of
 
-        source = source_of(data)
         return [structured_report(case, source), *secondary_captures(case, source)]
 
 

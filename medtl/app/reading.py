@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medtl.cohorts.headers import read_facts
+from medtl.cohorts.ids import header_id, installation_key, keyed_hash, unit_of
 from medtl.errors import MedtlError
 from medtl.imaging.decoding import decode_with_views
 from medtl.imaging.settings import ImageSettings
@@ -43,6 +45,8 @@ class Reading:
     """Which image of the file, counted from 1 …"""
     count: int
     """… of how many."""
+    patient_id: str = ""
+    """Where a copy was asked for: the installation's keyed hash of the patient, or study, in the header. The id itself is not kept."""
 
     @property
     def picture(self) -> NDArray[np.uint8]:
@@ -61,7 +65,7 @@ class Reading:
         return int(self.measurement["height"]), int(self.measurement["width"])
 
 
-def read(file: Path, number: int | None, settings: ImageSettings, longest: int = LARGEST_SHOWN) -> Reading:
+def read(file: Path, number: int | None, settings: ImageSettings, longest: int = LARGEST_SHOWN, *, copy: bool = False) -> Reading:
     """Read one image.
 
     Arguments:
@@ -69,25 +73,32 @@ def read(file: Path, number: int | None, settings: ImageSettings, longest: int =
         number: which image of a file that holds several, from 1; None: the middle slice of a volume, else the first.
         settings: the model's.
         longest: side of the image for the eye, in pixels; a small one is read faster where `settings` allow it (`decode: reduced`).
+        copy: with a copy of the whole image (:attr:`medtl.imaging.viewing.View.copy`), and :attr:`Reading.patient_id`.
     Raises:
         Unreadable: no image, broken, too large, no such number.
     """
-    number, count, (pixels, measurement, view) = _found(file, number, settings, longest)
-    return Reading(pixels, view, measurement, number, count)
+    number, count, (pixels, measurement, view) = _found(file, number, settings, longest, copy)
+    return Reading(pixels, view, measurement, number, count, _patient_of(file) if copy else "")
 
 
-def _found(file: Path, number: int | None, settings: ImageSettings, longest: int) -> tuple[int, int, Decoded]:
+def _patient_of(file: Path) -> str:
+    facts = read_facts(file)
+    unit = unit_of("patient", "", header_id("patient", facts)) if facts else ""
+    return keyed_hash(installation_key(), unit) if unit else ""
+
+
+def _found(file: Path, number: int | None, settings: ImageSettings, longest: int, copy: bool) -> tuple[int, int, Decoded]:
     """The wanted image's number, how many the file holds, and the image."""
     if file.suffix.lower() == ".npz":
         address, chosen, count = _address_in_arrays(file, number)
-        return chosen, count, _usable(*_decoded(address, settings, longest))
-    pixels, measurement, view = _decoded(file, settings, longest)
+        return chosen, count, _usable(*_decoded(address, settings, longest, copy))
+    pixels, measurement, view = _decoded(file, settings, longest, copy)
     several = _SEVERAL.search(str(measurement["reason"])) if measurement["quarantine"] == "MULTI_FRAME" else None
     if several is None:  # the usual file is not decoded twice, and one that hangs does not hang twice
         return 1, 1, _usable(pixels, measurement, view)
     count, kind = int(several[1]), several[2]
     chosen = _in_range(number or (count // 2 + 1 if kind == "slices" else 1), count)
-    return chosen, count, _usable(*_decoded(file / str(chosen - 1), settings, longest))
+    return chosen, count, _usable(*_decoded(file / str(chosen - 1), settings, longest, copy))
 
 
 def _address_in_arrays(file: Path, number: int | None) -> tuple[Path, int, int]:
@@ -113,9 +124,11 @@ def _in_range(number: int, count: int) -> int:
     return number
 
 
-def _decoded(address: Path, settings: ImageSettings, longest: int) -> tuple[NDArray[np.uint8] | None, Mapping[str, Any], View | None]:
+def _decoded(
+    address: Path, settings: ImageSettings, longest: int, copy: bool
+) -> tuple[NDArray[np.uint8] | None, Mapping[str, Any], View | None]:
     """One image by its address (see `medtl.imaging.sources`)."""
-    (_, pixels, measurement), view = next(decode_with_views([(address, 0)], settings, longest, processes=1))
+    (_, pixels, measurement), view = next(decode_with_views([(address, 0)], settings, longest, 1, copy))
     return pixels, measurement, view
 
 

@@ -22,6 +22,7 @@ from medtl.app.door.quiet import without_values
 from medtl.app.door.uploads import swept
 from medtl.app.door.ways import HOST, Way, ways
 from medtl.app.engines import desk_of
+from medtl.app.here.running import ended
 from medtl.errors import MedtlError
 
 FIRST_PORT, PORTS = 7860, 100
@@ -37,6 +38,10 @@ def serve(
     key: Path | None = None,
     behind_proxy: str | None = None,
     engine: str = "torch",
+    examples: Path | None = None,
+    reading_first: bool = False,
+    study: Path | None = None,
+    feedback: Path | None = None,
 ) -> None:
     """Open the page and stay until Ctrl-C or SIGTERM.
 
@@ -49,11 +54,15 @@ def serve(
         certificate, key: PEM files; then the page speaks https.
         behind_proxy: the https address under which a reverse proxy shows the page.
         engine: `torch`, or `onnxruntime`.
+        reading_first: people read every image before the model's answer is shown (docs/reader_study.md).
+        study: a folder for their readings, where they read first.
+        feedback: a folder for what people say about answers (docs/page.md).
+        examples: a folder of images that the page offers to try.
     Raises:
-        MedtlError: no models, a taken port, a host without login or without https.
+        MedtlError: no models, a taken port, no folder of examples, a host without login or without https, a study without reading first.
     """
     way = ways(host, users, certificate, key, behind_proxy)
-    with opened(models, port, way=way, engine=engine) as address:
+    with opened(models, port, HOST, way, engine, reading_first, study, feedback, examples) as address:
         print(f"The page is open at {address} ({way.said()}). Ctrl-C ends it.", flush=True)
         if open_browser and _has_screen():
             webbrowser.open(address)
@@ -63,19 +72,32 @@ def serve(
 
 @contextmanager
 def opened(
-    models: Sequence[Path | str], port: int | None = None, host: str = HOST, way: Way | None = None, engine: str = "torch"
-) -> Iterator[str]:
+    models: Sequence[Path | str], port: int | None = None, host: str = HOST, way: Way | None = None, engine: str = "torch",
+    reading_first: bool = False, study: Path | None = None, feedback: Path | None = None,
+    examples: Path | None = None,
+) -> Iterator[str]:  # fmt: skip
     """The page, up and ready to answer, as its address; closed at the end of the block. See :func:`serve`."""
     way = way or ways(host)
     _check_free(port)
+    if study is not None and not reading_first:
+        raise MedtlError(f"--study {study}: readings are stored where people read first; give --reading-first too")
+    if examples is not None and not examples.is_dir():
+        raise MedtlError(f"--examples {examples}: there is no such folder; give a folder of images")
     desk = desk_of(models, engine)
     with private_folder() as folder:
         from medtl.app.page.building import LARGEST_UPLOAD, WAITING, build  # reads the environment that was just made
+        from medtl.app.page.feedback import Feedback
+        from medtl.app.page.feedback_folder import FeedbackFolder
+        from medtl.app.page.reading_first import ReadingFirst
+        from medtl.app.page.study_folder import StudyFolder
         from medtl.app.programs import for_programs
 
+        first = ReadingFirst(StudyFolder(study) if study else None, way.users is not None) if reading_first else None
+        told = Feedback(FeedbackFolder(feedback), way.users is not None) if feedback else None
         _rehearse(desk, folder)
-        before = way.before(desk, folder, LARGEST_UPLOAD)
-        page = for_programs(build(models, desk), desk, folder).queue(max_size=WAITING, default_concurrency_limit=1)
+        before = way.before(desk, folder, LARGEST_UPLOAD, answers=first is None)
+        page = build(models, desk, examples, first, told, way.users is not None)
+        page = (page if first else for_programs(page, desk, folder)).queue(max_size=WAITING, default_concurrency_limit=1)
         try:
             _, address, _ = page.launch(
                 server_name=way.host, server_port=port, share=False, inbrowser=False, prevent_thread_lock=True, quiet=True,
@@ -85,7 +107,7 @@ def opened(
         except OSError:
             raise _taken(port) from None
         try:
-            with swept(), without_values():
+            with swept(also=[told.sweep] if told else []), without_values(), ended():
                 yield way.behind_proxy or address
         finally:
             page.close(verbose=False)

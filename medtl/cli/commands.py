@@ -454,13 +454,21 @@ def serve(
     behind_proxy: Annotated[
         str | None, typer.Option(metavar="URL", help="The https address under which a reverse proxy shows the page.")
     ] = None,
+    examples: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Images that the page offers to try (at most six).")] = None,
+    reading_first: Annotated[
+        bool, typer.Option("--reading-first", help="People read every image before the model's answer is shown (reader studies).")
+    ] = False,
+    study: Annotated[Path | None, typer.Option(metavar="FOLDER", help="With --reading-first: store the readings here.")] = None,
+    feedback: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Let people say whether an answer was right; stored here.")
+    ] = None,
 ) -> None:
     """Open a page that answers for one image at a time.
 
     Picture, probability, decision, saliency, and what is known of the model. Uploads are deleted with the answer."""
     from medtl.app.serve import serve
 
-    serve(models, port, browser, host, users, certificate, key, behind_proxy, engine)
+    serve(models, port, browser, host, users, certificate, key, behind_proxy, engine, examples, reading_first, study, feedback)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ def _of_table(root: Path, table: str, opened: LabelTable, images: list[str]) -> 
     best, matches = _best_match(root, table, cells, images)
     found = [f"{len(images):,} image files; '{table}' has {len(cells):,} rows"]
     found += [f"{match.rows:,} of {len(cells):,} rows matched: {match}" for match in matches[:5]]
-    label, others = _label_column(cells, best.column)
+    label, others = label_column(cells, best.column)
     counts = Counter(cell for cell in cells[label] if cell)
     found.append(f"labels in '{label}': {_said(counts)}" + (f" (or: {listed(others)})" if others else ""))
     dicom = best.how in ("sop_instance_uid", "accession_number")
@@ -128,7 +128,7 @@ def _of_table(root: Path, table: str, opened: LabelTable, images: list[str]) -> 
         cohort |= {"match": best.how, "key": best.column}
     else:
         cohort |= {"image": best.column} | ({"find": "name"} if best.how == "file_name" else {})
-    ids = {kind: column for kind, pattern in _IDS.items() if (column := _named(pattern, cells.columns, {label})) and column != best.column}
+    ids = id_columns(cells.columns, {label, best.column})
     cohort |= ids
     found += [f"{kind} ids in '{column}': {cells[column].nunique():,} different" for kind, column in ids.items()]
     by = next((kind for kind in ("patient", "lesion", "study") if kind in ids), "patient" if dicom else "image")
@@ -145,21 +145,8 @@ def _of_table(root: Path, table: str, opened: LabelTable, images: list[str]) -> 
 
 
 def _best_match(root: Path, table: str, cells: pd.DataFrame, images: list[str]) -> tuple[Match, list[Match]]:
-    """All matches, the best first; of equals the simpler way of naming an image wins."""
-    place = Path(table).parent.as_posix()
-    names, paths = by_name(images), set(images)
-    forms: list[tuple[str, Iterable[str]]] = [("path", paths), ("file_name", [name for name, found in names.items() if len(found) == 1])]
-    matches = []
-    for how, known in [*forms, *_header_forms(root, images)]:
-        known = set(known)
-        for column in cells.columns:
-            written = cells[column]
-            if how == "path":
-                written = written.map(lambda cell: inside_root(root, place, cell) or "")
-            matched = written[written.isin(known) & (cells[column] != "")]
-            if len(matched):
-                matches.append(Match(column, how, len(matched), matched.nunique()))
-    matches.sort(key=lambda match: -match.different)
+    """All matches, the best first. Raises MedtlError where there is none."""
+    matches = matched(cells, [*name_forms(root, Path(table).parent.as_posix(), images), *_header_forms(root, images)])
     if not matches:
         tried = "path, file name, SOPInstanceUID, AccessionNumber"
         raise MedtlError(
@@ -168,10 +155,46 @@ def _best_match(root: Path, table: str, cells: pd.DataFrame, images: list[str]) 
     return matches[0], matches
 
 
-def _header_forms(root: Path, images: list[str]) -> list[tuple[str, Iterable[str]]]:
+@dataclass(frozen=True)
+class Form:
+    """A way in which a cell may name an image."""
+
+    how: str
+    """As :attr:`Match.how`."""
+    known: Mapping[str, str]
+    """What may be written → the image."""
+    read: Callable[[str], str] = str
+    """What of a cell is looked up."""
+
+
+def name_forms(root: Path, place: str, images: Sequence[str]) -> list[Form]:
+    """By its path from the table's folder `place` (relative to the root, as `images` are), or by a file name that only one has."""
+    alone = {name: found[0] for name, found in by_name(images).items() if len(found) == 1}
+    return [
+        Form("path", {image: image for image in images}, lambda cell: inside_root(root, place, cell) or ""),
+        Form("file_name", alone),
+    ]
+
+
+def matched(cells: pd.DataFrame, forms: Iterable[Form]) -> list[Match]:
+    """Every column that names images in one of these forms, the best first; of equals the first form, the simpler one, wins."""
+    matches = []
+    for form in forms:
+        for column in cells.columns:
+            written = cells[column].map(form.read)
+            found = written[written.isin(set(form.known)) & (cells[column] != "")]
+            if len(found):
+                matches.append(Match(column, form.how, len(found), found.nunique()))
+    matches.sort(key=lambda match: -match.different)
+    return matches
+
+
+def _header_forms(root: Path, images: list[str]) -> list[Form]:
     """The DICOM ids below the folder."""
     headers = _headers(root, images)
-    return [] if headers is None else [(how, set(headers[how]) - {""}) for how in ("sop_instance_uid", "accession_number")]
+    if headers is None:
+        return []
+    return [Form(how, {value: "" for value in headers[how] if value}) for how in ("sop_instance_uid", "accession_number")]
 
 
 def _headers(root: Path, images: list[str]) -> pd.DataFrame | None:
@@ -182,8 +205,14 @@ def _headers(root: Path, images: list[str]) -> pd.DataFrame | None:
     return read_headers(root, ".")[0]
 
 
-def _label_column(cells: pd.DataFrame, image: str) -> tuple[str, list[str]]:
-    """The column whose name says label, else the one with the fewest different cells; and the other candidates."""
+def id_columns(columns: Iterable[str], taken: Collection[str]) -> dict[str, str]:
+    """Kind of id (patient, lesion, study) → the column whose name says that it holds it, none of those `taken`."""
+    columns = list(columns)
+    return {kind: column for kind, pattern in _IDS.items() if (column := _named(pattern, columns, taken))}
+
+
+def label_column(cells: pd.DataFrame, image: str) -> tuple[str, list[str]]:
+    """The column whose name says label, else the one with the fewest different cells; and the other candidates. Raises MedtlError."""
     spoken_for = rf"{_KEEP}|split|fold|set|partition|subset|{'|'.join(_IDS.values())}"
     candidates = []
     for column in cells.columns:
@@ -199,7 +228,7 @@ def _label_column(cells: pd.DataFrame, image: str) -> tuple[str, list[str]]:
     return candidates[0][2], [column for _, _, column in candidates[1:]]
 
 
-def _named(pattern: str, columns: Iterable[str], without: set[str]) -> str | None:
+def _named(pattern: str, columns: Iterable[str], without: Collection[str]) -> str | None:
     return next((column for column in columns if column not in without and re.fullmatch(pattern, column, re.IGNORECASE)), None)
 
 

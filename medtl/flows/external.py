@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -30,6 +30,14 @@ from medtl.model.prevalence import metrics_of
 from medtl.model.seen import read_seen, truncated
 from medtl.records import KEY
 from medtl.terminal import Line
+
+
+class Seen(GateRefusal):
+    """The model learned from these `images`, or was chosen by them."""
+
+    def __init__(self, images: Sequence[str], sentence: str):
+        self.images = list(images)
+        super().__init__(sentence)
 
 
 def evaluate_outside(
@@ -97,5 +105,5 @@ def _refuse_seen(package: Path, table: pd.DataFrame, store: Store, allow_seen: b
         return
     sentence = f"{len(known)} of {len(table)} images are among those the model learned from or was chosen by: {listed(known)}"
     if not allow_seen:
-        raise GateRefusal(f"{sentence}; figures on them are no external validation. Leave them out of the manifest, or say --allow-seen")
+        raise Seen(known, f"{sentence}; figures on them are no external validation. Leave them out of the manifest, or say --allow-seen")
     line.keep(f"WARNING: {sentence}. These figures are too good, and are no external validation.")

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from medtl.errors import MedtlError
 from medtl.imaging import nursery
 from medtl.imaging.settings import ImageSettings
-from medtl.imaging.viewing import View, from_bytes
+from medtl.imaging.viewing import LARGEST_COPY, View, from_bytes
 from medtl.measurements import row
 from medtl.processors import processors
 
@@ -44,11 +44,14 @@ _PROGRAM = "import sys; sys.path[:] = {path!r}; from medtl.imaging.nursery impor
 
 
 def decode_with_views(
-    items: Sequence[tuple[Path, int]], settings: ImageSettings, longest: int, processes: int | None = None
+    items: Sequence[tuple[Path, int]], settings: ImageSettings, longest: int, processes: int | None = None, copy: bool = False
 ) -> Iterator[tuple[Decoded, View | None]]:
-    """:func:`decode_many`, and each image for the eye too, at no more than `longest` pixels a side; None where it is quarantined."""
+    """:func:`decode_many`, and each image for the eye too, at no more than `longest` pixels a side; None where it is quarantined.
+
+    copy: with :attr:`View.copy`.
+    """
     views: dict[int, View] = {}
-    for each in _decoded(items, settings, processes, longest, views):
+    for each in _decoded(items, settings, processes, longest, views, copy):
         yield each, views.pop(each[0], None)
 
 
@@ -67,14 +70,19 @@ def decode_many(items: Sequence[tuple[Path, int]], settings: ImageSettings, proc
 
 
 def _decoded(
-    items: Sequence[tuple[Path, int]], settings: ImageSettings, processes: int | None, longest: int, views: dict[int, View]
+    items: Sequence[tuple[Path, int]],
+    settings: ImageSettings,
+    processes: int | None,
+    longest: int,
+    views: dict[int, View],
+    copy: bool = False,
 ) -> Iterator[Decoded]:
     """`longest`: of the image for the eye, which goes into `views` under its position; 0 = none is wanted."""
     if not items:
         return
     waiting = deque((number, str(path), frame) for number, (path, frame) in enumerate(items))
     idle_deaths = 0
-    crew = [_Worker(settings, longest, views) for _ in range(min(processes or processors(), len(items)))]
+    crew = [_Worker(settings, longest, views, copy) for _ in range(min(processes or processors(), len(items)))]
     try:
         while waiting or any(worker.asked for worker in crew):
             for worker in crew:
@@ -89,7 +97,7 @@ def _decoded(
                         waiting.extendleft(reversed(worker.asked))
                         yield number, None, worker.verdict(settings)
                     worker.end()
-                    crew[place] = _Worker(settings, longest, views)
+                    crew[place] = _Worker(settings, longest, views, copy)
             yield from _answers(crew, settings)
     finally:
         for worker in crew:
@@ -117,6 +125,7 @@ class _Worker:
     settings: ImageSettings
     longest: int
     views: dict[int, View]
+    copy: bool
     connection: Connection = field(init=False)
     process: int = field(init=False)
     asked: deque[tuple[int, str, int]] = field(default_factory=deque)
@@ -139,7 +148,7 @@ class _Worker:
         idle = not self.asked
         try:
             self.connection.send_bytes(
-                json.dumps({"settings": self.settings.model_dump(), "longest": self.longest, "items": more}).encode()
+                json.dumps({"settings": self.settings.model_dump(), "longest": self.longest, "copy": self.copy, "items": more}).encode()
             )
         except OSError:  # it is dead: of what it was asked before, answers may still be on their way; these images are not to blame
             waiting.extendleft(reversed(more))
@@ -162,7 +171,8 @@ class _Worker:
                 raise ValueError("an answer out of turn")
             if pixels is not None and self.longest:
                 header = self.connection.recv_bytes(_LONGEST_ANSWER)
-                self.views[number] = from_bytes(header, self.connection.recv_bytes(65536 + 3 * self.longest**2))
+                most = 65536 + 3 * self.longest**2 + (LARGEST_COPY if self.copy else 0)
+                self.views[number] = from_bytes(header, self.connection.recv_bytes(most))
         except Exception:  # it died, or a decoder overwrote its memory and it talks nonsense
             self.broken = True
             return None

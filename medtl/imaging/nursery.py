@@ -100,7 +100,7 @@ def _give_way() -> None:
 def work(connection: Connection) -> None:
     """Answer requests until the caller hangs up.
 
-    A request is JSON: `{"settings": {...}, "longest": 0, "items": [[number, path, frame], ...]}`. Each item is answered by JSON
+    A request is JSON: `{"settings": {...}, "longest": 0, "copy": false, "items": [[number, path, frame], ...]}`. Each is answered by JSON
     `[number, measurement]` and, where the image is usable, its uint8 bytes; with `longest` above 0 by the image for the eye
     too. No pickles: what comes out of a decoder that met hostile bytes is data, never code.
     """
@@ -121,10 +121,10 @@ def work(connection: Connection) -> None:
             limit_memory(_BESIDE + _PER_PIXEL * settings.largest_pixels)
             limited = True
         for number, path, frame in request["items"]:
-            _answer(connection, number, Path(path), frame, settings, int(request["longest"]))
+            _answer(connection, number, Path(path), frame, settings, int(request["longest"]), bool(request["copy"]))
 
 
-def _answer(connection: Connection, number: int, path: Path, frame: int, settings: object, longest: int) -> None:
+def _answer(connection: Connection, number: int, path: Path, frame: int, settings: object, longest: int, copy: bool) -> None:
     from medtl.errors import ImageError
     from medtl.imaging.preprocessing import preprocess, preprocess_and_view
     from medtl.imaging.settings import ImageSettings
@@ -135,7 +135,7 @@ def _answer(connection: Connection, number: int, path: Path, frame: int, setting
     pixels, seen = None, None
     try:
         if longest:
-            pixels, measurement, seen = preprocess_and_view(path, frame, settings, longest)
+            pixels, measurement, seen = preprocess_and_view(path, frame, settings, longest, copy)
         else:
             pixels, measurement = preprocess(path, frame, settings)
     except ImageError as error:

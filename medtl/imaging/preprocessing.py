@@ -8,7 +8,7 @@ ten seconds (docs/decisions/0019-light-decode-workers.md).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from medtl.imaging.measuring import histogram, luminance, measure
 from medtl.imaging.reader import read_location
 from medtl.imaging.settings import ImageSettings
 from medtl.imaging.sources import at
-from medtl.imaging.viewing import View, view
+from medtl.imaging.viewing import View, copied, view
 
 Planes = NDArray[np.uint16]
 """(H, W) or (H, W, 3), 65535 is white; grey stays a single plane until the end. Half of what float32 takes, and finer than needed."""
@@ -128,14 +128,20 @@ def preprocess(path: Path, frame: int, settings: ImageSettings) -> tuple[NDArray
     return _measured(image, path, settings)
 
 
-def preprocess_and_view(path: Path, frame: int, settings: ImageSettings, longest: int) -> tuple[NDArray[np.uint8], dict[str, object], View]:
+def preprocess_and_view(
+    path: Path, frame: int, settings: ImageSettings, longest: int, copy: bool = False
+) -> tuple[NDArray[np.uint8], dict[str, object], View]:
     """:func:`preprocess`, and the image for the eye at no more than `longest` pixels a side: of the same decoding, unless that left out
-    detail (`decode: reduced`) which so large a picture shows."""
+    detail (`decode: reduced`) which so large a picture shows.
+
+    copy: with :attr:`View.copy`, of the whole image.
+    """
     image = read_location(at(path, frame), settings.largest_pixels, settings.volume, settings.at_least)
     pixels, measurement = _measured(image, path, settings)
-    if image.receipt.full_size is not None and max(image.sixteen_bits.shape[:2]) < longest:
-        image = read_location(at(path, frame), settings.largest_pixels, settings.volume, longest)
-    return pixels, measurement, view(image, longest)
+    if image.receipt.full_size is not None and (copy or max(image.sixteen_bits.shape[:2]) < longest):
+        image = read_location(at(path, frame), settings.largest_pixels, settings.volume, None if copy else longest)
+    shown = view(image, longest)
+    return pixels, measurement, replace(shown, copy=copied(image)) if copy else shown
 
 
 def _measured(image: Image, path: Path, settings: ImageSettings) -> tuple[NDArray[np.uint8], dict[str, object]]:

@@ -8,7 +8,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -31,6 +31,7 @@ _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # LZMA takes as much mem
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, LookupError, OverflowError, OSError)
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 _CHUNK = 2**20
+_ENDING = re.compile(r"(?i)(\.nii\.gz|\.(?:nii|dcm|dicom|ima|png|jpe?g|jp2|j2k|tiff?|bmp|webp|gif|hei[cf]|npy|csv|tsv|txt))$")
 _RATIO_FROM = 2**20
 
 
@@ -75,10 +76,11 @@ class Member:
     reason: str = ""
 
 
-def zip_members(archive: Path, place: Path) -> Iterator[Member]:
+def zip_members(archive: Path, place: Path, wanted: Callable[[str], bool] | None = None) -> Iterator[Member]:
     """Stream every member of `archive` into `place` under a numbered name, or say why not; folders and hidden files are passed over.
 
-    Raises BrokenArchive where the archive as a whole cannot be read.
+    wanted: by its name, whether a member is asked for; the others are passed over too. Raises BrokenArchive where the archive as a whole
+    cannot be read.
     """
     with opened(archive) as whole:
         infos = [info for info in whole.infolist() if not info.is_dir() and not _hidden(info.filename)]
@@ -90,10 +92,22 @@ def zip_members(archive: Path, place: Path) -> Iterator[Member]:
             name = info.filename.replace("\\", "/")
             reason = _refusal(info, name, left) or ("this name stands twice in the archive [NOT_AN_IMAGE]" if name in seen else "")
             seen.add(name)
+            if wanted is not None and not wanted(name):
+                continue
             target = place / f"{number:06d}{_suffix(name)}"
             reason = reason or _unpack(whole, info, target)
             left -= target.stat().st_size if target.exists() else 0
-            yield Member(_shown(name, number, reason), None if reason else target, reason)
+            yield Member(_shown(name, number), None if reason else target, reason)
+
+
+def member_names(archive: Path) -> list[str]:
+    """What :func:`zip_members` will call them; without names that it would not repeat. Raises BrokenArchive."""
+    with opened(archive) as whole:
+        infos = [info for info in whole.infolist() if not info.is_dir() and not _hidden(info.filename)]
+    if len(infos) > MOST_MEMBERS:
+        raise BrokenArchive(f"the archive holds more than {MOST_MEMBERS} files; split it")
+    names = [info.filename.replace("\\", "/") for info in infos]
+    return [name for number, name in enumerate(names) if _shown(name, number) == name]
 
 
 def members(archive: Path) -> int:
@@ -110,7 +124,7 @@ def _hidden(name: str) -> bool:
     return "__MACOSX" in parts or (bool(parts) and parts[-1].startswith(".") and parts[-1] != "..")
 
 
-def _shown(name: str, number: int, reason: str) -> str:
+def _shown(name: str, number: int) -> str:
     """A name that leads out of the archive, or that a terminal would obey rather than show, is not repeated: its position stands for it."""
     harmless = name.isprintable() and ".." not in PurePosixPath(name).parts and not _absolute(name)
     return name if harmless else f"(member {number})"
@@ -164,8 +178,8 @@ def _copy(source: IO[bytes], out: IO[bytes], promised: int) -> str:
 
 
 def _suffix(name: str) -> str:
-    """The ending that readers go by (`.nii.gz`, `.png`), when it is a harmless one."""
-    found = re.search(r"(?i)(\.nii\.gz|\.[a-z0-9]{1,8})$", name)
+    """The ending that readers and people go by; any other could be a part of a name."""
+    found = _ENDING.search(name)
     return found.group(1).lower() if found else ""
 
 

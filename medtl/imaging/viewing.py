@@ -22,6 +22,8 @@ SMALLEST = 256
 _CT = (("Lung", -600, 1500), ("Soft tissue", 40, 400), ("Bone", 400, 1800), ("Brain", 40, 80))
 """Usual windows of CT in Hounsfield units: name, centre, width."""
 _TAILS = 0.5
+LARGEST_COPY = 64 << 20
+"""Bytes."""
 _FEWEST = 16
 """Values that a window of the image's own contrast has to span."""
 Words = NDArray[np.uint8] | NDArray[np.uint16]
@@ -42,6 +44,9 @@ class View:
     """Whether the highest value is black under a window."""
     windows: tuple[tuple[str, Window], ...]
     """Name and window, the header's own first."""
+    copy: bytes = b""
+    """A PNG of the whole image as the reader shows it, 16 bits where it has more than 8, without a header; empty where none was asked for,
+    or it would take more than :data:`LARGEST_COPY`."""
 
     def as_read(self) -> NDArray[np.uint8]:
         """RGB (h, w, 3) as the reader shows it."""
@@ -121,21 +126,33 @@ def _offered(words: Words, low: float, step: float, unit: str, own: tuple[Window
     return (*named, *usual, *made)
 
 
+def copied(image: Image) -> bytes:
+    """A PNG that the reader reads as the same 16-bit planes (:attr:`Image.sixteen_bits`), and so the network as the same input."""
+    planes = image.sixteen_bits
+    small = in_bytes(planes)
+    exact: Any = small if np.array_equal(small.astype(np.uint16) * 257, planes) else planes
+    ordered = exact if exact.ndim == 2 else cv2.cvtColor(exact, cv2.COLOR_RGB2BGR)
+    png = cv2.imencode(".png", ordered, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
+    return png.tobytes() if len(png) <= LARGEST_COPY else b""
+
+
 def to_bytes(seen: View) -> tuple[bytes, bytes]:
     """Header (JSON) and contents; :func:`from_bytes` undoes it. No pickles: what comes out of a decode worker is data, never code."""
     header = {
         "shape": seen.words.shape, "bytes": seen.words.dtype.itemsize, "low": seen.low, "step": seen.step, "unit": seen.unit,
-        "inverted": seen.inverted, "windows": [[name, asdict(window)] for name, window in seen.windows],
+        "inverted": seen.inverted, "windows": [[name, asdict(window)] for name, window in seen.windows], "copy": len(seen.copy),
     }  # fmt: skip
-    return json.dumps(header).encode(), seen.table.tobytes() + np.ascontiguousarray(seen.words).tobytes()
+    return json.dumps(header).encode(), seen.copy + seen.table.tobytes() + np.ascontiguousarray(seen.words).tobytes()
 
 
 def from_bytes(header: bytes, contents: bytes) -> View:
     """Raises ValueError, KeyError or TypeError where the two do not fit together."""
     told: Mapping[str, Any] = json.loads(header)
     kind: Any = {1: np.uint8, 2: np.uint16}[told["bytes"]]
-    entries = 256 ** told["bytes"]
-    table = np.frombuffer(contents, np.uint8, entries)
-    words = np.frombuffer(contents, kind, offset=entries).reshape(told["shape"])
+    entries, copied = 256 ** told["bytes"], int(told["copy"])
+    table = np.frombuffer(contents, np.uint8, entries, copied)
+    words = np.frombuffer(contents, kind, offset=copied + entries).reshape(told["shape"])
     windows = tuple((str(name), Window(float(each["centre"]), float(each["width"]), str(each["curve"]))) for name, each in told["windows"])
-    return View(words, table, float(told["low"]), float(told["step"]), str(told["unit"]), bool(told["inverted"]), windows)
+    return View(
+        words, table, float(told["low"]), float(told["step"]), str(told["unit"]), bool(told["inverted"]), windows, contents[:copied]
+    )

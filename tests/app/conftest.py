@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import importlib.util
+import json
 import os
 import re
 import signal
@@ -32,6 +34,13 @@ ROOT = Path(__file__).parents[2]
 MakePackage = Callable[..., Path]
 NAME = "ZZCANARY"
 """In every file name and header: what must be found nowhere afterwards."""
+
+
+_spec = importlib.util.spec_from_file_location("medtl_labelled_cases", Path(__file__).with_name("labelled_cases.py"))
+assert _spec is not None
+assert _spec.loader is not None
+_cases = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_cases)
 
 
 def share_figures(precision: float = 0.9, support: int = 40) -> dict[str, Any]:
@@ -179,3 +188,34 @@ def _served(place: Path, *models: Path, options: Sequence[object] = ()) -> Itera
 def served(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., contextlib.AbstractContextManager[Page]]:
     """`with served(MODEL, …) as page`: see `_served`."""
     return lambda *models, options=(): _served(tmp_path_factory.mktemp("page"), *models, options=options)
+
+
+@pytest.fixture(scope="session")
+def labelled_cases() -> Any:
+    """A hospital's cases: see the module of this name."""
+    return _cases
+
+
+@pytest.fixture(scope="session")
+def judged(package: MakePackage, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package whose figures of its own hospital were measured, on other made images."""
+    from medtl.flows import report
+    from medtl.flows.evaluate import evaluate
+
+    place = tmp_path_factory.mktemp("judged")
+    made = package(place / "lungs", metrics={"format": 1, "unit": "patient", "looks": 1, "splits": {}})
+    rows = _cases.rows(60)
+    (place / "own" / "images").mkdir(parents=True)
+    for number, row in enumerate(rows):
+        (place / "own" / row[0]).write_bytes(_cases.picture(5000 + number))
+    (place / "own" / "labels.csv").write_bytes(_cases.table(rows))
+    columns = {"image": "file", "label": "finding", "patient_id": "patient"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEDTL_STATE", str(place / "state"))
+        patch.setenv("MEDTL_CACHE", str(place / "cache"))
+        patch.setattr(report, "said", lambda *_: None)  # drawing takes longest, and nobody reads this one
+        done = evaluate(made, place / "own" / "labels.csv", columns, {"Sick": "ill", "No finding": "normal"}, place / "out")
+    figures = json.loads((made / "metrics.json").read_text())
+    figures["splits"]["test"] = json.loads((done.folder / "metrics.json").read_text())["splits"]["external"]
+    (made / "metrics.json").write_text(json.dumps(figures))
+    return made

@@ -142,6 +142,7 @@ def test_nothing_in_the_page_is_fetched_from_outside(page):
     with httpx.Client(trust_env=False) as http:
         text = http.get(page.address).text
     assert '"title":"medtl"' in text.replace(" ", "")
+    assert "medtl-logout" not in text, "nobody logs in here"
     assert re.findall(r"""<(?:script|link|img)[^>]+(?:src|href)=["'](?:https?:)?//[^"']+""", text) == []
 
 

@@ -100,7 +100,10 @@ def test_a_person_is_answered_and_the_cookie_is_a_safe_one(person, files, opened
     path = uploaded(anna, files["png"].name, files["png"].read_bytes())
     assert "complete" in result(anna, predicted(anna, path))
     assert opened.left() == []
-    anna.get("/logout")
+    assert 'form method="post" action="logout"' in json.dumps(anna.get("/config").json()).replace('\\"', '"')
+    assert anna.post("/logout", headers={"origin": "https://evil.example"}).status_code == 403
+    assert anna.get("/config").status_code == 200
+    assert anna.post("/logout", headers={"origin": opened.address}).headers["location"] == "login"
     assert anna.get("/config").status_code == 401
 
 

@@ -40,6 +40,12 @@ def test_no_model_is_refused_by_the_command(tmp_path):
     assert "there is no such folder" in answer.output
 
 
+def test_examples_of_nowhere_are_refused_by_the_command(package, tmp_path):
+    answer = CliRunner().invoke(app, ["serve", str(package(tmp_path / "model")), "--examples", str(tmp_path / "nowhere")])
+    assert answer.exit_code == 2
+    assert "there is no such folder; give a folder of images" in answer.output
+
+
 def test_a_defect_is_one_sentence_without_the_error_text(package, files, tmp_path, monkeypatch, capfd):
     def broken(*_: object) -> None:
         raise ValueError("ZZCANARY was born in 1950")

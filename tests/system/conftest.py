@@ -23,6 +23,7 @@ assert _spec.loader is not None
 _fixtures = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_fixtures)
 package, marker, files, served = _fixtures.package, _fixtures.marker, _fixtures.files, _fixtures.served
+judged, labelled_cases = _fixtures.judged, _fixtures.labelled_cases
 
 SKIN = ("actinic-keratosis", "basal-cell-carcinoma", "benign-keratosis", "dermatofibroma", "melanoma", "nevus", "vascular")
 

@@ -23,6 +23,8 @@ from medtl.app.door.uploads import Refused, take_in
 log = logging.getLogger("medtl.page")
 VISITOR = "medtl.visitor"
 """Key of a request's scope: an opaque name of who asks."""
+NAME = "medtl.name"
+"""The same for the name of the login, where there is one."""
 _MOST_REMEMBERED = 50_000
 _LARGEST_BODY = 64 << 20
 _UPLOADS_AT_ONCE = 16
@@ -93,6 +95,9 @@ class Guard:
             await self.app(scope, receive, send)
         elif path == f"{_API}/upload":
             await self._upload(scope, receive, send, visitor)
+        elif path == f"{_API}/upload_progress":  # Gradio asks; it does not see what is written here, and the browser has its own bar
+            self._check_address(path, scope, visitor)
+            await Reply(200, b'data: {"msg": "done"}\n\n', "text/event-stream")(scope, receive, send)
         else:
             self._check_address(path, scope, visitor)
             if scope["method"] == "POST":

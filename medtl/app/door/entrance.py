@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 
-from medtl.app.door.belongings import VISITOR, App, Message, Receive, Scope, Send
+from medtl.app.door.belongings import NAME, VISITOR, App, Message, Receive, Scope, Send
 from medtl.app.door.lockout import Lockout
 from medtl.app.door.passwords import LONGEST, Users
 from medtl.app.door.replies import Reply, plain, problem
@@ -119,7 +119,7 @@ class Door:
         elif path in _OPEN:
             await self.app(scope, receive, send)
         elif name := entry.sessions.who(token, entry.users.mark):
-            scope[VISITOR] = hashlib.sha256(f"{name} {token}".encode()).hexdigest()
+            scope[VISITOR], scope[NAME] = hashlib.sha256(f"{name} {token}".encode()).hexdigest(), name
             await self.app(scope, receive, send)
         elif path.startswith("/api/v1/"):
             await self._basic(scope, receive, send, headers)

@@ -36,9 +36,10 @@ def private_folder() -> Iterator[Path]:
 def _guarded(folder: Path) -> Iterator[None]:
     """A shell that reads from a pipe until this process is no more, then removes the folder.
 
+    A second time where something was just being written: an evaluation's process ends with the page, a moment later.
     In a session of its own, so that what is sent to the page's group of processes (Ctrl-C, a closed terminal) does not reach it.
     """
-    command = ["/bin/sh", "-c", 'cat >/dev/null; rm -rf -- "$1"', "medtl-guardian", str(folder)]
+    command = ["/bin/sh", "-c", 'cat >/dev/null; rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }', "medtl-guardian", str(folder)]
     nowhere = subprocess.DEVNULL
     guardian = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True, cwd="/")
     try:

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,13 +71,15 @@ NAMES = Names()
 
 
 @contextmanager
-def swept(every: float = 60.0) -> Iterator[None]:
-    """Meanwhile, remove uploads that nobody asked about; at the end forget all names."""
+def swept(every: float = 60.0, also: Sequence[Callable[[], None]] = ()) -> Iterator[None]:
+    """Meanwhile, remove uploads that nobody asked about, and do what is `also` to be done now and then; at the end forget all names."""
     over = threading.Event()
 
     def sweep() -> None:
         while not over.wait(every):
             NAMES.sweep()
+            for each in also:
+                each()
 
     threading.Thread(target=sweep, name="medtl-sweep", daemon=True).start()
     try:

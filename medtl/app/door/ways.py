@@ -48,8 +48,8 @@ class Way:
             given |= {"ssl_certfile": str(self.certificate), "ssl_keyfile": str(self.key), "ssl_verify": False}
         return given | ({"root_path": self.behind_proxy} if self.behind_proxy else {})
 
-    def before(self, desk: Desk, folder: Path, largest: int) -> dict[str, Any]:
-        """What stands before the page: names, door, guard; and the API beside it."""
+    def before(self, desk: Desk, folder: Path, largest: int, answers: bool = True) -> dict[str, Any]:
+        """What stands before the page: names, door, guard; and the API beside it, which `answers` or only tells about the models."""
         from starlette.middleware import Middleware
         from starlette.middleware.trustedhost import TrustedHostMiddleware
         from starlette.routing import Mount
@@ -64,7 +64,7 @@ class Way:
             Middleware(Door, entry=entry),
             Middleware(Guard, folder=folder, largest=largest),
         ]
-        return {"middleware": middleware, "routes": [Mount("/api/v1", app=api.build(desk, folder))]}
+        return {"middleware": middleware, "routes": [Mount("/api/v1", app=api.build(desk, folder, answers))]}
 
 
 def ways(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
 
 from medtl.app.asking import CODES, TITLES
-from medtl.app.page import markup
+from medtl.app.page import case_files, markup
 from medtl.app.page.held import LONGEST, discard
 from medtl.app.page.page_one import FIRST, UNSAID
+from medtl.app.page.upload import in_place
 from medtl.card import RESEARCH_ONLY
 from medtl.measurements import AGE
 
 CHOOSE = "Images: DICOM, NIfTI, PNG, JPEG, TIFF …"
+_LOG_OUT = '<form method="post" action="logout"><button class="medtl-logout">Log out</button></form>'
 PROPOSE = "Let the file tell"
 _BATCH_SECONDS = 3600
 _CLICKED = """element.addEventListener('click', (event) => {
@@ -24,12 +27,16 @@ _CLICKED = """element.addEventListener('click', (event) => {
 Parts = dict[str, Any]
 
 
-def laid_out(labels: list[str], examples: list[str]) -> Parts:
-    """Every part of the page by its name; called inside the page's block. `examples`: what is written on their buttons."""
+def laid_out(labels: list[str], examples: list[str], forms: Sequence[Callable[[], Parts]] = (), logins: bool = False) -> Parts:
+    """Every part of the page by its name; called inside the page's block.
+
+    examples: what is written on their buttons. forms: each makes further parts, below the answer. logins: whether people log in, who then
+    can log out.
+    """
     parts: Parts = {}
     gr.HTML(
         f'<header class="medtl-head"><h1>medtl</h1><p>{RESEARCH_ONLY}</p>'
-        '<button type="button" class="medtl-theme" aria-pressed="false">Dark</button></header>'
+        f'<button type="button" class="medtl-theme" aria-pressed="false">Dark</button>{_LOG_OUT if logins else ""}</header>'
     )
     with gr.Row(elem_id="medtl-in", equal_height=True):
         with gr.Column(scale=2, min_width=220):
@@ -40,7 +47,7 @@ def laid_out(labels: list[str], examples: list[str]) -> Parts:
             )  # fmt: skip
             parts["asks"] = gr.Checkbox(value=True, label="Ask me what a file does not say", container=False)
         with gr.Column(scale=5, min_width=260):
-            parts["upload"] = _in_place(gr.File(label=CHOOSE, file_count="multiple", height=96, elem_id="medtl-upload"))
+            parts["upload"] = in_place(gr.File(label=CHOOSE, file_count="multiple", height=96, elem_id="medtl-upload"))
             with gr.Row(visible=bool(examples), elem_id="medtl-examples"):
                 for number, each in enumerate(examples):
                     parts[f"example_{number}"] = gr.Button(each, size="sm")
@@ -54,11 +61,17 @@ def laid_out(labels: list[str], examples: list[str]) -> Parts:
             parts["said"] = gr.HTML(markup.waiting(FIRST), elem_id="medtl-said")
             parts["finding"] = gr.Dropdown([], label="Finding", visible=False, filterable=False, interactive=True)
             parts["rarer"] = gr.Number(label="Prevalence", visible=False, interactive=True, elem_id="medtl-prevalence")
+            with gr.Row():
+                parts["case_pdf"] = gr.Button("Save PDF", size="sm", scale=0, min_width=110, visible=False)
+                parts["case_dicom"] = gr.Button("Save DICOM", size="sm", scale=0, min_width=110, visible=False)
+            for form in forms:
+                parts |= form()
             parts["why"] = gr.HTML(elem_id="medtl-why")
             parts["about"] = gr.HTML(elem_id="medtl-about")
     parts["held"] = gr.State(None, time_to_live=LONGEST, delete_callback=discard)
     parts["job"] = gr.State(None)
     parts["kept"] = gr.State(None)
+    parts["documents"] = gr.State(None, time_to_live=case_files.KEPT)
     parts["batch"] = gr.State(None, time_to_live=_BATCH_SECONDS)
     parts["number"] = gr.Number(visible=False, precision=0)
     parts["save"] = gr.JSON(visible=False)
@@ -94,12 +107,3 @@ def _many() -> Parts:
             parts["pdf"] = gr.Button("Save PDF", size="sm", scale=0, min_width=110, visible=False)
         parts["rows"] = gr.HTML(elem_id="medtl-rows", js_on_load=_CLICKED)
     return parts
-
-
-def _in_place(upload: gr.File) -> gr.File:
-    """The component gives the paths of what was uploaded; Gradio's own way leaves an empty temporary file behind for each.
-
-    (A subclass would be the plain way, but Gradio writes a .pyi file beside the source of every subclass.)
-    """
-    upload.preprocess = lambda payload: [] if payload is None else [str(each.path) for each in payload.root]  # type: ignore[method-assign]
-    return upload

@@ -27,7 +27,8 @@
   });
 
   // Folders that are dropped: every file below, under a name that says where it lay. Gradio takes files only.
-  async function below(entry, path) {
+  // plain: under its own name, as a table of labels calls it.
+  async function below(entry, path, plain) {
     if (entry.isFile) {
       const file = await new Promise((done, failed) => entry.file(done, failed));
       return entry.name.startsWith(".") ? [] : [new File([file], path + file.name, { type: file.type })];
@@ -36,17 +37,17 @@
     for (;;) { // a hundred at a time
       const some = await new Promise((done, failed) => reader.readEntries(done, failed));
       if (!some.length) break;
-      for (const each of some) found.push(...(await below(each, `${path}${entry.name}_`)));
+      for (const each of some) found.push(...(await below(each, plain ? "" : `${path}${entry.name}_`, plain)));
     }
     return found;
   }
   document.addEventListener("drop", async (event) => {
-    const place = event.target.closest("#medtl-upload");
+    const place = event.target.closest("#medtl-upload, #medtl-cases-upload");
     const entries = place ? [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean) : [];
     if (!entries.some((entry) => entry.isDirectory)) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    const files = (await Promise.all(entries.map((entry) => below(entry, "")))).flat();
+    const files = (await Promise.all(entries.map((entry) => below(entry, "", place.id === "medtl-cases-upload")))).flat();
     const chosen = new DataTransfer(), input = place.querySelector("input[type=file]");
     files.forEach((file) => chosen.items.add(file));
     input.files = chosen.files;
@@ -81,11 +82,16 @@
   });
 
   // The upload is named by what it shows (Gradio's own label says something else than one sees).
+  const UPLOADS = {
+    "#medtl-upload": "Drop images, a zip or a folder here, or click (DICOM, NIfTI, PNG, JPEG, TIFF)",
+    "#medtl-cases-upload": "Drop a table of labels (CSV) and its images, or a zip or folder of both, here, or click",
+  };
   function named() {
-    const upload = document.querySelector("#medtl-upload button[aria-dropeffect]");
-    if (upload && !upload.dataset.named) {
+    for (const [place, words] of Object.entries(UPLOADS)) {
+      const upload = document.querySelector(`${place} button[aria-dropeffect]`);
+      if (!upload || upload.dataset.named) continue;
       upload.dataset.named = "yes";
-      upload.setAttribute("aria-label", "Drop images, a zip or a folder here, or click (DICOM, NIfTI, PNG, JPEG, TIFF)");
+      upload.setAttribute("aria-label", words);
       upload.querySelectorAll(".wrap").forEach((each) => each.setAttribute("aria-hidden", "true"));
     }
   }

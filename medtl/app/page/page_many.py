@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +10,11 @@ import gradio as gr
 
 from medtl.app import asking
 from medtl.app.desk import Desk
-from medtl.app.page import facts, markup, page_one, table, viewer
+from medtl.app.page import case_files, facts, markup, page_one, table, viewer
 from medtl.app.page.held import Held
 from medtl.app.page.many import LONGEST, Batch, answers, images, opened
-from medtl.app.page.page_one import Changes
+from medtl.app.page.page_one import Changes, Then
+from medtl.app.page.saving import file_of
 from medtl.errors import MedtlError
 from medtl.findings import BETWEEN
 from medtl.imaging.decoding import decode_many
@@ -32,7 +32,7 @@ class Job:
     given: dict[str, str]
 
 
-def looked_at(desk: Desk, label: str, held: Held, asks: bool) -> Changes:
+def looked_at(desk: Desk, label: str, held: Held, asks: bool, then: Then | None = None) -> Changes:
     """An upload of many images: it begins, or what has to be asked before, by the header of the first image."""
     measurement = _first(held)
     chosen, why = (label, "") if label else asking.proposed(measurement, {each: desk.package(each).scope for each in desk.labels})
@@ -42,6 +42,8 @@ def looked_at(desk: Desk, label: str, held: Held, asks: bool) -> Changes:
         return {**page_one.question(desk, held, chosen, why, wanted, None), "many": gr.Column(visible=False)}
     if not chosen:
         raise MedtlError(f"Choose a model: {why}.")
+    if then is not None:
+        return then(desk, chosen, held, {}, None)
     return {**begun(desk, chosen), "held": held, "job": Job(chosen, {})}
 
 
@@ -92,13 +94,13 @@ def row(desk: Desk, batch: Batch | None, place: int) -> Changes:
     shown = viewer.viewer(view, maps, first, caption, across) if view is not None else ""
     return {
         **page_one.said(desk, batch.label, chosen.verdict, chosen.measurement, dict(batch.given), first), "shown": shown,
-        "facts": facts.markup(chosen.measurement, batch.given, 1, 1) if view is not None else "",
+        "facts": facts.markup(chosen.measurement, batch.given, 1, 1) if view is not None else "", **case_files.none(),
     }  # fmt: skip
 
 
 def csv(batch: Batch | None) -> Changes:
     """The table as a file for the browser to save."""
-    return {"save": _file("medtl-answers.csv", "text/csv", batch.csv().encode()) if batch else None}
+    return {"save": file_of("medtl-answers.csv", "text/csv", batch.csv().encode()) if batch else None}
 
 
 def pdf(batch: Batch | None) -> Changes:
@@ -107,11 +109,7 @@ def pdf(batch: Batch | None) -> Changes:
         return {"save": None}
     from medtl.app.page.printed import printed
 
-    return {"save": _file("medtl-answers.pdf", "application/pdf", printed(batch))}
-
-
-def _file(name: str, kind: str, content: bytes) -> dict[str, Any]:
-    return {"name": name, "type": kind, "content": base64.b64encode(content).decode()}
+    return {"save": file_of("medtl-answers.pdf", "application/pdf", printed(batch))}
 
 
 def _first(held: Held) -> dict[str, Any]:

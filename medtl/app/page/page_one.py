@@ -1,9 +1,10 @@
 """One image on the page: what is asked first, the answer, the same answer at another prevalence. Every function gives what changes, by the
-name of the part of the page (:mod:`medtl.app.page.layout`) that it belongs to."""
+name of the part of the page (:mod:`medtl.app.page.layout`) that it belongs to; `answer` is no part, but what feedback may be about."""
 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import gradio as gr
 
 from medtl.app import asking, words
 from medtl.app.desk import Answer, Desk, Verdict
-from medtl.app.page import elsewhere, facts, markup, viewer
+from medtl.app.page import case_files, elsewhere, facts, markup, viewer
 from medtl.app.page.elsewhere import Given
 from medtl.app.page.held import Held
 from medtl.app.reading import Reading, read
@@ -28,10 +29,14 @@ _RARER = "Prevalence where you are, in % (empty: as where the model was calibrat
 UNSAID = ("I do not know", "")
 
 
-def looked_at(desk: Desk, label: str, held: Held, asks: bool, number: int | None) -> Changes:
+Then = Callable[[Desk, str, Held, dict[str, str], int | None], Changes]
+"""What comes once nothing has to be asked any more: :func:`answered`, or a reading (`reading_first`)."""
+
+
+def looked_at(desk: Desk, label: str, held: Held, asks: bool, number: int | None, then: Then | None = None) -> Changes:
     """A single upload: its answer, or what has to be asked before."""
     reader = label or desk.labels[0]
-    reading = read(held.uploads[0].file, number, desk.model(reader).image)
+    reading = read(held.uploads[0].file, number, desk.model(reader).image, copy=desk.copies)
     held = replace(held, label=reader, reading=reading)
     chosen, why = (label, "") if label else asking.proposed(reading.measurement, {each: desk.package(each).scope for each in desk.labels})
     if asks:
@@ -40,7 +45,7 @@ def looked_at(desk: Desk, label: str, held: Held, asks: bool, number: int | None
             return question(desk, held, chosen, why, wanted, reading)
     if not chosen:
         raise MedtlError(f"Choose a model: {why}.")
-    return answered(desk, chosen, held, {}, number)
+    return (then or answered)(desk, chosen, held, {}, number)
 
 
 def question(desk: Desk, held: Held, chosen: str | None, why: str, wanted: list[asking.Question], reading: Reading | None) -> Changes:
@@ -52,11 +57,10 @@ def question(desk: Desk, held: Held, chosen: str | None, why: str, wanted: list[
         for fact in asking.CODES
     }
     count, number = (reading.count, reading.number) if reading else (1, None)
-    seen = reading and viewer.viewer(reading.view, {}, "", _caption(held, reading), reading.across)
+    there = seen(reading, {}, held.uploads[0].name, {}, "") if reading else {}
     return {
         **blank(markup.asking(why if several else "", bool(wanted), count)),
-        "shown": seen or "",
-        "facts": facts.markup(reading.measurement, {}, reading.number, reading.count) if reading else "",
+        **there,
         "ask": gr.Group(visible=True),
         "ask_model": gr.Radio(choices=desk.labels, value=chosen, visible=several),
         **choices,
@@ -71,16 +75,26 @@ def answered(desk: Desk, label: str, held: Held, given: dict[str, str], number: 
     reading = held.reading
     settings = desk.model(label).image
     if reading is None or (number or reading.number) != reading.number or desk.model(held.label).image != settings:
-        reading = read(held.uploads[0].file, number, settings)
+        reading = read(held.uploads[0].file, number, settings, copy=desk.copies)
     answer = desk.answer_read(label, reading, given)
     first = first_map(answer)
-    at_detector = answer.reading.measurement["spacing_from"] == "ImagerPixelSpacing"
     return {
-        **said(desk, label, answer, answer.reading.measurement, given, first),
-        "shown": viewer.viewer(reading.view, answer.maps, first, _caption(held, reading), reading.across, at_detector),
-        "facts": facts.markup(reading.measurement, given, reading.number, reading.count),
+        **said(desk, label, answer, reading.measurement, given, first),
+        **seen(reading, given, held.uploads[0].name, answer.maps, first),
         "ask": gr.Group(visible=False),
         "held": None,
+        "answer": answer,
+        **case_files.of(desk, label, answer, held.uploads[0].file),
+    }
+
+
+def seen(reading: Reading, given: Mapping[str, str], name: str, maps: Mapping[str, Any], first: str) -> Changes:
+    """The image with what its header says. `name`: what it is called below; `maps`, `first`: saliency, and which is shown first."""
+    at_detector = reading.measurement["spacing_from"] == "ImagerPixelSpacing"
+    caption = f"{name} · {words.how_read(reading.measurement, reading.number, reading.count)}"
+    return {
+        "shown": viewer.viewer(reading.view, maps, first, caption, reading.across, at_detector),
+        "facts": facts.markup(reading.measurement, given, reading.number, reading.count),
     }
 
 
@@ -101,6 +115,7 @@ def said(desk: Desk, label: str, verdict: Verdict, measurement: Any, given: dict
         "finding": gr.Dropdown(choices=movable, value=wanted, visible=len(movable) > 1),
         "rarer": gr.Number(label=_RARER, value=None, visible=bool(movable)),
         "kept": kept,
+        **_no_feedback(),
     }
 
 
@@ -110,9 +125,8 @@ def moved(given: Given | None, finding: str | None, percent: float | None) -> Ch
 
 
 def refused(desk: Desk, label: str, error: Exception) -> Changes:
-    """In place of an answer, one sentence; of a defect where it happened, never its own text, which may quote data."""
-    text = _sentence(str(error)) if isinstance(error, MedtlError) else _defect(error)
-    return {**blank(markup.refusal(text)), "about": about_model(desk, label), "held": None}
+    """In place of an answer, one sentence."""
+    return {**blank(markup.refusal(sentence(error))), "about": about_model(desk, label), "held": None}
 
 
 def changed(desk: Desk, label: str) -> Changes:
@@ -125,7 +139,12 @@ def blank(text: str) -> Changes:
     return {
         "said": text, "shown": "", "facts": "", "why": "", "kept": None, "ask": gr.Group(visible=False),
         "finding": gr.Dropdown(choices=[], value=None, visible=False), "rarer": gr.Number(value=None, visible=False),
+        **_no_feedback(), **case_files.none(),
     }  # fmt: skip
+
+
+def _no_feedback() -> Changes:
+    return {"feedback": gr.Accordion(visible=False), "owed": None}
 
 
 def about_model(desk: Desk, label: str) -> str:
@@ -154,8 +173,9 @@ def _better(desk: Desk, label: str, measurement: Any, given: dict[str, str]) -> 
     return [f"The model {other} is meant for such images: choose it, and the image again."] if other else []
 
 
-def _caption(held: Held, reading: Reading) -> str:
-    return f"{held.uploads[0].name} · {words.how_read(reading.measurement, reading.number, reading.count)}"
+def sentence(error: Exception) -> str:
+    """An error for a person; of a defect where it happened, never its own text, which may quote data."""
+    return _sentence(str(error)) if isinstance(error, MedtlError) else _defect(error)
 
 
 def _sentence(reason: str) -> str:
