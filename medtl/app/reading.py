@@ -65,7 +65,7 @@ class Reading:
         return int(self.measurement["height"]), int(self.measurement["width"])
 
 
-def read(file: Path, number: int | None, settings: ImageSettings, longest: int = LARGEST_SHOWN, copy: bool = False) -> Reading:
+def read(file: Path, number: int | None, settings: ImageSettings, longest: int = LARGEST_SHOWN, *, copy: bool = False) -> Reading:
     """Read one image.
 
     Arguments:

@@ -85,8 +85,7 @@ def opened(
         raise MedtlError(f"--examples {examples}: there is no such folder; give a folder of images")
     desk = desk_of(models, engine)
     with private_folder() as folder:
-        from medtl.app.door.forgetting import MOST_SESSIONS, forgetful  # these read the environment that was just made
-        from medtl.app.page.building import LARGEST_UPLOAD, WAITING, build
+        from medtl.app.page.building import LARGEST_UPLOAD, WAITING, build  # reads the environment that was just made
         from medtl.app.page.feedback import Feedback
         from medtl.app.page.feedback_folder import FeedbackFolder
         from medtl.app.page.reading_first import ReadingFirst
@@ -103,12 +102,10 @@ def opened(
             _, address, _ = page.launch(
                 server_name=way.host, server_port=port, share=False, inbrowser=False, prevent_thread_lock=True, quiet=True,
                 show_error=False, max_file_size=LARGEST_UPLOAD, strict_cors=True, enable_monitoring=False, run_history=False,
-                footer_links=[], ssr_mode=False, mcp_server=False, pwa=False,
-                state_session_capacity=MOST_SESSIONS, app_kwargs=before, **way.for_launch(), **_look(),
+                footer_links=[], ssr_mode=False, mcp_server=False, pwa=False, app_kwargs=before, **way.for_launch(), **_look(),
             )  # fmt: skip
         except OSError:
             raise _taken(port) from None
-        forgetful(page)
         try:
             with swept(also=[told.sweep] if told else []), without_values(), ended():
                 yield way.behind_proxy or address

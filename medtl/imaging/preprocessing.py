@@ -134,7 +134,7 @@ def preprocess_and_view(
     """:func:`preprocess`, and the image for the eye at no more than `longest` pixels a side: of the same decoding, unless that left out
     detail (`decode: reduced`) which so large a picture, or the copy, shows.
 
-    copy: with :attr:`View.copy`.
+    copy: with :attr:`View.copy`, of the whole image.
     """
     image = read_location(at(path, frame), settings.largest_pixels, settings.volume, settings.at_least)
     pixels, measurement = _measured(image, path, settings)

@@ -36,7 +36,7 @@ Then = Callable[[Desk, str, Held, dict[str, str], int | None], Changes]
 def looked_at(desk: Desk, label: str, held: Held, asks: bool, number: int | None, then: Then | None = None) -> Changes:
     """A single upload: its answer, or what has to be asked before."""
     reader = label or desk.labels[0]
-    reading = read(held.uploads[0].file, number, desk.model(reader).image, desk.copies)
+    reading = read(held.uploads[0].file, number, desk.model(reader).image, copy=desk.copies)
     held = replace(held, label=reader, reading=reading)
     chosen, why = (label, "") if label else asking.proposed(reading.measurement, {each: desk.package(each).scope for each in desk.labels})
     if asks:
@@ -75,7 +75,7 @@ def answered(desk: Desk, label: str, held: Held, given: dict[str, str], number: 
     reading = held.reading
     settings = desk.model(label).image
     if reading is None or (number or reading.number) != reading.number or desk.model(held.label).image != settings:
-        reading = read(held.uploads[0].file, number, settings, desk.copies)
+        reading = read(held.uploads[0].file, number, settings, copy=desk.copies)
     answer = desk.answer_read(label, reading, given)
     first = first_map(answer)
     return {

@@ -77,7 +77,7 @@ class Sitting:
             self.place += 1
             case, model = self.cases[self.place], desk.model(self.label)
             try:
-                reading = read(case.file, case.number, model.image, desk.copies)
+                reading = read(case.file, case.number, model.image, copy=desk.copies)
             except Unreadable:
                 if len(self.cases) == 1:
                     raise
