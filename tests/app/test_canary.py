@@ -180,7 +180,7 @@ def test_a_batch(page, place, cases, dicom):
     for step in steps(page, events["medtl-upload upload then"], [None, None], "canarybatch"):
         assert step is not None
         seen |= {*holding(place)}
-    inside = r"tmp/medtl-page-\w+/answering-\w+/(000000\.zip|000001|unpacked/\w+/\d{6}(\.dcm)?)"
+    inside = r"tmp/medtl-page-\w+/answering-\w+/(000000\.zip|000001|unpacked/\w+/\d{6}(\.(dcm|csv))?)"
     assert not [each for each in seen if not re.fullmatch(inside, each)]
     assert holding(place) == []
 
