@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 KEPT = 600
 """Seconds."""
-MOST = 32
+MOST = 12
 """Answers whose documents are kept at once: a picture and its maps are megabytes, and nobody says when a page is left."""
 GONE = "What the documents are made of is not kept any more: choose the image again."
 
