@@ -54,6 +54,7 @@ bench: env ## images, batches and answers against MONAI, training against the sa
 	$(BIN)/python benchmarks/throughput.py --real $(REAL)
 	$(BIN)/python benchmarks/throughput_batches.py
 	$(BIN)/python benchmarks/jpeg2000_answer.py
+	$(BIN)/python benchmarks/jpeg2000_answer.py --threads 2
 	$(BIN)/python benchmarks/compare_to_plain.py $(CONFIG) --data $(DATA) --weights $(WEIGHTS)
 
 bench-serving: env ## the page under load: one, 8 and 32 at once, by browser's road and API (ARGS="--engine onnxruntime"); some minutes

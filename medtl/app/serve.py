@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from medtl.app.desk import Desk
+from medtl.app.door.forgetful import forget, nothing_kept
 from medtl.app.door.private import private_folder
 from medtl.app.door.quiet import without_values
 from medtl.app.door.uploads import swept
@@ -107,7 +108,8 @@ def opened(
         except OSError:
             raise _taken(port) from None
         try:
-            with swept(also=[told.sweep] if told else []), without_values(), ended():
+            sweeps = [lambda: forget(page.state_holder), *([told.sweep] if told else [])]
+            with swept(also=sweeps), without_values(), nothing_kept(), ended():
                 yield way.behind_proxy or address
         finally:
             page.close(verbose=False)

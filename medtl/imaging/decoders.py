@@ -35,6 +35,13 @@ SYNTAXES = frozenset((*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000T
 """What :func:`decode` reads."""
 _HIGH_THROUGHPUT = frozenset((HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL))
 _DCT_HALVINGS = 3
+_threads = 1
+
+
+def use_threads(count: int) -> None:
+    """Let one image's decoder take `count` threads from now on in this process (JPEG 2000; the other libraries know none). Same samples."""
+    global _threads
+    _threads = count
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,7 @@ def _wavelets(stream: bytes, syntax: UID, claim: Claim, halvings: int) -> NDArra
     import imagecodecs
 
     if syntax not in _HIGH_THROUGHPUT:
-        words = imagecodecs.jpeg2k_decode(stream, planar=False)
+        words = imagecodecs.jpeg2k_decode(stream, planar=False, numthreads=_threads)
         return words.view(f"u{words.dtype.itemsize}")
     words = imagecodecs.htj2k_decode(stream, planar=False, skipres=halvings or None)
     words = words.view(f"u{words.dtype.itemsize}")

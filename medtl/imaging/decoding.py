@@ -37,6 +37,8 @@ _AT_ONCE = 16
 """Images sent to a worker before it has answered the earlier ones, so that it never waits."""
 _IDLE_DEATHS = 100
 """Workers in a row that may end before they are asked anything."""
+_MOST_THREADS = 4
+"""For one image; each takes address space (64 MiB) from what a worker may have."""
 _START_SECONDS = 300.0
 _LONGEST_ANSWER = 1 << 20
 """Bytes of one measurement; a worker whose memory a decoder has overwritten may claim anything."""
@@ -82,7 +84,9 @@ def _decoded(
         return
     waiting = deque((number, str(path), frame) for number, (path, frame) in enumerate(items))
     idle_deaths = 0
-    crew = [_Worker(settings, longest, views, copy) for _ in range(min(processes or processors(), len(items)))]
+    workers = min(processes or processors(), len(items))
+    threads = max(1, min(_MOST_THREADS, processors() // workers))
+    crew = [_Worker(settings, longest, views, copy, threads) for _ in range(workers)]
     try:
         while waiting or any(worker.asked for worker in crew):
             for worker in crew:
@@ -97,7 +101,7 @@ def _decoded(
                         waiting.extendleft(reversed(worker.asked))
                         yield number, None, worker.verdict(settings)
                     worker.end()
-                    crew[place] = _Worker(settings, longest, views, copy)
+                    crew[place] = _Worker(settings, longest, views, copy, threads)
             yield from _answers(crew, settings)
     finally:
         for worker in crew:
@@ -126,6 +130,8 @@ class _Worker:
     longest: int
     views: dict[int, View]
     copy: bool
+    threads: int
+    """For one image: where fewer images than processors are asked for, a decoder may take several."""
     connection: Connection = field(init=False)
     process: int = field(init=False)
     asked: deque[tuple[int, str, int]] = field(default_factory=deque)
@@ -146,10 +152,9 @@ class _Worker:
             return
         more = [waiting.popleft() for _ in range(min(_AT_ONCE - len(self.asked), max(1, fair), len(waiting)))]
         idle = not self.asked
+        how = {"settings": self.settings.model_dump(), "longest": self.longest, "copy": self.copy, "threads": self.threads}
         try:
-            self.connection.send_bytes(
-                json.dumps({"settings": self.settings.model_dump(), "longest": self.longest, "copy": self.copy, "items": more}).encode()
-            )
+            self.connection.send_bytes(json.dumps({**how, "items": more}).encode())
         except OSError:  # it is dead: of what it was asked before, answers may still be on their way; these images are not to blame
             waiting.extendleft(reversed(more))
             self.broken = idle

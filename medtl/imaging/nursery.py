@@ -100,12 +100,13 @@ def _give_way() -> None:
 def work(connection: Connection) -> None:
     """Answer requests until the caller hangs up.
 
-    A request is JSON: `{"settings": {...}, "longest": 0, "copy": false, "items": [[number, path, frame], ...]}`. Each is answered by JSON
-    `[number, measurement]` and, where the image is usable, its uint8 bytes; with `longest` above 0 by the image for the eye
-    too. No pickles: what comes out of a decoder that met hostile bytes is data, never code.
+    A request is JSON: `{"settings": {...}, "longest": 0, "copy": false, "threads": 1, "items": [[number, path, frame], ...]}`. Each is
+    answered by JSON `[number, measurement]` and, where the image is usable, its uint8 bytes; with `longest` above 0 by the image for the
+    eye too. No pickles: what comes out of a decoder that met hostile bytes is data, never code.
     """
     import cv2
 
+    from medtl.imaging import decoders
     from medtl.imaging.settings import ImageSettings
 
     cv2.setNumThreads(1)
@@ -120,6 +121,7 @@ def work(connection: Connection) -> None:
         if not limited:
             limit_memory(_BESIDE + _PER_PIXEL * settings.largest_pixels)
             limited = True
+        decoders.use_threads(int(request["threads"]))
         for number, path, frame in request["items"]:
             _answer(connection, number, Path(path), frame, settings, int(request["longest"]), bool(request["copy"]))
 

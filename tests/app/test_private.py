@@ -7,11 +7,16 @@ import json
 import os
 import stat
 import tempfile
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
+import gradio as gr
 import pytest
+from gradio.state_holder import StateHolder
 
 from medtl.app.door.belongings import VISITOR, Guard
+from medtl.app.door.forgetful import forget, nothing_kept
 from medtl.app.door.private import private_folder, taken
 
 
@@ -50,6 +55,43 @@ def uploaded(place: Path, name: str) -> Path:
     upload.parent.mkdir()
     upload.write_bytes(b"bytes")
     return upload
+
+
+@pytest.fixture
+def sessions():
+    """Gradio's, of a page with one part and one `gradio.State`, whose callback is noted."""
+    deleted = []
+    state = gr.State("an answer", delete_callback=deleted.append, render=False)
+    part = SimpleNamespace(stateful=False, _id=state._id + 1)
+    parts = SimpleNamespace(blocks={each._id: each for each in (state, part)}, config_for_block=lambda *_: {"props": {}})
+    holder = StateHolder()
+    holder.set_blocks(SimpleNamespace(default_config=parts, blocks=parts.blocks, state_session_capacity=100))
+    return SimpleNamespace(holder=holder, part=part, state=state._id, deleted=deleted)
+
+
+def test_what_a_person_was_shown_is_not_kept(sessions):
+    """By Gradio, for the last 10,000 sessions; what handlers keep for each other stays."""
+
+    def kept(name: str) -> str:
+        session = sessions.holder[name]
+        session[sessions.part._id] = sessions.part
+        session._update_value_in_config(sessions.part._id, "an image")
+        assert session[sessions.state] == "an answer"
+        return str(list(session.components))
+
+    with nothing_kept():
+        assert kept("here") == "[]"
+    assert "an image" in kept("else"), "Gradio keeps it, or this is not needed"
+
+
+def test_a_session_that_nobody_uses_is_forgotten_with_its_files(sessions):
+    with nothing_kept():
+        for name in ("old", "new"):
+            sessions.holder[name][sessions.state] = f"files of {name}"
+        sessions.holder.time_last_used["old"] -= timedelta(minutes=61)
+        forget(sessions.holder)
+    assert list(sessions.holder.session_data) == list(sessions.holder.time_last_used) == ["new"]
+    assert sessions.deleted == ["files of old"]
 
 
 @pytest.mark.parametrize(("name", "neutral"), [("Ann Smith.dcm", "upload"), ("Ann Smith.NPZ", "upload.npz")])

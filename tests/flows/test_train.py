@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import signal
@@ -225,20 +226,30 @@ def test_resuming_with_other_settings_is_refused(data: Path, tmp_path: Path, mon
 @pytest.mark.slow
 def test_kill_9_at_any_moment_costs_nothing(data: Path, run: Path, tmp_path: Path) -> None:
     """Killed at random moments and resumed until it ends: the same weights and rule, byte for byte."""
-    command = [sys.executable, "-m", "medtl", "train", str(data / "tiny.yaml"), "--out", str(tmp_path / "killed")]
+    command = [sys.executable, "-X", "faulthandler", "-m", "medtl", "train", str(data / "tiny.yaml"), "--out", str(tmp_path / "killed")]
     chance = random.Random(os.environ.get("MEDTL_KILL_SEED", "0"))
+    log, said = tmp_path / "killed" / "log.jsonl", tmp_path / "said"
+
+    def events() -> int:
+        return log.read_text().count("\n") if log.exists() else 0
+
+    def ended(*options: str, after: float = math.inf) -> int:
+        """Its exit code; killed soon after it has written so many events. One that hangs says where its threads stand."""
+        with said.open("wb") as output:
+            process, deadline = subprocess.Popen([*command, *options], stdout=output, stderr=output), time.monotonic() + 300
+            while process.poll() is None and events() < after and time.monotonic() < deadline:
+                time.sleep(0.02)
+            if events() >= after:
+                time.sleep(chance.uniform(0, 1.5))
+                process.kill()
+            elif process.poll() is None:
+                process.send_signal(signal.SIGABRT)
+            return process.wait()
+
     for kill in range(int(os.environ.get("MEDTL_KILLS", "2"))):
-        log = tmp_path / "killed" / "log.jsonl"
-        lines = log.read_text().count("\n") if log.exists() else 0
-        process = subprocess.Popen([*command, *(["--resume"] if kill else [])], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while process.poll() is None and not (log.exists() and log.read_text().count("\n") > lines):
-            time.sleep(0.02)
-        time.sleep(chance.uniform(0, 1.5))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        assert ended(*(["--resume"] if kill else []), after=events() + 1) != -signal.SIGABRT, said.read_text()
     if not (tmp_path / "killed" / "model").exists():
-        finished = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=False)
-        assert finished.returncode == 0, finished.stderr
+        assert ended("--resume") == 0, said.read_text()
     assert _model_bytes(tmp_path / "killed") == _model_bytes(run)
     assert _rule(tmp_path / "killed") == _rule(run)
 

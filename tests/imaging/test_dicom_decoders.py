@@ -16,7 +16,7 @@ from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels.processing import convert_color_space
 
 from medtl.errors import ImageError
-from medtl.imaging import dicom
+from medtl.imaging import decoders, dicom
 from medtl.imaging.decoders import Header, decode
 from medtl.imaging.dicom_frames import Stored, read_frame
 from medtl.imaging.image import Encoded
@@ -241,6 +241,18 @@ def test_a_cut_file_is_never_half_an_image(dicom: Write, compressed: Write, fami
     assert len(codes) > 45
     assert {"BAD_HEADER", "DECODE_FAILED"} & set(codes[20:])
     assert set(codes[7:]) <= {"BAD_HEADER", "NO_PIXELS", "DECODE_FAILED"}
+
+
+def test_several_threads_give_the_same_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = np.random.default_rng(0).integers(0, 4096, (300, 200), dtype=np.uint16)
+    whole, taken = imagecodecs.jpeg2k_decode, []
+    monkeypatch.setattr(imagecodecs, "jpeg2k_decode", lambda *given, **how: (taken.append(how["numthreads"]), whole(*given, **how))[1])
+    monkeypatch.setattr(decoders, "_threads", 1)
+    for count in (1, 3):
+        decoders.use_threads(count)
+        decoded = decode(LOSSLESS["jpeg-2000"][1](stored), uid.JPEG2000Lossless, Header(300, 200, 1, 16, 12))
+        np.testing.assert_array_equal(decoded.words, stored)
+    assert taken == [1, 3]
 
 
 def test_a_codestream_that_claims_gigabytes_is_not_decoded() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import signal
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,6 +84,22 @@ def test_a_slow_consumer_is_no_timeout(pictures: pd.DataFrame, tmp_path: Path) -
         assert pixels is not None
         if count in (3, 20):
             time.sleep(1.2)
+
+
+@pytest.mark.parametrize(("images", "threads"), [(1, [4]), (2, [3, 3]), (12, [1] * 6)])
+def test_an_image_alone_may_take_the_processors(
+    pictures: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: int, threads: list[int]
+) -> None:
+    asked, send = [], decoding.Connection.send_bytes
+
+    def noted(connection: Any, request: bytes) -> None:
+        asked.append(json.loads(request)["threads"])
+        send(connection, request)
+
+    monkeypatch.setattr(decoding, "processors", lambda: 6)
+    monkeypatch.setattr(decoding.Connection, "send_bytes", noted)
+    assert all(pixels is not None for _, pixels, _ in decode_many(items(tmp_path, images), SETTINGS))
+    assert asked[: len(threads)] == threads
 
 
 def test_workers_end_with_the_call(pictures: pd.DataFrame, tmp_path: Path) -> None:
