@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from medtl import recalibrated
 from medtl.app import words
 from medtl.card import SYNTHETIC_MODEL, chosen_by_validation
 from medtl.estimates import estimate, interval, number, percent, times
@@ -170,6 +171,8 @@ def _judged(name: str, entry: Mapping[str, Any], metrics: Metrics, package: Pack
     if name == "validation":
         chose = chosen_by_validation(package.model_dump(mode="json", include={"operating_point"}))
         origin = f"Validation images also chose {chose}, so these figures flatter; test images were not opened yet."
+    elif again := recalibrated.origin(package.model_dump(mode="json", include={"lineage"})):
+        origin = again
     else:
         origin = f"These images were new to the model; they were opened {times(looks)}."
     answers = entry.get("answering", {})
