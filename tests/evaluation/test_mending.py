@@ -11,6 +11,7 @@ from sklearn.metrics import brier_score_loss
 
 from medtl.evaluation.cases import Cases
 from medtl.evaluation.mending import lacking, mend, too_few
+from medtl.evaluation.recalibration import NO_ORDER
 from medtl.evaluation.recalibration_of_classes import fit_cases
 from medtl.evaluation.refit import dealt, groups_of_each
 
@@ -66,12 +67,6 @@ def test_what_is_shown_is_judged_by_patients_who_fitted_nothing():
     assert brier_score_loss(cases.truth, own) < brier_score_loss(cases.truth, crossed)
     gap = found.evidence["after"]["brier_difference"]
     assert gap["value"] == pytest.approx(brier_score_loss(cases.truth, crossed) - brier_score_loss(cases.truth, cases.probabilities[:, 1]))
-    part = dealt(cases)
-    mine = part == part[0]
-    flipped = dataclasses.replace(cases, truth=np.where(mine & (np.arange(300) < 20), 1 - cases.truth, cases.truth))
-    again = mend(flipped)
-    if np.array_equal(dealt(flipped), part):
-        np.testing.assert_array_equal(again.crossed.probabilities[mine], crossed[mine])
 
 
 def test_without_an_order_nothing_is_mended_though_the_brier_score_would_fall():
@@ -85,8 +80,7 @@ def test_without_an_order_nothing_is_mended_though_the_brier_score_would_fall():
     turned = made(1, patients=200, shift=2.0)
     found = mend(dataclasses.replace(turned, probabilities=turned.probabilities[:, ::-1]))
     assert not found.shown
-    assert found.evidence["slope_instead"] == {"reason": pytest.approx(found.evidence["slope_instead"]["reason"])}
-    assert "worthless" in found.evidence["slope_instead"]["reason"]
+    assert found.evidence["slope_instead"] == {"reason": NO_ORDER}
 
 
 def test_below_ten_of_either_it_is_said_how_many_more_are_needed():
