@@ -30,11 +30,7 @@ def sentences(package: Package) -> list[str]:
     if told is None:
         return []
     parent = package["lineage"]["parent"]
-    answers = (
-        "Thresholds were chosen anew there."
-        if told["threshold"] == "refit"
-        else "Whatever is called by a threshold or as the likeliest class is called what it was before."
-    )
+    answers = "Thresholds were chosen anew there." if told["threshold"] == "refit" else "Every image is called what it was before."
     kept = [f"Probabilities of {', '.join(told['kept'])} stay as they were: for these nothing was shown."] if told["kept"] else []
     lost = [f"Not carried over: {', '.join(told['not_carried_over'])}."] if told["not_carried_over"] else []
     whom = f"{told['images']:,} images of {told['groups']:,} {_plural(told['unit'])}{_named(told)}"
@@ -66,8 +62,8 @@ def _fitted(told: Package) -> str:
         several = not isinstance(by, int | float)
         added = ", ".join(f"{cls} {signed(own)}" for cls, own in by.items()) if several else signed(by)
         scale = "log-probabilities" if several else "log-odds"
-        slope = "" if line["slope"] == 1 else f" times {line['slope']:.3f}"
-        each.append(f"{f'{name} ' if len(told['fitted']) > 1 else ''}{added} to the {scale}{slope}")
+        how = f"{added} on the {scale}" if line["slope"] == 1 else f"{scale} times {line['slope']:.3f}, then {added}"
+        each.append(f"{f'{name} ' if len(told['fitted']) > 1 else ''}{how}")
     return "; ".join(each)
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from medtl import records
 from medtl.contracts import EXTERNAL, FORMAT
+from medtl.decisions.precedence import Reasons
 from medtl.errors import GateRefusal, MedtlError, did_you_mean
 from medtl.evaluation import mending as shown
 from medtl.evaluation.answering import judge_split
@@ -27,6 +31,7 @@ from medtl.flows.update_lineage import descent
 from medtl.flows.update_sets import Sets
 from medtl.model.ancestry import Ancestry
 from medtl.model.model import Model
+from medtl.model.prevalence import metrics_of
 from medtl.terminal import Line
 
 FILE = "recalibration.json"
@@ -52,6 +57,7 @@ def recalibrate(
     old = Model.load(folder)
     _refuse_unfit(old, threshold)
     refuse_occupied(place)
+    metrics_of(folder)  # a damaged one is told before a look is counted
     sets = read_here(old, Path(manifest), column or {}, map or {}, line)
     before = refuse_known(sets, folder, line)
     with locked(place):
@@ -68,44 +74,58 @@ def _refuse_unfit(old: Model, threshold: str) -> None:
         raise MedtlError("--threshold refit is for two classes or findings: of several classes there is no threshold; leave it out")
 
 
-def _decided(old: Model, sets: Sets, before: Ancestry, threshold: str, place: Path, line: Line) -> dict[str, Any]:
-    """Judge, write the evidence, and release the re-calibrated model or refuse it."""
+@dataclass(frozen=True)
+class _Answered:
+    """The images that can be used, in one order: their rows, and what the older model says of them."""
+
+    rows: pd.DataFrame
+    keys: pd.DataFrame
+    logits: NDArray[np.float32]
+    reasons: Reasons
+    shipped: pd.DataFrame
+    asked: Mapping[str, Cases]
+    """Question → images of which the truth is known."""
+
+
+def _answered(old: Model, sets: Sets, line: Line) -> _Answered:
     positions = sets.positions(EXTERNAL)
     rows = sets.rows.iloc[positions]
     logits, scores = looked(old, sets.store, positions, line.progress("images"))
-    reasons = reasons_of(old, rows, sets.store, positions, scores)
-    keys = answered_rows(rows).reset_index(drop=True)
+    reasons, keys = reasons_of(old, rows, sets.store, positions, scores), answered_rows(rows)
     shipped = old.answer(keys, logits, reasons)
-    asked = questions(shipped, old.task)
-    told = {"format": FORMAT, **descent(old.package), **_described(sets, rows), "threshold": threshold}
-    few = {name: shown.too_few(cases) for name, cases in asked.items()}
-    if all(few.values()):
-        _refuse(place, {**told, "questions": {name: {"reason": why} for name, why in few.items()}}, in_words.together(few))
-    looks = count_look(rows["sha256"], old.fingerprint, old.package.name)
-    write_predictions(shipped, place / "before.csv")
-    mending = {name: shown.mend(cases) for name, cases in asked.items()}
-    content = {**told, "looks": looks.count, "questions": {name: _entry(each) for name, each in mending.items()}}
     line.clear()
-    print("\n".join(in_words.sentences(content)))
-    print(looks.sentence("re-calibration"))
+    return _Answered(rows, keys, logits, reasons, shipped, questions(shipped, old.task))
+
+
+def _decided(old: Model, sets: Sets, before: Ancestry, threshold: str, place: Path, line: Line) -> dict[str, Any]:
+    """Judge, write the evidence, and release the re-calibrated model or refuse it."""
+    here = _answered(old, sets, line)
+    told = {"format": FORMAT, **descent(old.package), **_described(sets, here.rows), "threshold": threshold}
+    few = {name: shown.too_few(cases) for name, cases in here.asked.items()}
+    if all(few.values()):  # before a look is counted: nothing is shown to anybody
+        _refuse(place, {**told, "questions": {name: {"reason": why} for name, why in few.items()}}, in_words.together(few))
+    looks = count_look(here.rows["sha256"], old.fingerprint, old.package.name)
+    write_predictions(here.shipped, place / "before.csv")
+    mending = {name: shown.mend(cases) for name, cases in here.asked.items()}
+    content = {**told, "looks": looks.count, "questions": {name: _entry(each) for name, each in mending.items()}}
+    print("\n".join([*in_words.sentences(content), looks.sentence("re-calibration")]))
+    reason = in_words.together({name: each.reason for name, each in mending.items()})
     if not any(each.shown for each in mending.values()):
-        _refuse(place, content, in_words.together({name: each.reason for name, each in mending.items()}))
-    step = step_of(mending, old.task)
-    chosen = _anew(old, asked, mending, threshold)
-    new = moved_model(old, step, operating_point(old, step, chosen, asked, mending))
-    answers = new.answer(keys, logits, reasons)
-    anew = {name: each for name, each in chosen.items() if isinstance(each, Chosen)}
-    changed = int((answers["predicted"] != shipped["predicted"]).sum())
-    if changed and not anew:  # probabilities that rounding has made 0 or 1
+        _refuse(place, content, reason)
+    step, chosen = step_of(mending, old.task), _anew(old, here.asked, mending, threshold)
+    new = moved_model(old, step, operating_point(old, step, chosen, here.asked, mending))
+    answers = new.answer(here.keys, here.logits, here.reasons)
+    changed = int((answers["predicted"] != here.shipped["predicted"]).sum())
+    if changed and not any(isinstance(each, Chosen) for each in chosen.values()):  # probabilities that rounding has made 0 or 1
         _refuse(place, content, f"{changed:,} answers would not stay what they were, for their probabilities are too near to 0 or 1")
     table = cross_fitted(answers, mending, chosen, old.task)
     write_predictions(table, place / "after.csv")
-    entry = judge_split(table, old.task)
     content |= {"answers_changed": changed, "thresholds": in_words.thresholds(chosen)}
-    package = save(place / "model", old, new, sets, content, before, mending, asked, entry, looks.by_this_model)
-    content |= {"released": True, "reason": in_words.released(mending), "fingerprint": package.fingerprint}
+    entry = judge_split(table, old.task)
+    package = save(place / "model", old, new, sets, content, before, mending, here.asked, entry, looks.by_this_model)
+    content |= {"released": True, "reason": reason, "fingerprint": package.fingerprint}
     write_json(place / FILE, content)
-    print("\n".join(in_words.written(content, package, place / "model", old.folder)))
+    print("\n".join(in_words.written(content, package, entry, place / "model", old.folder)))
     return content
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from medtl.estimates import estimate, number, signed
+from medtl.evaluation import answering
 from medtl.evaluation.here_and_there import difference_text
 from medtl.evaluation.recalibration import METHODS
 from medtl.evaluation.table import plural
-from medtl.flows.recalibrate_candidate import Chosen, Mending
+from medtl.flows.recalibrate_candidate import Chosen
 from medtl.model.format import PackageFile
 from medtl.recalibrated import sentences as of_package
 
@@ -85,13 +86,8 @@ def thresholds(chosen: Mapping[str, Chosen | str]) -> dict[str, dict[str, Any]]:
     }
 
 
-def released(mending: Mending) -> str:
-    """Why."""
-    return together({name: each.reason for name, each in mending.items()})
-
-
-def written(content: Content, package: PackageFile, folder: Path, parent: Path) -> Iterator[str]:
-    """What was released, and what became of the thresholds."""
+def written(content: Content, package: PackageFile, entry: Content, folder: Path, parent: Path) -> Iterator[str]:
+    """What was released, what became of the thresholds, and what is called and answered here (`entry` of metrics.json)."""
     yield f"Released: {content['reason']}."
     for name, each in content["thresholds"].items():
         start = f"{name}: " if len(content["thresholds"]) > 1 else ""
@@ -102,4 +98,13 @@ def written(content: Content, package: PackageFile, folder: Path, parent: Path) 
         shares = ", ".join(f"{what} {number(each['after'][what]['value'])} ({signed(gap['value'])})" for what, gap in moves)
         yield f"{start}Threshold chosen anew: {number(each['chosen'])}; cross-fitted {shares}."
     yield from of_package(package.model_dump(mode="json", include={"lineage"}))
+    yield _called(entry, package.task.kind == "multi")
+    yield from (each for each in (*answering.lines(entry)[:1], package.helped(entry)) if each)
     yield f"model: {folder}\nthe model before it is as it was: {parent}"
+
+
+def _called(entry: Content, several: bool) -> str:
+    """How many of each class are called so here, cross-fitted where thresholds were chosen anew."""
+    each = [f"{name} {estimate(own['recall'])}" for name, own in entry["per_class"].items()]
+    others = [f"{name} {estimate(own['specificity'])}" for name, own in entry["per_class"].items()] if several else []
+    return f"Recall here: {', '.join(each)}." + (f" Specificity: {', '.join(others)}." if others else "")

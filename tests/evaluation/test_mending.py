@@ -21,7 +21,9 @@ def made(seed: int, patients: int = 120, shift: float = 0.0, slope: float = 1.0,
     random = np.random.default_rng(seed)
     x = signal * random.normal(size=patients)
     p, truth = expit((x - shift) / slope), (random.random(patients) < expit(x)).astype(np.int64)
-    return Cases(("well", "ill"), 1, truth, (p >= 0.5).astype(np.int64), np.stack([1 - p, p], axis=1), np.arange(patients), patients, patients)
+    return Cases(
+        ("well", "ill"), 1, truth, (p >= 0.5).astype(np.int64), np.stack([1 - p, p], axis=1), np.arange(patients), patients, patients
+    )
 
 
 def of_classes(seed: int, patients: int = 240, by: tuple[float, ...] = (0.0, 0.0, 0.0), slope: float = 1.0) -> Cases:
