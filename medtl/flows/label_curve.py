@@ -172,7 +172,7 @@ def _lead(curve: Curve, domain: str) -> Iterator[str]:
 
 def _said(row: Row) -> str:
     clear = f"; clear of {AT_RANDOM} by {row.gain:+.3f} ({row.gain_low:+.3f} to {row.gain_high:+.3f})" if row.clear else ""
-    return f"{_with_interval(row)}, of like brightness {row.matched:.3f}{clear}"
+    return f"{_with_interval(row)}, of like brightness {row.matched:.3f} ({row.matched_low:.3f} to {row.matched_high:.3f}){clear}"
 
 
 def _with_interval(row: Row) -> str:
