@@ -2,8 +2,8 @@
 
 python benchmarks/labels_to_recalibrate.py MODEL EVALUATION [DRAWS]
 
-EVALUATION: what `medtl evaluate MODEL MANIFEST.csv --out EVALUATION` left, of two classes. For each number of patients so many draws without
-replacement; the others judge. Nothing is written, and nothing but these answers is looked at.
+EVALUATION: what `medtl evaluate MODEL MANIFEST.csv --out EVALUATION` left, of two classes. For each number of patients so many draws (50)
+without replacement; the others judge. Nothing is written, and nothing but these answers is looked at.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ def origin(package: Package) -> str:
         return ""
     chosen = " and threshold" if told["threshold"] == "refit" else ""
     return (
-        f"On the images that re-calibrated it, each judged with probabilities{chosen} by which neither it nor another image of its "
-        f"{_one(told['unit'])} was fitted."
+        f"On the images that re-calibrated it, each judged with probabilities{chosen} that neither it nor another image of its "
+        f"{_one(told['unit'])} helped to fit."
     )
 
 

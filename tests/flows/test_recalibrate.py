@@ -15,6 +15,7 @@ from PIL import Image
 from scipy.special import expit, logit, softmax
 
 from medtl import predictions
+from medtl.app.page.markup import model as about
 from medtl.backbones.network import build_network
 from medtl.card import text
 from medtl.decisions.calibration import Calibration
@@ -176,6 +177,10 @@ def test_the_new_package_says_where_it_holds_and_knows_who_calibrated_it(release
         assert said in card
     metrics = metrics_file.read(out / "model" / "metrics.json")
     assert list(metrics["splits"]) == ["external"]
+    page = about(package, metrics)
+    assert "<dt>Re-calibrated</dt><dd>Re-calibrated for one place, by 240 images" in page
+    assert "that neither it nor another image of its patient helped to fit" in page
+    assert "that neither it nor another image of its patient helped to fit" in card
     after = predictions.read(out / "after.csv")
     content = json.loads((out / "recalibration.json").read_text())["questions"]["ill"]
     assert metrics["splits"]["external"]["brier"]["value"] == pytest.approx(content["after"]["brier"]["value"])
