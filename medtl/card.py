@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from medtl import guarantees, sets
+from medtl import guarantees, recalibrated, sets
 from medtl.estimates import ONE_TRAINING, estimate, number, percent, times
 
 LIMITS = """\
@@ -28,6 +28,10 @@ _HEADLINES = {
     "brier": "Brier score",
     "ece": "Calibration error (ECE)",
 }
+_WEIGHED = {
+    "adjusted": ", each weighed against how frequent the class is",
+    recalibrated.KEPT: ", each weighed so that it is the class of before the re-calibration",
+}
 _OF_FINDINGS = {"specificity": "specificity", "auroc": "AUROC"}
 """Columns more where an image may have several findings; its headlines are means over these."""
 
@@ -40,6 +44,7 @@ def text(package: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
         f"{_task(package['task'])} Research use only.",
         f"## For whom\n\n{_scope(package['scope'])}",
         f"## Learned from\n\n{_training(package)}",
+        *(["## Re-calibrated\n\n" + " ".join(map(_plain, again))] if (again := recalibrated.sentences(package)) else ()),
         *_results(metrics, package),
         f"## Decision\n\n{_decision(package)}{_ensemble(package)}{_guarantee(package)}",
         f"## No answer\n\n{_refusals(package)}",
@@ -144,7 +149,8 @@ def _training(package: Mapping[str, Any]) -> str:
     lines.append(f"- pretrained weights: {', '.join(sorted(sources))}")
     parent = package.get("lineage", {}).get("parent")
     if parent:
-        lines.append(f"- an update of: {_plain(parent['name'])} (fingerprint {_plain(parent['fingerprint'][:12])}…), which is the way back")
+        what = "a re-calibration" if recalibrated.of(package) else "an update"
+        lines.append(f"- {what} of: {_plain(parent['name'])} (fingerprint {_plain(parent['fingerprint'][:12])}…), which is the way back")
     histories = training.get("history", [])
     for place, history in enumerate(histories, start=1):
         steps = [
@@ -185,6 +191,11 @@ def _results(metrics: Mapping[str, Any] | None, package: Mapping[str, Any]) -> l
         return ["## Results\n\nNot judged yet."]
     looks = metrics.get("looks", 0)
     sentences = [f"95 % intervals, by {_plain(metrics.get('unit', 'image'))}."]
+    if again := recalibrated.origin(package):
+        return [
+            f"## Results\n\n{' '.join([*sentences, _plain(again)])}",
+            *(_split(name, split) for name, split in metrics["splits"].items()),
+        ]
     sentences.append(f"The test images were looked at {times(looks)}." if looks else "The test images were not looked at yet.")
     members, of_seeds = len(package["weights"]), (package.get("ensemble") or {}).get("of") == "seeds"
     if members > 1 and of_seeds:
@@ -254,6 +265,6 @@ def _decision(package: Mapping[str, Any]) -> str:
         return f"{views}A finding is there from a probability of {cuts} on {rule}, each calibrated by itself; fitted on {calibrated_on}."
     how = f"{views}Calibrated {calibrated(calibration)}; fitted on {calibrated_on}."
     if point["threshold"] is None:
-        rarer = ", each weighed against how frequent the class is" if point["rule"] == "adjusted" else ""
+        rarer = _WEIGHED.get(point["rule"], "")
         return f"The class of the largest probability{rarer}. {how}"
     return f"Positive from a probability of {_digits(point['threshold'])} on {rule}. {how}"

@@ -48,6 +48,7 @@ for _command in (
     judging.evaluate,
     training.release,
     training.update,
+    training.recalibrate,
     before_training.shift,
     judging.compare,
     judging.accept,

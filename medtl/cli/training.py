@@ -91,6 +91,26 @@ def update(
 
 
 @answers
+def recalibrate(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model package, or a run's folder. It is only read.")],
+    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST.csv", help="Labelled images of the place of use, drawn at random.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="A new folder for recalibration.json and model/.")],
+    column: Column = None,
+    map_: Map = None,
+    threshold: Annotated[
+        str, typer.Option(metavar="HOW", help="moved: every answer stays what it was; refit: chosen anew, from 50 ill and 50 well on.")
+    ] = "moved",
+) -> None:
+    """Make probabilities right where a model is used.
+
+    From 10 to a few hundred labels there, without training. Released only if that is shown to better them, else exit code 3;
+    recalibration.json has the evidence."""
+    from medtl.flows.recalibrate import recalibrate
+
+    recalibrate(model, manifest, out, pairs("--column", column), pairs("--map", map_), threshold)
+
+
+@answers
 def demo(
     weights: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Pretrained weights to start from; else the hub's, where it answers.")

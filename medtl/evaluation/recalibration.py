@@ -9,8 +9,9 @@ Statistics in Medicine 2017; 36: 4529-4539). Neither changes the order of images
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.special import expit
@@ -20,7 +21,7 @@ from medtl.evaluation.calibration_line import calibration_line, logistic, separa
 from medtl.evaluation.cases import Cases
 from medtl.evaluation.figures import Estimate, estimate, probability_figures, without
 from medtl.evaluation.probability import log_odds
-from medtl.evaluation.refit import FOLDS, Floats, Ints, Mask, apart, dealt, event_of, paired, probability_of, too_few
+from medtl.evaluation.refit import FOLDS, Floats, Ints, Mask, apart, dealt, event_of, paired, part_of, probability_of, too_few
 from medtl.evaluation.resampling import resample
 
 METHODS = ("intercept", "intercept_and_slope")
@@ -39,6 +40,17 @@ class Recalibration:
         """(N,) probabilities → (N,) probabilities; NaN stays NaN."""
         return np.asarray(expit(self.intercept + self.slope * log_odds(p)), dtype=np.float64)
 
+    def moved(self, cases: Cases) -> Cases:
+        """The same images of two classes with these probabilities."""
+        return with_probability(cases, self.apply(probability_of(cases)))
+
+
+class Line(Protocol):
+    """What is fitted, of two classes or more."""
+
+    def moved(self, cases: Cases) -> Cases:
+        """The same images with the probabilities that it gives."""
+
 
 def fit(event: Mask, p: Floats, groups: Ints, method: str) -> Recalibration | str:
     """Maximum likelihood on N images, some with the event and some without, of two groups or more; or why it has none."""
@@ -54,16 +66,26 @@ def fit(event: Mask, p: Floats, groups: Ints, method: str) -> Recalibration | st
     return Recalibration(a, b) if b > 0 else NO_ORDER
 
 
+def fit_cases(cases: Cases, method: str) -> Recalibration | str:
+    """:func:`fit` on the images read."""
+    read = cases.read
+    return fit(event_of(cases)[read], probability_of(cases)[read], cases.groups[read], method)
+
+
 def cross_fitted(cases: Cases, part: Ints, method: str) -> Cases | str:
     """The same images, each with the probability that the other parts' re-calibration gives it; or why there is none."""
-    event, p, moved = event_of(cases), probability_of(cases), np.full(len(cases.truth), np.nan)
+    return crossed(cases, part, lambda others: fit_cases(others, method))
+
+
+def crossed(cases: Cases, part: Ints, fitted: Callable[[Cases], Line | str]) -> Cases | str:
+    """The same images, each with the probabilities that a line `fitted` on the other parts gives it; or why one has none."""
+    moved = np.full_like(cases.probabilities, np.nan)
     for held, others in apart(part, cases.groups):
-        used = others & cases.read
-        found = fit(event[used], p[used], cases.groups[used], method)
+        found = fitted(part_of(cases, others))
         if isinstance(found, str):
             return found
-        moved[held] = found.apply(p[held])
-    return with_probability(cases, moved)
+        moved[held] = found.moved(part_of(cases, held)).probabilities
+    return dataclasses.replace(cases, probabilities=moved)
 
 
 def with_probability(cases: Cases, p: Floats) -> Cases:
@@ -79,12 +101,11 @@ def recalibrate(cases: Cases, folds: int = FOLDS, seed: int = 0) -> dict[str, An
     few = too_few(cases)
     if few:
         return {"reason": few}
-    event, p, read = event_of(cases), probability_of(cases), cases.read
-    share = float(event[read].mean())
+    share = float(event_of(cases)[cases.read].mean())
     found: dict[str, Any] = {"folds": folds, "as_shipped": judged(cases), "everybody": share * (1 - share)}
     part = dealt(cases, folds, seed)
     for method in METHODS:
-        own = fit(event[read], p[read], cases.groups[read], method)
+        own = fit_cases(cases, method)
         moved = cross_fitted(cases, part, method) if isinstance(own, Recalibration) else own
         if isinstance(own, str) or isinstance(moved, str):
             found[method] = {"reason": str(moved)}

@@ -56,6 +56,12 @@ def sizes(cases: Cases) -> tuple[int, int]:
     return int(np.unique(cases.groups[event & read]).size), int(np.unique(cases.groups[~event & read]).size)
 
 
+def groups_of_each(cases: Cases) -> dict[str, int]:
+    """Class → groups that have a readable image of it."""
+    read = cases.read
+    return {name: int(np.unique(cases.groups[read & (cases.truth == index)]).size) for index, name in enumerate(cases.classes)}
+
+
 def too_few(cases: Cases) -> str:
     """Why nothing can be fitted on these; empty where it can."""
     names = [cases.classes[index] for index in (cases.positive or 0, 1 - (cases.positive or 0))]
@@ -64,14 +70,23 @@ def too_few(cases: Cases) -> str:
 
 
 def dealt(cases: Cases, folds: int = FOLDS, seed: int = 0) -> Ints:
-    """(N,) the part (0 … folds-1) that each image's group is dealt to: groups with the class first, then the others, in random order."""
-    ill = np.zeros(cases.numbered, dtype=bool)
-    ill[cases.groups[event_of(cases)]] = True
+    """(N,) the part (0 … folds-1) that each image's group is dealt to: groups with the class first, then the others, in random order; of
+    several classes those with the rarest first, and so on."""
     order = np.random.default_rng(seed).permutation(cases.numbered)
-    order = np.concatenate([order[ill[order]], order[~ill[order]]])
+    order = order[np.argsort(_turn(cases)[order], kind="stable")]
     part = np.empty(cases.numbered, dtype=np.int64)
     part[order] = np.arange(cases.numbered) % folds
     return part[cases.groups]
+
+
+def _turn(cases: Cases) -> Ints:
+    """(G,) when each group is dealt."""
+    counts = np.bincount(cases.truth, minlength=len(cases.classes))
+    rarest = [cases.positive] if cases.positive is not None else np.argsort(counts, kind="stable").tolist()
+    turn = np.full(cases.numbered, len(rarest), dtype=np.int64)
+    for place, index in reversed(list(enumerate(rarest))):
+        turn[cases.groups[cases.truth == index]] = place
+    return turn
 
 
 def apart(part: Ints, groups: Ints) -> Iterator[tuple[Mask, Mask]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from medtl.errors import GateRefusal, listed
 from medtl.flows.run import CANDIDATES
 from medtl.flows.update_sets import REFERENCE, Sets
 from medtl.model.ancestry import Ancestry, hashed, read_ancestry
+from medtl.model.format import PackageFile
 from medtl.model.seen import truncated
 from medtl.records import KEY
 
@@ -32,7 +34,7 @@ def ancestry_of(package: Path) -> tuple[Ancestry, bool]:
         return found, remembered is not None
     taught, judged = rows[rows["split"].isin(_TAUGHT) | (rows["fold"] != "")], rows[rows["split"].isin(_JUDGED)]
     decided = [predictions.read(table)["group_id"] for table in package.parent.glob(f"{CANDIDATES}/*/target.csv")]
-    own = Ancestry(_patients(taught), _patients(judged).union(*map(hashed, decided)), _pixels(judged, package.parent))
+    own = Ancestry(patients(taught), patients(judged).union(*map(hashed, decided)), _pixels(judged, package.parent))
     return found | own, True
 
 
@@ -44,9 +46,7 @@ def taught_before(sets: Sets, before: Ancestry, seen: frozenset[str]) -> NDArray
     """
     rows, reference = sets.rows, sets.roles == REFERENCE
     usable = (rows["split"] != EXCLUDED).to_numpy()
-    pixels = sets.store.measurements["pixel_hash"].map(truncated)
-    taught = _any_id(rows, before.taught) | pixels.isin(seen).to_numpy()
-    judged = _any_id(rows, before.judged) | pixels.isin(before.judged_images).to_numpy()
+    taught, judged = known_among(sets, before, seen)
     shared = rows["group_id"].isin(set(rows.loc[reference, "group_id"]) & set(rows.loc[~reference, "group_id"])).to_numpy()
     for found, what in (
         (judged, "stand in an earlier test or reference set of this model's lineage: who has judged once neither teaches nor judges again"),
@@ -61,11 +61,25 @@ def taught_before(sets: Sets, before: Ancestry, seen: frozenset[str]) -> NDArray
     return taught
 
 
+def known_among(sets: Sets, before: Ancestry, seen: frozenset[str]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(N,) images that taught a model of the lineage, or whose patient did; and (N,) those that judged one, or whose patient did."""
+    pixels = sets.store.measurements["pixel_hash"].map(truncated)
+    taught = _any_id(sets.rows, before.taught) | pixels.isin(seen).to_numpy()
+    return taught, _any_id(sets.rows, before.judged) | pixels.isin(before.judged_images).to_numpy()
+
+
+def descent(parent: PackageFile) -> dict[str, Any]:
+    """`parent` and `ancestors` (oldest first) of a model made from this one."""
+    earlier = parent.lineage
+    ancestors = [*earlier.get("ancestors", []), *([earlier["parent"]["fingerprint"]] if "parent" in earlier else [])]
+    return {"parent": {"name": parent.name, "fingerprint": parent.fingerprint}, "ancestors": ancestors}
+
+
 def ancestry_with(before: Ancestry, sets: Sets) -> Ancestry:
     """What the updated model's package is to remember."""
     rows, pixels = sets.rows, sets.store.measurements["pixel_hash"]
     judged = rows["split"].isin(_JUDGED)
-    own = Ancestry(_patients(rows[rows["split"].isin(_TAUGHT)]), _patients(rows[judged]), hashed(pixels[judged.to_numpy()]))
+    own = Ancestry(patients(rows[rows["split"].isin(_TAUGHT)]), patients(rows[judged]), hashed(pixels[judged.to_numpy()]))
     return before | own
 
 
@@ -74,7 +88,7 @@ def _records_beside(package: Path) -> pd.DataFrame | None:
     return records.read(file) if package.absolute().name == "model" and file.is_file() else None
 
 
-def _patients(rows: pd.DataFrame) -> frozenset[str]:
+def patients(rows: pd.DataFrame) -> frozenset[str]:
     """By the patient's own id, and by that of the group, which stands for several of one patient."""
     return hashed(rows["patient_id"]) | hashed(rows["group_id"])
 

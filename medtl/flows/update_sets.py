@@ -74,9 +74,9 @@ def read_sets(model: Model, files: Mapping[str, Path], column: Mapping[str, str]
         given = read_manifest(file, model.task, column, spellings, further=(SEEN_MODEL, BASIS))
         for note in given.notes:
             line.keep(f"{role}: {note}")
-        table, left_out[role] = _unprompted(given.table, file)
+        table, left_out[role] = unprompted(given.table, file)
         if left_out[role]:
-            line.keep(f"{role}: {left_out[role]:,} images left out: labelled after the model's answer was seen, not by {_either()}")
+            line.keep(f"{role}: {left_out[role]:,} images left out: labelled after the model's answer was seen, not by {either()}")
         domain = table["domain"].where(table["domain"] != EXTERNAL, role)
         tables.append(table.assign(domain=domain, role=role))
         plans.append(given)
@@ -84,7 +84,7 @@ def read_sets(model: Model, files: Mapping[str, Path], column: Mapping[str, str]
     root = Path(os.path.commonpath([str(each) for each in roots.values()]))
     together = pd.concat([_below(table, roots[role], root) for role, table in zip(files, tables, strict=True)], ignore_index=True)
     _refuse_twice(together)
-    return _opened(model, together.sort_values(KEY, ignore_index=True), root, _plan(plans), left_out, line)
+    return opened(model, together.sort_values(KEY, ignore_index=True), root, _plan(plans), left_out, line)
 
 
 def assigned(sets: Sets, taught: NDArray[np.bool_], settings: UpdateSettings) -> Sets:
@@ -114,7 +114,7 @@ def half_each(roles: NDArray[np.object_]) -> NDArray[np.float64] | None:
     return np.where(replayed, 1 / replayed.sum(), 1 / (~replayed).sum())
 
 
-def _unprompted(table: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, int]:
+def unprompted(table: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, int]:
     """The rows whose labels cannot follow from the model's answer, and how many others there were."""
     seen = table.get(SEEN_MODEL, pd.Series("", index=table.index)).str.strip().str.casefold()
     strange = seen[~seen.isin([*_YES, *_NO])]
@@ -125,7 +125,8 @@ def _unprompted(table: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, int]:
     return table[~prompted].drop(columns=[SEEN_MODEL, BASIS], errors="ignore"), int(prompted.sum())
 
 
-def _either() -> str:
+def either() -> str:
+    """:data:`PROVEN` in words."""
     return " or ".join(PROVEN)
 
 
@@ -151,7 +152,8 @@ def _plan(given: Sequence[Manifest]) -> Outside:
     return replace(given[0].plan, keep=tuple(keep))
 
 
-def _opened(model: Model, table: pd.DataFrame, root: Path, plan: Outside, left_out: Mapping[str, int], line: Line) -> Sets:
+def opened(model: Model, table: pd.DataFrame, root: Path, plan: Outside, left_out: Mapping[str, int], line: Line) -> Sets:
+    """The sets of a `table` (of :func:`medtl.flows.manifest.read_manifest`, and `role`), sorted by key, with their images."""
     table = table.fillna("")
     store = open_store(table[KEY], root, model.image, cache_dir(), line.progress("images"))
     set_aside(store, model.scope, table)

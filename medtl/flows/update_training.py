@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -14,6 +13,7 @@ from medtl.evaluation.answering import judge_split
 from medtl.experiment.schema import Experiment, TrainerSettings
 from medtl.flows.judging import judge, unit_of
 from medtl.flows.rule import own_rule
+from medtl.flows.update_lineage import descent
 from medtl.flows.update_sets import REPLAY, Sets, half_each
 from medtl.flows.update_settings import UpdateSettings
 from medtl.imaging.cache import cache_dir
@@ -87,16 +87,8 @@ def _package(fitted: Fitted, experiment: Experiment, old: Model, sets: Sets, sta
         prior_shift=fitted.prior_shift,
         training={"images": counts, "history": [fitted.history]},
         fitted_n=rule.images,
-        lineage=_lineage(old, sets),
+        lineage={**descent(old.package), "sets": {role: told["sha256"] for role, told in sets.described().items()}},
         gate=fitted.gate,
         prevalence=rule.prevalence,
         synthetic=old.package.synthetic,
     )
-
-
-def _lineage(old: Model, sets: Sets) -> dict[str, Any]:
-    """The model before, those before it (oldest first), and the sets by their hashes."""
-    earlier = old.package.lineage
-    ancestors = [*earlier.get("ancestors", []), *([earlier["parent"]["fingerprint"]] if "parent" in earlier else [])]
-    hashes = {role: told["sha256"] for role, told in sets.described().items()}
-    return {"parent": {"name": old.package.name, "fingerprint": old.fingerprint}, "ancestors": ancestors, "sets": hashes}

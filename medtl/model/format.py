@@ -84,7 +84,7 @@ class OperatingPoint(Settings):
 
     rule: str
     """`youden`, `f1`, `sensitivity >= 0.95` … for two classes or findings (and whether it was out of reach); `argmax` for more classes, or
-    `adjusted` where rare classes are preferred."""
+    `adjusted` where rare classes are preferred, `as before the re-calibration` where they are weighed back to that."""
     threshold: Share | tuple[Share, ...] | None = None
     """Of the positive class's calibrated probability; one per class where an image may have several findings; None for more classes."""
     adjusted: tuple[float, ...] | None = None

@@ -78,7 +78,7 @@ def save(
     `synthetic`: learned from made images, whatever the cohorts are called.
     Raises MedtlError where a weight is not finite or the folder cannot be written.
     """
-    with _written_beside(Path(folder)) as place:
+    with written_beside(Path(folder)) as place:
         package = signed(
             {
                 "medtl": medtl.__version__,
@@ -114,18 +114,18 @@ def save(
         package_format.write(package, place)
         if training_images is not None:
             write_seen(training_images, place)
-        _write_companions(package, metrics, place)
+        write_companions(package, metrics, place)
     return package
 
 
 def refresh_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
     """Bring a package's `metrics.json` and `card.md` up to date after an evaluation; all else stays as it is."""
-    _write_companions(package_format.read(folder), metrics, folder)
+    write_companions(package_format.read(folder), metrics, folder)
 
 
 def copy(package: Path, folder: Path) -> None:
     """Put a whole package into the place of `folder`, as :func:`save` does."""
-    with _written_beside(Path(folder)) as place:
+    with written_beside(Path(folder)) as place:
         shutil.copytree(package, place, dirs_exist_ok=True)
 
 
@@ -158,14 +158,14 @@ def _per_member(prior_shift: ArrayLike, members: int) -> list[list[float]]:
     return [[float(value) for value in row] for row in np.broadcast_to(shift, (members, shift.shape[-1]))]
 
 
-def _write_companions(package: PackageFile, metrics: Mapping[str, Any] | None, place: Path) -> None:
+def write_companions(package: PackageFile, metrics: Mapping[str, Any] | None, place: Path) -> None:
     if metrics is not None:
         write_json(place / "metrics.json", metrics)
     write_text(place / "card.md", card.text(package.model_dump(mode="json"), metrics))
 
 
 @contextmanager
-def _written_beside(folder: Path) -> Iterator[Path]:
+def written_beside(folder: Path) -> Iterator[Path]:
     """A temporary folder that becomes `folder` when the block ends well, and vanishes when it does not."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=UNFINISHED, dir=folder.parent))

@@ -106,6 +106,7 @@ def test_every_command_has_its_flow_and_a_first_line_of_its_own(run: Run, capsys
         "evaluate",
         "release",
         "update",
+        "recalibrate",
         "shift",
         "compare",
         "accept",

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from medtl import recalibrated
 from medtl.app import words
 from medtl.card import SYNTHETIC_MODEL, chosen_by_validation
 from medtl.estimates import estimate, interval, number, percent, times
@@ -85,7 +86,7 @@ def model(package: PackageFile, metrics: Metrics | None) -> str:
     together = (
         f"<p class=small>Each image was judged by the one of the {len(package.weights)} networks that did not learn from it; "
         f"here all of them answer together.{f' <strong>{escape(package.unverified)}</strong>' if package.unverified else ''}</p>"
-        if len(package.weights) > 1 and not (package.ensemble and package.ensemble.of == "seeds")
+        if len(package.weights) > 1 and not (package.ensemble and package.ensemble.of == "seeds") and not _again(package)
         else ""
     )
     names = package.task.names
@@ -101,10 +102,16 @@ def model(package: PackageFile, metrics: Metrics | None) -> str:
     return (
         f'<section class="medtl-model" aria-label="About this model"><h2>{escape(package.name)}</h2>{banner(package)}'
         f"<p>{escape(task)} on one image.</p>{judged}{together}{_fails(metrics, package)}<dl>"
-        f"<dt>Meant for</dt><dd>{escape(words.scope(package.scope))}</dd>{_unanswered(package)}"
+        f"<dt>Meant for</dt><dd>{escape(words.scope(package.scope))}</dd>{_unanswered(package)}{_again(package)}"
         f"<dt>Learned from</dt><dd>{escape(learned)}</dd>"
         f"<dt>Network</dt><dd>{escape(made)}</dd><dt>Fingerprint</dt><dd><code>{escape(package.fingerprint[:16])}</code></dd></dl></section>"
     )
+
+
+def _again(package: PackageFile) -> str:
+    """For which place it was re-calibrated; empty where it was not."""
+    told = recalibrated.sentences({"lineage": package.lineage})
+    return f"<dt>Re-calibrated</dt><dd>{escape(' '.join(told))}</dd>" if told else ""
 
 
 def _fails(metrics: Metrics | None, package: PackageFile) -> str:
@@ -170,6 +177,8 @@ def _judged(name: str, entry: Mapping[str, Any], metrics: Metrics, package: Pack
     if name == "validation":
         chose = chosen_by_validation(package.model_dump(mode="json", include={"operating_point"}))
         origin = f"Validation images also chose {chose}, so these figures flatter; test images were not opened yet."
+    elif again := recalibrated.origin({"lineage": package.lineage}):
+        origin = again
     else:
         origin = f"These images were new to the model; they were opened {times(looks)}."
     answers = entry.get("answering", {})
