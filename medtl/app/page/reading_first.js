@@ -10,7 +10,9 @@
       again: ["#medtl-reading input:checked", "#medtl-reading input[type=radio], #medtl-reading input[type=checkbox]"] };
     const found = places[kind].flatMap((place) => [...document.querySelectorAll(place)]).filter((each) => each.offsetParent);
     const empty = kind === "begin" ? found.find((each) => each.value === "" && each.id !== "medtl-begin") ?? found.at(-1) : found[0];
-    empty?.focus({ preventScroll: kind === "first" });
+    const answer = kind === "again" && innerWidth <= 700 ? document.querySelector("#medtl-said .medtl-answer") : null;
+    empty?.focus({ preventScroll: kind === "first" || Boolean(answer) });
+    answer?.scrollIntoView({ block: "start" }); // on a narrow screen the form is below what was asked for
   }
   // Arrows choose among the classes and Tab leaves them, as with any radio buttons; Gradio's are each alone.
   const classes = () => [...document.querySelectorAll("#medtl-called input[type=radio]")];
