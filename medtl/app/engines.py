@@ -14,8 +14,8 @@ ENGINES = ("torch", "onnxruntime")
 
 
 class OnnxDesk(Desk):
-    """A desk whose models answer by ONNX Runtime; of saliency only the head's gradient is torch's. Each model's graph is made, and
-    measured against the package, when it is loaded, which takes 10 to 30 seconds."""
+    """A desk whose models answer by ONNX Runtime; of saliency only the head's gradient is torch's. Each model's graph is made once, which
+    takes 10 to 30 seconds, and measured against the package whenever it is loaded, which takes about 5."""
 
     def __init__(self, models: Sequence[Path | str]):
         from medtl.interop.onnx_engine import needed

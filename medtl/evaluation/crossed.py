@@ -71,6 +71,12 @@ def interval(repeated: Repeated) -> Interval:
     return Interval(repeated.mean - half, repeated.mean + half)
 
 
+def within(repeated: Repeated, least: float = 0.0, most: float = 1.0) -> tuple[float, float]:
+    """:func:`interval` of a figure that has bounds."""
+    low, high = interval(repeated)
+    return max(least, low), min(most, high)
+
+
 def p_value(repeated: Repeated) -> float:
     """Two-sided, of a mean of 0: less than 0.05 where :func:`interval` leaves 0 out."""
     error, freedom = _error(repeated)

@@ -27,37 +27,54 @@ class Judge:
     brightness: NDArray[np.float64]
     """(N,) by which images are matched."""
 
-    def matched(self, answers: Sequence[NDArray[np.float64]]) -> float:
-        """The mean over models of the AUROC among images of like brightness: of pairs within the same fifth of it alone.
+    def repeated(self, answers: Sequence[NDArray[np.float64]]) -> Repeated:
+        """AUROC of each model's (N, K) answers, and on 500 draws of the patients."""
+        return self._judged(answers, np.zeros(len(self.truth), dtype=np.int64))
+
+    def matched(self, answers: Sequence[NDArray[np.float64]]) -> Repeated:
+        """The same among images of like brightness: of pairs within the same fifth of it alone.
 
         What is left of an AUROC here was not read from an image's exposure. NaN where no fifth holds two classes.
         """
-        fifth = np.searchsorted(np.quantile(self.brightness, [0.2, 0.4, 0.6, 0.8]), self.brightness, side="right")
-        return float(np.mean([self._within(each, fifth) for each in answers]))
+        return self._judged(answers, np.searchsorted(np.quantile(self.brightness, [0.2, 0.4, 0.6, 0.8]), self.brightness, side="right"))
 
-    def _within(self, answers: NDArray[np.float64], parts: NDArray[np.int64]) -> float:
-        """Over all pairs of a class and the rest that share a part, the mean over judged classes."""
-        judged = [1 if self.positive is None else self.positive] if answers.shape[1] == 2 else range(answers.shape[1])
-        areas = []
-        for k in judged:
-            pairs = [
-                (own.sum() * (~own).sum(), ranking.area_of(own, answers[inside, k])[0])
-                for inside in (parts == part for part in np.unique(parts))
-                for own in [self.truth[inside] == k]
-                if 0 < own.sum() < len(own)
-            ]
-            areas.append(np.average([area for _, area in pairs], weights=[count for count, _ in pairs]) if pairs else np.nan)
-        return float(np.nanmean(areas)) if np.isfinite(areas).any() else np.nan
+    def _judged(self, answers: Sequence[NDArray[np.float64]], parts: NDArray[np.int64]) -> Repeated:
+        """Over all pairs of a class and the rest that share one of `parts` (N,), the mean over judged classes."""
+        groups = int(self.groups.max()) + 1
+        values, drawn = [], []
+        for each in answers:
+            pairs = [_Pairs.of(self, each, np.flatnonzero(parts == part)) for part in np.unique(parts)]
+            values.append(float(_area(pairs, np.ones((groups, 1)))[0]))
+            blocks = draw_counts(groups, RESAMPLES, RESAMPLES, seed=0)
+            drawn.append(np.concatenate([_area(pairs, counts.astype(np.float64)) for counts in blocks]))
+        return crossed(values, drawn, groups, [Interval(np.nan, np.nan)] * len(values))
 
-    def repeated(self, answers: Sequence[NDArray[np.float64]]) -> Repeated:
-        """AUROC of each model's (N, K) answers, and on 500 draws of the patients."""
-        values, drawn = zip(*(self._areas(each) for each in answers), strict=True)
-        return crossed(list(values), list(drawn), int(self.groups.max()) + 1, [Interval(np.nan, np.nan)] * len(values))
 
-    def _areas(self, answers: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        orders = ranking.one_against_rest(self.truth, answers, self.positive)
-        blocks = [
-            np.nanmean([ranking.curves_areas(order, counts.astype(np.float64), self.groups)[0] for order in orders], axis=0)
-            for counts in draw_counts(int(self.groups.max()) + 1, RESAMPLES, RESAMPLES, seed=0)
-        ]
-        return ranking.auroc(self.truth, answers, self.positive), np.concatenate(blocks)
+@dataclass(frozen=True)
+class _Pairs:
+    """Of one part of the images: each judged class against the rest."""
+
+    orders: list[ranking.RankOrder]
+    groups: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, judge: Judge, answers: NDArray[np.float64], inside: NDArray[np.intp]) -> _Pairs:
+        return cls(ranking.one_against_rest(judge.truth[inside], answers[inside], judge.positive), judge.groups[inside])
+
+    def areas(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(G, R) weights of groups → (2, R, K): AUROC times the pairs that it is of, and these pairs."""
+        found = []
+        for order in self.orders:
+            pairs = counts[self.groups[order.positives]].sum(axis=0) * counts[self.groups[order.negatives]].sum(axis=0)
+            found.append([pairs * np.nan_to_num(ranking.curves_areas(order, counts, self.groups)[0]), pairs])
+        return np.moveaxis(np.array(found), 0, -1)
+
+
+def _area(pairs: Sequence[_Pairs], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(R,) means over judged classes, NaN where none has a pair."""
+    won, all_pairs = np.sum([each.areas(counts) for each in pairs], axis=0)
+    areas: NDArray[np.float64] = np.divide(won, all_pairs, out=np.full_like(won, np.nan), where=all_pairs > 0)
+    defined = np.isfinite(areas)
+    means = np.full(len(areas), np.nan)
+    np.divide(np.nansum(areas, axis=1), defined.sum(axis=1), out=means, where=defined.any(axis=1))
+    return means

@@ -165,14 +165,18 @@ def _lead(curve: Curve, domain: str) -> Iterator[str]:
     yield from (f"Without a label of {domain}: AUROC {_said(row)}." for row in rows if row.learned == SOURCE)
     for count in sorted({row.labels for row in rows if row.labels}):
         own = {(row.learned, row.chosen): row for row in rows if row.labels == count}
-        alone = "; ".join(f"{row.chosen} {_said(row)}" for (learned, _), row in own.items() if learned == ALONE)
+        alone = " / ".join(f"{row.chosen} {_said(row)}" for (learned, _), row in own.items() if learned == ALONE)
         beside = f" With the source's labels, {AT_RANDOM}: {_said(own[JOINTLY, AT_RANDOM])}." if (JOINTLY, AT_RANDOM) in own else ""
-        yield f"{count} labels of {domain}: AUROC {alone}.{beside} Brightness: {own[BRIGHTNESS, AT_RANDOM].auroc:.3f}."
+        yield f"{count} labels of {domain}: AUROC {alone}.{beside} Brightness: {_with_interval(own[BRIGHTNESS, AT_RANDOM])}."
 
 
 def _said(row: Row) -> str:
-    clear = f", clear of {AT_RANDOM} by {row.gain:+.3f}" if row.clear else ""
-    return f"{row.auroc:.3f} ({row.matched:.3f} of like brightness{clear})"
+    clear = f"; clear of {AT_RANDOM} by {row.gain:+.3f} ({row.gain_low:+.3f} to {row.gain_high:+.3f})" if row.clear else ""
+    return f"{_with_interval(row)}, of like brightness {row.matched:.3f} ({row.matched_low:.3f} to {row.matched_high:.3f}){clear}"
+
+
+def _with_interval(row: Row) -> str:
+    return f"{row.auroc:.3f} ({row.low:.3f} to {row.high:.3f})"
 
 
 def _notes(places: Places, domain: str, draws: int, looks: int, too_many: Sequence[int]) -> Iterator[str]:

@@ -1,4 +1,5 @@
-"""Where medtl keeps what it can make again: preprocessed images, features, comparisons of pictures. Deleting it costs time, nothing else.
+"""Where medtl keeps what it can make again: preprocessed images, features, comparisons of pictures, graphs of models. Deleting it costs
+time, nothing else.
 
 It holds itself to a size, `$MEDTL_CACHE_GB` (10^9 bytes), else half of what the disk would have free without it. What was longest unused
 goes first, whole shards at a time; a file that a running process has mapped stays readable for it, so nothing needs a lock.
@@ -18,8 +19,9 @@ from pathlib import Path
 
 from medtl.errors import MedtlError
 
-_KINDS = ("store", "features", "agreements")
-_SHARD = re.compile(r"[0-9a-f]{32}\.(rows|csv|json|npy|npz)")
+GRAPHS = "graphs"
+_KINDS = ("store", "features", "agreements", GRAPHS)
+_SHARD = re.compile(r"[0-9a-f]{32}\.(rows|csv|json|npy|npz|onnx)")
 _TABLES_FIRST = ".npy"
 
 

@@ -6,8 +6,10 @@ fitting of files, the scope, the gate, the sets, the decision rule.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +20,7 @@ from medtl.card import RESEARCH_ONLY
 from medtl.contracts import FORMAT
 from medtl.errors import GateRefusal, MedtlError
 from medtl.files import write_atomically, write_json
+from medtl.imaging.cache import GRAPHS, cache_dir, prune
 from medtl.interop import parity
 from medtl.interop.onnx_engine import OnnxEngine, needed
 from medtl.interop.parity import Parity
@@ -48,15 +51,45 @@ def write(model: Model, file: Path, check: parity.Pixels | None = None) -> Parit
     Raises MedtlError where a library is missing or the graph would be too large, GateRefusal where the graph does not give what the
     package gives: then nothing is written.
     """
-    content, engine, measured = _checked(model, check)
+    needed()
+    content = _graph(model).SerializeToString()
+    engine, measured = _measured(model, content, check)
     write_atomically(file, lambda temporary: temporary.write_bytes(content))  # type: ignore[arg-type, return-value]
     write_json(file.with_name(f"{file.name}.json"), _contract(model.package, file.name, content, engine.version, measured))
     return measured
 
 
 def engine_of(model: Model) -> OnnxEngine:
-    """The same graph in memory, ready to answer, with the maps that saliency is made of. Raises as :func:`write`."""
-    engine = _checked(model, maps=True)[1]
+    """The same graph, ready to answer, with the maps that saliency is made of; kept in the cache, for making it takes longest.
+
+    Measured against the package every time: what the cache holds is trusted no more than what was just made. Raises as :func:`write`.
+    """
+    needed()
+    kept = _kept(model)
+    if kept.is_file():
+        with contextlib.suppress(Exception):  # cut, or changed: made anew
+            os.utime(kept)
+            return _with_its_maps(model, kept.read_bytes())
+    content = _graph(model, maps=True).SerializeToString()
+    engine = _with_its_maps(model, content)
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs time
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(kept, lambda temporary: temporary.write_bytes(content))  # type: ignore[arg-type, return-value]
+        prune(cache_dir(), keep=[kept])
+    return engine
+
+
+def _kept(model: Model) -> Path:
+    """By all that a graph follows from."""
+    import onnx
+    import torch
+
+    made_by = [model.package.fingerprint, medtl.__version__, torch.__version__, onnx.__version__, str(OPSET)]
+    return cache_dir() / GRAPHS / f"opset{OPSET}" / f"{hashlib.sha256(' '.join(made_by).encode()).hexdigest()[:32]}.onnx"
+
+
+def _with_its_maps(model: Model, content: bytes) -> OnnxEngine:
+    engine = _measured(model, content)[0]
     if not parity.same_maps(model, engine):
         raise GateRefusal(
             f"{model.package.name}: the graph's feature maps are not the package's, so it is not used; please report this network"
@@ -64,9 +97,7 @@ def engine_of(model: Model) -> OnnxEngine:
     return engine
 
 
-def _checked(model: Model, check: parity.Pixels | None = None, maps: bool = False) -> tuple[bytes, OnnxEngine, Parity]:
-    needed()
-    content = _graph(model, maps).SerializeToString()
+def _measured(model: Model, content: bytes, check: parity.Pixels | None = None) -> tuple[OnnxEngine, Parity]:
     engine = OnnxEngine(content)
     measured = parity.measure(model, engine, check)
     if not measured.within:
@@ -74,7 +105,7 @@ def _checked(model: Model, check: parity.Pixels | None = None, maps: bool = Fals
             f"{model.package.name}: the graph is not the package, so it is not used: logits differ by up to {measured.logits:.2g} (the "
             f"largest is {measured.largest_logit:.3g}), probabilities by up to {measured.probabilities:.2g}; please report this network"
         )
-    return content, engine, measured
+    return engine, measured
 
 
 def _graph(model: Model, maps: bool = False) -> onnx.ModelProto:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from medtl.document.table import Table
 from medtl.estimates import number
-from medtl.evaluation.crossed import Repeated, interval
+from medtl.evaluation.crossed import Repeated, interval, within
 from medtl.labelling.choosing import AT_RANDOM, FOR_VARIETY
 
 Cell = tuple[str, str, int]
@@ -37,6 +37,8 @@ class Row:
     gain_high: float = np.nan
     matched: float = np.nan
     """AUROC among images of like brightness."""
+    matched_low: float = np.nan
+    matched_high: float = np.nan
 
     @property
     def name(self) -> str:
@@ -55,7 +57,7 @@ class Curve:
 
     cells: Mapping[Cell, Repeated]
     alone: str
-    matched: Mapping[Cell, float]
+    matched: Mapping[Cell, Repeated]
     """AUROC of each among images of like brightness."""
 
     def rows(self) -> list[Row]:
@@ -64,9 +66,11 @@ class Curve:
 
     def _row(self, learned: str, chosen: str, labels: int) -> Row:
         cell, against = self.cells[learned, chosen, labels], self.cells.get((self.alone, AT_RANDOM, labels))
-        low, high = interval(cell)
         matched = self.matched[learned, chosen, labels]
-        row = Row(learned, chosen, labels, len(cell.values), cell.mean, max(0.0, low), min(1.0, high), matched=matched)
+        row = Row(
+            learned, chosen, labels, len(cell.values), cell.mean, *within(cell), matched=matched.mean,
+            **dict(zip(("matched_low", "matched_high"), within(matched), strict=True)),
+        )  # fmt: skip
         if against is None or against is cell:
             return row
         gain = cell.less(against)
@@ -78,12 +82,20 @@ class Curve:
         texts = [
             [
                 f"{row.labels}", row.learned, row.chosen,
-                f"{number(row.auroc)} ({number(row.low)} to {number(row.high)})", number(row.matched),
+                f"{number(row.auroc)} ({number(row.low)} to {number(row.high)})",
+                f"{number(row.matched)} ({number(row.matched_low)} to {number(row.matched_high)})",
                 "" if np.isnan(row.gain) else f"{row.gain:+.3f} ({row.gain_low:+.3f} to {row.gain_high:+.3f})",
             ]
             for row in rows
         ]  # fmt: skip
-        header = ["labels", "learned from", "labels chosen", "AUROC (95 %)", "of like brightness", f"less {self.alone}, {AT_RANDOM} (95 %)"]
+        header = [
+            "labels",
+            "learned from",
+            "labels chosen",
+            "AUROC (95 %)",
+            "of like brightness (95 %)",
+            f"less {self.alone}, {AT_RANDOM} (95 %)",
+        ]
         note = "Means over draws of the labels; intervals cross draws and the patients that are judged."
         caption = "AUROC on the target's test images by its labels"
         return Table("labels", caption, header, texts, pd.DataFrame([asdict(row) for row in rows]), note)

@@ -11,10 +11,10 @@ import pandas as pd
 from medtl.adaptation import SOURCE_ONLY
 from medtl.document.table import Table
 from medtl.estimates import number, signed
-from medtl.evaluation.crossed import Repeated, interval
+from medtl.evaluation.crossed import Repeated, interval, within
 from medtl.evaluation.recovered import Share, recovered
 from medtl.report.adaptation import BETTER, LABELS
-from medtl.study.adapted import ORACLE, Adapted, Line
+from medtl.study.adapted import ORACLE, Adapted
 
 
 def named(of: Adapted, name: str, arms: int) -> str:
@@ -34,10 +34,20 @@ def candidates(arms: Sequence[Adapted]) -> Table:
                 gain = "" if name == SOURCE_ONLY else difference(gap)
                 shown = f"{name} (primary)" if name == of.primary else name
                 rows.append(
-                    [named(of, shown, len(arms)), auroc(line), gain, "" if p is None else number(p), number(line.matched), released]
+                    [named(of, shown, len(arms)), auroc(line.auroc), gain, "" if p is None else number(p), auroc(line.matched), released]
                 )
-                raw.append({"arm": of.arm, "kind": kind, "name": name, **_raw(line, gap), "p": p, "released": released})
-    header = ["", "AUROC (95 %)", "less source-only (95 %)", "p", "of like brightness", "released"]
+                raw.append(
+                    {
+                        "arm": of.arm,
+                        "kind": kind,
+                        "name": name,
+                        **_raw(line.auroc, gap),
+                        **_like(line.matched),
+                        "p": p,
+                        "released": released,
+                    }
+                )
+    header = ["", "AUROC (95 %)", "less source-only (95 %)", "p", "of like brightness (95 %)", "released"]
     first = arms[0]
     note = (
         f"{first.images:,} test images of {first.groups:,} groups of '{first.opened[0].domain}', whose labels were hidden from training. "
@@ -84,7 +94,7 @@ def ways(arms: Sequence[Adapted]) -> Table:
                     "arm": of.arm,
                     "way": way,
                     "taken": "|".join(names),
-                    **_raw(Line(taken, np.nan), gap),
+                    **_raw(taken, gap),
                     "behind_oracle": taken.mean - oracle,
                 }
             )
@@ -132,10 +142,10 @@ def share_said(share: Share | None) -> str:
     return "no gap to recover" if share is None else f"{share.value:.2f} ({share.low:.2f} to {share.high:.2f})"
 
 
-def auroc(line: Line) -> str:
+def auroc(figure: Repeated) -> str:
     """`0.912 (0.871 to 0.945)`"""
-    low, high = line.bounds
-    return f"{number(line.auroc.mean)} ({number(low)} to {number(high)})"
+    low, high = within(figure)
+    return f"{number(figure.mean)} ({number(low)} to {number(high)})"
 
 
 def difference(gap: Repeated) -> str:
@@ -150,11 +160,16 @@ def _released(of: Adapted, name: str) -> str:
     return f"{times} of {len(of.seeds)}" if put_up else "not put up"
 
 
-def _raw(line: Line, gap: Repeated) -> Mapping[str, Any]:
-    (low, high), (less_low, less_high) = line.bounds, interval(gap)
-    own = {f"seed_{place}": value for place, value in enumerate(line.auroc.values)}
+def _raw(figure: Repeated, gap: Repeated) -> Mapping[str, Any]:
+    (low, high), (less_low, less_high) = within(figure), interval(gap)
+    own = {f"seed_{place}": value for place, value in enumerate(figure.values)}
     gained = {"less_source": gap.mean, "less_source_low": less_low, "less_source_high": less_high}
-    return {"auroc": line.auroc.mean, "auroc_low": low, "auroc_high": high, **gained, "of_like_brightness": line.matched, **own}
+    return {"auroc": figure.mean, "auroc_low": low, "auroc_high": high, **gained, **own}
+
+
+def _like(figure: Repeated) -> Mapping[str, float]:
+    low, high = within(figure)
+    return {"of_like_brightness": figure.mean, "of_like_brightness_low": low, "of_like_brightness_high": high}
 
 
 def _share(share: Share | None) -> Mapping[str, float]:

@@ -13,7 +13,7 @@ from medtl.adaptation import SOURCE_ONLY
 from medtl.contracts import Task
 from medtl.evaluation import label_free
 from medtl.evaluation.cases import from_table
-from medtl.evaluation.crossed import Repeated, holm, interval, p_value
+from medtl.evaluation.crossed import Repeated, holm, p_value
 from medtl.evaluation.judge import Judge
 from medtl.records import KEY
 from medtl.study.target import Opened
@@ -26,14 +26,8 @@ class Line:
     """One candidate, ceiling or baseline over all seeds."""
 
     auroc: Repeated
-    matched: float
+    matched: Repeated
     """Among images of like brightness."""
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """The 95 % interval, within 0 and 1."""
-        low, high = interval(self.auroc)
-        return max(0.0, low), min(1.0, high)
 
 
 @dataclass(frozen=True)

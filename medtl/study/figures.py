@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from medtl.adaptation import SOURCE_ONLY
+from medtl.evaluation.crossed import within
 from medtl.report.figures import style
 from medtl.study.adapted import Adapted
 from medtl.study.trials import DONE, PRUNED
@@ -91,7 +92,7 @@ def candidates_and_ceilings(of: Adapted, wanted: float | None = None) -> style.P
     axes = plot.subplots()
     for place, name in enumerate(reversed(names)):
         line = of.candidates[name]
-        low, high = line.bounds
+        low, high = within(line.auroc)
         colour = style.INK if name == SOURCE_ONLY else style.BLUE
         axes.plot([low, high], [place, place], color=colour, solid_capstyle="butt")
         axes.plot(line.auroc.values, [place] * len(line.auroc.values), "|", color=colour, markersize=6, alpha=0.6)

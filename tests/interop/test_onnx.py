@@ -20,6 +20,7 @@ from medtl.decisions.precedence import Reasons
 from medtl.decisions.vector import VectorCalibration
 from medtl.errors import GateRefusal, MedtlError
 from medtl.flows.export import export
+from medtl.imaging.cache import prune
 from medtl.interop import onnx_engine, onnx_file, parity
 from medtl.interop.onnx_engine import OnnxEngine
 from medtl.interop.whole_package import WholePackage
@@ -176,6 +177,27 @@ def test_a_graph_with_other_maps_is_not_used(once, monkeypatch):
     monkeypatch.setattr(onnx_file, "OnnxEngine", Wrong)
     with pytest.raises(GateRefusal, match="feature maps are not the package's"):
         onnx_file.engine_of(Model.load(once))
+
+
+def test_a_graph_is_made_once_and_measured_every_time(once, monkeypatch, tmp_path):
+    monkeypatch.setenv("MEDTL_CACHE", str(tmp_path))
+    made, graph = [], onnx_file._graph
+    monkeypatch.setattr(onnx_file, "_graph", lambda *given, **how: (made.append(1), graph(*given, **how))[1])
+    images = np.random.default_rng(3).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    first = onnx_file.engine_of(Model.load(once))(images)
+    second = onnx_file.engine_of(Model.load(once))(images)
+    assert len(made) == 1
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+    [kept] = tmp_path.rglob("*.onnx")
+    for damaged in (kept.read_bytes()[:-100], kept.read_bytes()[:-4] + b"\x7f\x7f\x7f\x7f", b""):
+        kept.write_bytes(damaged)
+        np.testing.assert_array_equal(onnx_file.engine_of(Model.load(once))(images)[0], first[0])
+    assert len(made) >= 3, "cut files are no graphs"
+    assert prune(tmp_path) == 0
+    monkeypatch.setenv("MEDTL_CACHE_GB", "1e-9")
+    assert prune(tmp_path) > 0, "it counts as what the cache holds"
+    assert not [*tmp_path.rglob("*.onnx")]
 
 
 def test_the_gate_judges_by_the_graph_s_features(once, files, monkeypatch):

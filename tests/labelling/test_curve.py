@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from medtl.evaluation.crossed import interval
 from medtl.evaluation.judge import Judge
 from medtl.labelling.choosing import AT_RANDOM, FOR_VARIETY
 from medtl.labelling.curve import Curve
@@ -20,7 +21,9 @@ def judge():
 
 def curve(judge, cells):
     """Of (answers of every draw) by cell."""
-    return Curve({cell: judge.repeated(given) for cell, given in cells.items()}, ALONE, dict.fromkeys(cells, 0.5))
+    return Curve(
+        {cell: judge.repeated(given) for cell, given in cells.items()}, ALONE, {cell: judge.matched(given) for cell, given in cells.items()}
+    )
 
 
 def answers(judge, strength, draws=12, seed=0):
@@ -71,11 +74,26 @@ def test_what_exposure_gives_is_gone_among_images_of_like_brightness():
     p = 1 / (1 + np.exp(-brightness))
     follows, knows = np.stack([1 - p, p], axis=1), answers(judge, 1.5, draws=1)[0]
     assert judge.repeated([follows, follows]).mean > 0.7
-    assert judge.matched([follows]) < 0.6
-    assert judge.matched([knows]) == pytest.approx(judge.repeated([knows, knows]).mean, abs=0.02)
+    assert judge.matched([follows]).mean < 0.6
+    assert judge.matched([knows]).mean == pytest.approx(judge.repeated([knows, knows]).mean, abs=0.02)
     fifth = np.searchsorted(np.quantile(brightness, [0.2, 0.4, 0.6, 0.8]), brightness, side="right")
     won = total = 0.0
     for part in range(5):
         ill, well = knows[(fifth == part) & (truth == 1), 1], knows[(fifth == part) & (truth == 0), 1]
         won, total = won + (ill[:, None] > well[None]).sum(), total + len(ill) * len(well)
-    assert judge.matched([knows]) == pytest.approx(won / total)
+    assert judge.matched([knows]).mean == pytest.approx(won / total)
+
+
+def test_the_interval_among_images_of_like_brightness_is_that_of_a_bootstrap_over_patients():
+    chance = np.random.default_rng(0)
+    truth, groups = np.repeat(chance.integers(0, 2, 60), 2), np.repeat(np.arange(60), 2)
+    judge = Judge(truth, groups, 1, truth + 2 * chance.normal(size=120))
+    p = answers(judge, 1.0, draws=1)[0]
+    fifth = np.searchsorted(np.quantile(judge.brightness, [0.2, 0.4, 0.6, 0.8]), judge.brightness, side="right")
+    drawn = []
+    for _ in range(400):
+        rows = np.concatenate([np.flatnonzero(groups == group) for group in chance.integers(0, 60, 60)])
+        pairs = (truth[rows][:, None] > truth[rows]) & (fifth[rows][:, None] == fifth[rows])
+        drawn.append((p[rows, 1][:, None] > p[rows, 1])[pairs].mean())
+    low, high = interval(judge.matched([p]))
+    assert high - low == pytest.approx(2 * 2.0 * np.std(drawn), rel=0.12)

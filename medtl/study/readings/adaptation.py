@@ -113,13 +113,13 @@ def _wanted(of: Adapted, wanted: float, lucky: bool, arms: int) -> Claim:
     """Whether some method without target labels reaches a stated AUROC, by the same two families of tests."""
     p_values = of.p_values(lambda name: of.candidates[name].auroc.above(wanted))
     reached = [name for name, p in p_values.items() if p < 0.05 and of.candidates[name].auroc.mean > wanted and not lucky]
-    told = [f"{name} {tables.auroc(of.candidates[name])}" for name in (reached or [of.primary])]
+    told = [f"{name} {tables.auroc(of.candidates[name].auroc)}" for name in (reached or [of.primary])]
     rest = [name for name in of.methods if name != of.primary]
     if not reached and rest:
         best = max(rest, key=lambda name: of.candidates[name].auroc.mean)
-        told.append(f"the best of {len(rest)} others, {best} {tables.auroc(of.candidates[best])}")
+        told.append(f"the best of {len(rest)} others, {best} {tables.auroc(of.candidates[best].auroc)}")
     what = f"an AUROC of {number(wanted)} or more without labels of {of.opened[0].domain}" + (f", {of.arm}" if arms > 1 else "")
-    told.append(f"{SOURCE_ONLY} {tables.auroc(of.candidates[SOURCE_ONLY])}")
+    told.append(f"{SOURCE_ONLY} {tables.auroc(of.candidates[SOURCE_ONLY].auroc)}")
     text = ("reached by " if reached else "") + "; ".join(told) + (ONE_SEED if lucky else "")
     return Claim(what, bool(reached), text, {"reached": reached})
 
