@@ -81,6 +81,7 @@ def report_outside(package: Path, done: Evaluation, rows: pd.DataFrame, measured
 
 def said(write: Callable[[], Path], line: Line, again: str) -> None:
     """Write a report by `write()` and say where it is; one that cannot be written costs nobody the run: it says how to try again."""
+    line.show("drawing the report …")
     try:
         path = write()
     except Exception as error:  # whatever it is, what was trained or judged lies safely in its tables

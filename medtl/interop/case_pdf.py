@@ -26,6 +26,7 @@ from reportlab.platypus import Flowable, Image, KeepInFrame, Paragraph, Spacer, 
 
 from medtl.card import RESEARCH_ONLY, SYNTHETIC_MODEL
 from medtl.estimates import interval, number, percent
+from medtl.evaluation.table import plural
 from medtl.interop.case import SALIENCY, Case
 from medtl.interop.overlay_picture import font_file, over
 from medtl.predictions import NO_ANSWER
@@ -111,7 +112,7 @@ def _bars(case: Case) -> Drawing:
     order = list(case.probabilities)
     if len(case.thresholds) != 1:
         order.sort(key=lambda name: -case.probabilities[name])
-    rows, step, left, track = order[:MOST_BARS], 15, 52 * mm, WIDTH - 84 * mm
+    rows, step, left, track = order[:MOST_BARS], 15, 52 * mm, WIDTH - 93 * mm
     drawn = Drawing(WIDTH, step * len(rows) + 4)
     for row, name in enumerate(rows):
         share, base = case.probabilities[name], step * (len(rows) - row - 1) + 4
@@ -124,7 +125,7 @@ def _bars(case: Case) -> Drawing:
         if name in case.thresholds:
             cut = case.thresholds[name]
             drawn.add(Line(left + track * cut, base - 3, left + track * cut, base + 11, strokeColor=_RED, strokeWidth=1.4))
-            drawn.add(String(left + track + 44, base + 1, f"from {percent(cut)}", fontName=_FONT, fontSize=7, fillColor=_RED))
+            drawn.add(String(left + track + 44, base + 1, f"threshold {percent(cut)}", fontName=_FONT, fontSize=7, fillColor=_RED))
     return drawn
 
 
@@ -137,7 +138,7 @@ def _figures(case: Case) -> Iterator[Flowable]:
         yield _text("This model was not judged on any images yet.", 8, _RED)
         return
     entry, unit = splits[split], str((case.metrics or {}).get("unit", "image"))
-    groups = f" of {entry['groups']:,} groups by {unit}" if unit != "image" else ""
+    groups = f" of {entry['groups']:,} {plural(unit)}" if unit != "image" else ""
     chose = " These images also chose the threshold, so the figures flatter." if split == "validation" else ""
     yield _text(f"<b>How good this model was on {split}: {entry['n']:,} images{escape(groups)}</b>", 9)
     yield _text(f"95 % intervals by {escape(unit)}. Precision holds at the prevalence beside it only.{chose}", 7, _GREY)

@@ -195,7 +195,7 @@ def test_ways_in(file, pair, tmp_path):
         ({"host": "0.0.0.0"}, "without a login it opens on 127.0.0.1 only"),
         ({"host": "0.0.0.0", "users": file}, "would cross the network unencrypted"),
         ({"host": "::", "users": file}, "would cross the network unencrypted"),
-        ({"behind_proxy": "https://medtl.example"}, "without a login"),
+        ({"behind_proxy": "https://medtl.example"}, "^--behind-proxy https://medtl.example: .*without a login"),
         ({"host": "0.0.0.0", "users": file, "behind_proxy": "http://medtl.example"}, "give the https address"),
         ({"certificate": certificate}, "belong together"),
         ({"certificate": certificate, "key": certificate}, "are no pair of PEM files"),

@@ -45,8 +45,8 @@ def test_what_stands_on_it(case, tmp_path):
     said = text(pdf_of(made), tmp_path)
     for wanted in (
         "Research use only", made.headline, made.because, made.package.fingerprint, made.sha256, "modality DX",
-        "How good this model was on test",
-        "0.900 (0.800 to 0.950)", "from 40.0 %", "not where disease is", "MONOCHROME1, inverted for display", "25.0 %",
+        "How good this model was on test: 80 images of 60 patients",
+        "0.900 (0.800 to 0.950)", "threshold 40.0 %", "not where disease is", "MONOCHROME1, inverted for display", "25.0 %",
     ):  # fmt: skip
         assert wanted in said
     assert "ZZCANARY" not in said

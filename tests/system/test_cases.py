@@ -49,6 +49,8 @@ def test_evaluate_here(tab, keep, opened, hospital, hosts, width, dark):
     assert page.locator("select[data-column=label]").input_value() == "finding"
     page.get_by_role("button", name="Evaluate", exact=True).click()
     page.wait_for_selector("text=Say what the label means to the model, or leave it out: Sick.")
+    box = page.locator("#medtl-cases-said [role=alert]").bounding_box()
+    assert 0 <= box["y"] <= page.viewport_size["height"] - box["height"] + 1, "what has to be mended is on the screen"
     keep(page, f"cases-mistake-{width}")
     page.locator('select[data-label="Sick"]').select_option("ill")
     page.locator("select[data-column=patient_id]").select_option("")

@@ -44,6 +44,8 @@ def case_shown(page: Any, title: str) -> None:
     page.wait_for_selector(f".medtl-reading h2:text-is('{title}')")
     page.wait_for_selector(".medtl-viewer[data-ready]:not([data-words])")
     page.wait_for_function("document.activeElement.classList.contains('stage')")
+    page.wait_for_function("document.querySelector('.stage').getBoundingClientRect().top >= 0", timeout=2_000)  # the clock runs
+    assert page.evaluate("document.querySelector('.stage').getBoundingClientRect().top < innerHeight / 2")
 
 
 def tells(page: Any) -> list[str]:
@@ -82,6 +84,8 @@ def test_a_batch_is_read_first_and_again_with_the_keyboard_alone(tab, keep, arch
         page.wait_for_selector("#medtl-said .medtl-answer:not(.empty)")
         page.wait_for_function("document.activeElement.type === 'radio'")
         assert page.locator("img.heat").count() == 1
+        top = page.evaluate("document.querySelector('#medtl-said .medtl-answer').getBoundingClientRect().top")
+        assert -1 <= top < page.viewport_size["height"], "the answer is on the screen"
         stored = rows((study / f"readings-{reader}.csv").read_text())
         assert len(stored) == 2 * number - 1, "the first reading is on disk before the answer is there"
         if number == 1:
@@ -93,7 +97,7 @@ def test_a_batch_is_read_first_and_again_with_the_keyboard_alone(tab, keep, arch
         page.keyboard.press("Enter")
         if number < 3:
             page.wait_for_function(f"document.querySelector('.medtl-reading h2')?.textContent !== '{title}'")
-    page.wait_for_selector("text=All done. Left out: 1 cannot be read.")
+    page.wait_for_selector("text=All done. Left out: 1 cannot be read. Your readings are stored.")
     keep(page, f"reading-done-{width}")
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save readings").click()

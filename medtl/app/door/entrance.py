@@ -249,9 +249,11 @@ async def _small_body(receive: Receive) -> str:
 def _form(status: int, said: str = "", *headers: tuple[str, str]) -> Reply:
     told = f'<p role="alert">{escape(said)}</p>' if said else ""
     page = f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>medtl: log in</title><style>:root {{ color-scheme: light dark; font-family: system-ui, sans-serif }}
+<title>medtl: log in</title><link rel="icon" href="data:,">
+<style>:root {{ color-scheme: light dark; font-family: system-ui, sans-serif; background: light-dark(#fff, #0b0f19) }}
 form {{ display: grid; gap: .7rem; max-width: 20rem; margin: 12vh auto; padding: 0 1rem }} input, button {{ font: inherit; padding: .5rem }}
-label {{ display: grid; gap: .2rem }} p {{ margin: 0 }} [role=alert] {{ color: #c2410c }}</style>
+label {{ display: grid; gap: .2rem }} p {{ margin: 0 }} button {{ background: #1d5fa8; border: 0; color: #fff; font-weight: 600 }}
+[role=alert] {{ border-left: 4px solid #b45309; padding-left: .6rem }}</style>
 <form method="post" action="login"><h1>medtl</h1><p>Research use only.</p>{told}
 <label>Name <input name="username" autocomplete="username" autofocus required></label>
 <label>Password <input name="password" type="password" autocomplete="current-password" required></label>

@@ -13,9 +13,11 @@ from medtl.errors import MedtlError
 
 if TYPE_CHECKING:
     from medtl.app.desk import Desk
+    from medtl.app.door.belongings import App, Receive, Scope, Send
 
 HOST = "127.0.0.1"
 LOOPBACK = (HOST, "localhost")
+_API = "/api/v1"
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,18 @@ class Way:
             Middleware(Door, entry=entry),
             Middleware(Guard, folder=folder, largest=largest),
         ]
-        return {"middleware": middleware, "routes": [Mount("/api/v1", app=api.build(desk, folder, answers))]}
+        return {"middleware": middleware, "routes": [Mount(_API, app=_below(_API, api.build(desk, folder, answers)))]}
+
+
+def _below(place: str, app: App) -> App:
+    """The application sees its own part of a path. Starlette takes off the root path, which behind a proxy is a whole address
+    (`https://…`) that no path begins with."""
+
+    async def called(scope: Scope, receive: Receive, send: Send) -> None:
+        own = {**scope, "path": scope["path"].removeprefix(place)} if scope["type"] == "http" else scope
+        await app(own, receive, send)
+
+    return called
 
 
 def ways(
@@ -82,8 +95,9 @@ def ways(
             f"--behind-proxy {behind_proxy}: give the https address under which the proxy shows the page, such as https://medtl.example"
         )
     if (host not in LOOPBACK or behind_proxy) and users is None:
+        given = f"--behind-proxy {behind_proxy}" if behind_proxy else f"--host {host}"
         raise MedtlError(
-            f"--host {host}: the page shows patients' images, so without a login it opens on {HOST} only; give --users FILE "
+            f"{given}: the page shows patients' images, so without a login it opens on {HOST} only; give --users FILE "
             "(see medtl users), or use an SSH tunnel"
         )
     if host not in LOOPBACK and certificate is None and not behind_proxy:

@@ -148,8 +148,8 @@ def _rows_wrong(given: Labelled, task: Task, choice: Choice) -> Iterator[str]:
         return
     if len(absent) and not choice.without_absent:
         yield (
-            f"{_counted(len(absent), 'row')} of {len(given.cells):,} have no image among those handed over (such as "
-            f"'{absent.iloc[0] or 'an empty cell'}'); hand them over too, or tick that they are left out."
+            f"{_counted(len(absent), 'row')} of {len(given.cells):,} {'has' if len(absent) == 1 else 'have'} no image among those handed "
+            f"over (such as '{absent.iloc[0] or 'an empty cell'}'); hand over what is missing, or tick that such rows are left out."
         )
     if "label" in choice.columns:
         yield from _labels_wrong(given, task, choice, images)

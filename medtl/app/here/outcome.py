@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from medtl.app.here.manifest import Ready
+from medtl.app.words import HEADLINES
 from medtl.contracts import EXTERNAL
 from medtl.document.table import Table
 from medtl.evaluation import answering, here_and_there, metrics_file
@@ -53,7 +54,8 @@ def outcome(folder: Path, model: str, ready: Ready, notes: Sequence[str]) -> Out
     assert content is not None
     shown = next((each for each in tables(content) if each.name == "external_drop"), None) or results.headline(entry, EXTERNAL)
     groups = f" of {entry['groups']:,} {plural(metrics['unit'])}" if metrics["unit"] != "image" else ""
-    told = [*here_and_there.sentences(content), *answering.lines(entry), *ready.notes, *(named(note, ready) for note in notes if note)]
+    answered = [_in_words(line) for line in answering.lines(entry)]
+    told = [*here_and_there.sentences(content), *answered, *ready.notes, *(named(note, ready) for note in notes if note)]
     return Outcome(model, f"{entry['n']:,} images{groups}", shown, [_sentence(each) for each in told], zipped(folder, ready))
 
 
@@ -111,6 +113,13 @@ def refusal(event: Mapping[str, Any], ready: Ready, place: Path) -> str:
         return f"medtl has a defect ({event['defect']}); please report it."
     text = str(event["refused"]).replace(f"{place}/", "")
     return named(text, ready) + "." if text.startswith(ready.token) else _sentence(named(text, ready))
+
+
+def _in_words(line: str) -> str:
+    """Codes of reasons as the page calls them."""
+    for code, headline in HEADLINES.items():
+        line = re.sub(rf"\b{code}\b", headline.removeprefix("No answer: "), line)
+    return line
 
 
 def _sentence(text: str) -> str:

@@ -54,6 +54,9 @@ def _outcome(job: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> dic
         def keep(self, text: str) -> None:
             tell({"said": text})
 
+        def show(self, text: str) -> None:
+            tell({"progress": [f"{text[:1].upper()}{text[1:]}".removesuffix(" …"), 0, 0]})
+
         def progress(self, what: str) -> Callable[[int, int], None]:
             return lambda done, total: tell({"progress": [what, done, total]})
 

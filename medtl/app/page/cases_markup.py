@@ -38,7 +38,7 @@ def form(given: Labelled, model: str, task: Task, choice: Choice) -> str:
     size = f"{_count(len(given.cells), 'row')}, {_count(len(given.images), 'image')}"
     return (
         f'<section class="medtl-cases-form" aria-label="The table\'s columns"><h3>{escape(given.table)}: {size}</h3>'
-        f"<p>To judge <strong>{escape(model)}</strong>. Please check what stands where.</p>"
+        f"<p>To judge <strong>{escape(model)}</strong>. Please check which column is which.</p>"
         f'<div class="fields">{"".join(_field(given, task, name, choice) for name in FIELDS)}</div>{meanings}{_absent(given, choice)}'
         '<button type="button" class="run" data-run>Evaluate</button></section>'
     )

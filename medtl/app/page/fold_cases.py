@@ -13,7 +13,7 @@ from medtl.app.page import page_cases
 from medtl.app.page.page_one import Changes
 from medtl.app.page.upload import in_place
 
-_CHOOSE = "Table and images (.csv, DICOM, PNG … or a zip)"
+_CHOOSE = "Table (.csv) and images"
 
 
 def fold(desk: Desk, label: gr.Dropdown) -> None:
@@ -30,8 +30,8 @@ def _laid_out() -> dict[str, Any]:
             parts["progress"] = gr.HTML(elem_id="medtl-cases-progress")
             parts["stop"] = gr.Button("Stop", size="sm", scale=0, min_width=110, visible=False)
             parts["save"] = gr.Button("Save report (zip)", size="sm", scale=0, min_width=160, visible=False)
-        parts["said"] = gr.HTML(elem_id="medtl-cases-said")
         parts["form"] = gr.HTML(elem_id="medtl-cases-form", js_on_load=markup.ON_LOAD)
+        parts["said"] = gr.HTML(elem_id="medtl-cases-said")  # below the button, where one looks who pressed it
     parts["cases"] = gr.State(None, time_to_live=page_cases.WAITS, delete_callback=page_cases.discard)
     parts["job"] = gr.State(None, delete_callback=page_cases.discard)
     parts["outcome"] = gr.State(None, time_to_live=page_cases.KEPT)

@@ -26,6 +26,14 @@
     if (heading) sort(heading);
   });
 
+  // A session that ended leaves a page that can do nothing: back to the login.
+  const ask = window.fetch;
+  window.fetch = async (...given) => {
+    const answer = await ask(...given);
+    if (answer.status === 401) location.assign("login");
+    return answer;
+  };
+
   // Folders that are dropped: every file below, under a name that says where it lay. Gradio takes files only.
   // plain: under its own name, as a table of labels calls it.
   async function below(entry, path, plain) {
@@ -109,10 +117,23 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   };
 
-  // An opened row's image comes into view, the table stays above it.
+  // An opened row's image comes into view, the table stays above it; on a narrow screen the answer does, above its image.
+  let opened = false;
   document.addEventListener("click", (event) => {
-    if (event.target.closest(".medtl-table button[data-row]")) document.querySelector("#medtl-main").scrollIntoView({ block: "nearest" });
+    if (!event.target.closest(".medtl-table button[data-row]")) return;
+    opened = innerWidth <= 700;
+    if (!opened) document.querySelector("#medtl-main").scrollIntoView({ block: "nearest" });
   });
+
+  const seen = (answer) => setTimeout(() => answer.scrollIntoView({ block: "start" }), 50); // once it has its place
+
+  // What has to be mended in an evaluation comes into view: on a narrow screen its form is longer than the screen.
+  let wrong = null;
+  new MutationObserver(() => {
+    const now = document.querySelector("#medtl-cases-said [role=alert]");
+    if (now && now !== wrong) now.scrollIntoView({ block: "nearest" });
+    wrong = now;
+  }).observe(document.body, { childList: true, subtree: true });
 
   // The first answer comes into view on a narrow screen, and a question takes the focus.
   let answered = null;
@@ -121,6 +142,7 @@
     if (answer === answered) return;
     answered = answer;
     document.querySelector("#medtl-main")?.toggleAttribute("data-answered", Boolean(answer)); // Gradio keeps its styles to its own elements
-    if (answer && answer.getBoundingClientRect().top > innerHeight * 0.8) answer.scrollIntoView({ block: "start" });
+    if (answer && (opened || answer.getBoundingClientRect().top > innerHeight * 0.8)) seen(answer);
+    opened &&= !answer;
   }).observe(document.body, { childList: true, subtree: true });
 })();

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -48,7 +48,7 @@ def printed(batch: Batch) -> bytes:
     table = LongTable(rows, colWidths=_COLUMNS, repeatRows=1)
     table.setStyle(TableStyle(_STYLE))
     target = io.BytesIO()
-    around = partial(_around, package=batch.rows[0].verdict.package, count=len(batch.rows), made=datetime.now())
+    around = partial(_around, package=batch.rows[0].verdict.package, count=len(batch.rows), made=datetime.now(UTC))
     page = SimpleDocTemplate(
         target, pagesize=A4, leftMargin=_MARGIN, rightMargin=_MARGIN, topMargin=32 * mm, bottomMargin=20 * mm, title="medtl"
     )
@@ -71,5 +71,5 @@ def _around(canvas: Any, page: Any, package: PackageFile, count: int, made: date
     canvas.setFont(_FONT, 8)
     canvas.drawString(_MARGIN, height - 21 * mm, RESEARCH_ONLY + (" SYNTHETIC." if package.synthetic else ""))
     canvas.drawString(_MARGIN, height - 25 * mm, f"Meant for: {words.short_scope(package.scope)}"[:130])
-    canvas.drawString(_MARGIN, 12 * mm, f"model {package.fingerprint[:16]} · made {made:%Y-%m-%d %H:%M}")
+    canvas.drawString(_MARGIN, 12 * mm, f"model {package.fingerprint[:16]} · made {made:%Y-%m-%d %H:%M} UTC")
     canvas.drawRightString(width - _MARGIN, 12 * mm, f"page {page.page}")

@@ -10,7 +10,10 @@
       again: ["#medtl-reading input:checked", "#medtl-reading input[type=radio], #medtl-reading input[type=checkbox]"] };
     const found = places[kind].flatMap((place) => [...document.querySelectorAll(place)]).filter((each) => each.offsetParent);
     const empty = kind === "begin" ? found.find((each) => each.value === "" && each.id !== "medtl-begin") ?? found.at(-1) : found[0];
-    empty?.focus({ preventScroll: kind === "first" });
+    // The clock runs: the image has to be on the screen, and on a narrow one the answer, below which the form lies.
+    const place = { first: "#medtl-seen", again: innerWidth <= 700 ? "#medtl-said .medtl-answer" : null }[kind];
+    empty?.focus({ preventScroll: Boolean(place) });
+    if (place) document.querySelector(place)?.scrollIntoView({ block: "start" });
   }
   // Arrows choose among the classes and Tab leaves them, as with any radio buttons; Gradio's are each alone.
   const classes = () => [...document.querySelectorAll("#medtl-called input[type=radio]")];
@@ -21,7 +24,11 @@
   function look() {
     oneStop();
     const now = document.querySelector(".medtl-reading[data-step]")?.dataset.step ?? null;
-    if (now !== step) { step = now; since = null; }
+    if (now !== step) {
+      if (!now) document.querySelector("#medtl-said")?.scrollIntoView({ block: "nearest" }); // that all is done
+      step = now;
+      since = null;
+    }
     if (!step || since !== null) return;
     const kind = step.split(" ").at(-1);
     if (kind !== "begin" && !seen()) return;

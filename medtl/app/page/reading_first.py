@@ -152,7 +152,7 @@ class ReadingFirst:
         if not now.next(desk, self.study):
             discard(held)
             return {
-                **page_one.blank(markup.waiting(f"{_counted(now)} Choose further images whenever you like.")), **self.ended(), "held": None,
+                **page_one.blank(markup.waiting(self._done(now))), **self.ended(), "held": None,
                 "readings": gr.Button(visible=bool(now.table)),
             }  # fmt: skip
         assert now.reading is not None
@@ -164,6 +164,11 @@ class ReadingFirst:
             "show": gr.Button(visible=True), "sitting": now,
             "held": held,
         }  # fmt: skip
+
+    def _done(self, now: Sitting) -> str:
+        kept = "Your readings are stored." if self.study else "Save your readings (CSV) before you leave: they are kept nowhere else."
+        parts = ("All done.", _notes(now), kept if now.table else "", "Choose further images whenever you like.")
+        return " ".join(part for part in parts if part)
 
     @property
     def _ratings(self) -> list[str]:
@@ -238,7 +243,3 @@ def _notes(now: Sitting) -> str:
     parts = [f"{now.before:,} you had read before" if now.before else "", f"{now.left_out:,} cannot be read" if now.left_out else ""]
     told = " and ".join(part for part in parts if part)
     return f"Left out: {told}." if told else ""
-
-
-def _counted(now: Sitting) -> str:
-    return f"All done. {_notes(now)}".strip()
