@@ -18,6 +18,7 @@ from medtl.flows import report
 from medtl.flows.judging import Evaluation
 from medtl.flows.run import Run, data_root_of, load_run, model_folder
 from medtl.guarantees import of_ensemble
+from medtl.imaging.nursery import keep_freed_memory
 from medtl.model import format as package_format
 from medtl.terminal import Line
 
@@ -47,6 +48,7 @@ def evaluate(
     or study as well: the mean of its images' log-odds, or the max (`by_unit` in the metrics). stress: judge the same images under every
     stress view too, and probe the features. split: with `stress`, `validation` takes the run's validation images, at no look.
     """
+    keep_freed_memory()
     line = Line()
     _refuse_unknown_units(manifest, by, combine)
     _refuse_unknown_splits(manifest, split, stress, out, by)

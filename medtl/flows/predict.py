@@ -11,6 +11,7 @@ from medtl import predictions
 from medtl.errors import MedtlError
 from medtl.files import write_atomically
 from medtl.flows.run import model_folder
+from medtl.imaging.nursery import keep_freed_memory
 from medtl.model.model import Model
 from medtl.model.prevalence import elsewhere, metrics_of, move
 from medtl.predictions import NO_ANSWER
@@ -34,6 +35,7 @@ def predict(
     """
     out = Path(out)
     _check_out(out)
+    keep_freed_memory()
     loaded = Model.load(model_folder(model))
     places = [] if prevalence is None else elsewhere(loaded.package, metrics_of(loaded.folder), prevalence)
     line = Line()
