@@ -35,6 +35,11 @@ _FREE_TEXT = (r"comment\w*", r"note\w*", "report", "history", r"free\w*text")
 _REFUSED = re.compile(rf"(?i)(?:^|_|\s)(?:{'|'.join(_PERSONAL + _FREE_TEXT)})(?:$|_|\s)|patient_?name|birth_?date")
 
 
+def kept_columns(table: pd.DataFrame) -> list[str]:
+    """The columns that came by `keep`: age, sex, site … The spelling of a label is none of them: it is the label."""
+    return [column for column in table.columns if column not in (*COLUMNS, SPELLING, *findings.columns_of(table))]
+
+
 def refuse_personal_columns(columns: Iterable[str]) -> None:
     """Raise if a column to be kept would carry names, birth dates or free text into a run."""
     refused = [column for column in columns if _REFUSED.search(column)]

@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medtl.contracts import EXCLUDED
-from medtl.findings import columns_of
-from medtl.records import COLUMNS, KEY
+from medtl.records import KEY
+from medtl.records import kept_columns as of_records
 
 IDS = ("study_id", "lesion_id")
 """Joined to records for the search for leaks; they identify, and so tell everything."""
@@ -41,7 +41,7 @@ def in_use(rows: pd.DataFrame) -> NDArray[np.bool_]:
 
 def kept_columns(records: pd.DataFrame) -> list[str]:
     """The columns that came by `keep`: age, sex, site, `dx_type` …"""
-    return [column for column in records.columns if column not in (*COLUMNS, *IDS, *columns_of(records))]
+    return [column for column in of_records(records) if column not in IDS]
 
 
 def groups_of(rows: pd.DataFrame) -> NDArray[np.int64]:

@@ -32,7 +32,7 @@ UNITS = [f"{kind}_unit" for kind in ID_KINDS]
 MEASURED = (*measurements.FACTS, "bits", "photometric", "encoding")
 """Header facts that reading the images gives, if no cohort has them as a column."""
 _TRANSIENT = {*UNITS, *CORRECTIONS, "issuer", "given_split", "component"}
-RESERVED = {*COLUMNS, *_TRANSIENT, *records.COLUMNS, *(set(measurements.COLUMNS) - set(MEASURED))}
+RESERVED = {*COLUMNS, *_TRANSIENT, *records.COLUMNS, records.SPELLING, *(set(measurements.COLUMNS) - set(MEASURED))}
 _GIVEN = {
     **dict.fromkeys((TRAIN, "training"), TRAIN),
     **dict.fromkeys((VALIDATION, "val", "valid", "dev"), VALIDATION),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from medtl import findings, records
+from medtl import records
 from medtl.contracts import Task
 from medtl.document.picture import Key, Picture
 from medtl.report.figures.learning import Log
@@ -73,7 +73,7 @@ class Contents:
     @property
     def kept(self) -> list[str]:
         """The further columns of records: age, sex, view …"""
-        return [column for column in self.records.columns if column not in (*records.COLUMNS, *findings.columns_of(self.records))]
+        return records.kept_columns(self.records)
 
     @property
     def domains(self) -> list[str]:

@@ -12,7 +12,7 @@ from medtl.contracts import CALIBRATION, EXCLUDED, SPLITS
 from medtl.document.table import Table, plain
 from medtl.estimates import percent
 from medtl.predictions import OUT_OF_SCOPE
-from medtl.records import KEY
+from medtl.records import KEY, SPELLING
 from medtl.report.contents import Contents
 
 LEVELS = 12
@@ -58,7 +58,7 @@ def _table(name: str, caption: str, parts: dict[str, pd.DataFrame], contents: Co
         body += _class_rows(label, parts, contents)
     if contents.task.kind == "single" and any((part["label"] == "").any() for part in parts.values()):
         body.append(["class: not known", *(_counted(part, part["label"] == "") for part in parts.values())])
-    for column in contents.kept:
+    for column in (*(name for name in (SPELLING,) if name in contents.records.columns), *contents.kept):
         body += _kept(column, parts)
     note = "Each image is test in its own fold and is learned from in the others." if contents.over_folds else ""
     note += (" " if note else "") + _HELD_OUT[contents.over_folds] if CALIBRATION in parts else ""

@@ -15,6 +15,7 @@ from medtl import records
 from medtl.errors import MedtlError
 from medtl.flows.evaluate import evaluate
 from medtl.flows.predict import predict
+from medtl.flows.report import report
 from medtl.flows.train import train
 from medtl.model.model import Model
 from medtl.module.classifier import Classifier
@@ -91,6 +92,19 @@ def test_the_network_learned_the_spellings(data: Path, run: Path) -> None:
         logits = member.learned(member.network.features(pixels))[:, :2]
     truth = torch.tensor([int(name[:3]) % 4 for name in names])
     assert (logits.argmax(dim=1) == truth).float().mean() > 0.8
+
+
+def test_the_spelling_is_the_label_and_no_telltale_of_it(data: Path, run: Path, tmp_path: Path) -> None:
+    """It tells the class with an AUROC of 1, and is no finding of the audit; how many there are of each stands in the first table."""
+    audit = (run / "audit.json").read_text()
+    assert "TELLTALE_SPELLING" not in audit
+    assert "'spelling'" not in audit
+    report(run)
+    first = (run / "report" / "table_1.csv").read_text()
+    assert "spelling: ring" in first
+    assert not [*(run / "report").glob("*subgroup*")], "no patient's property was kept to compare by"
+    with pytest.raises(MedtlError, match="keep: 'spelling' is a name that records use themselves"):
+        train(data / "shapes.yaml", overrides=["keep=[spelling]"], out=tmp_path / "run")
 
 
 def test_outside_labels_may_name_the_classes(data: Path, run: Path, tmp_path: Path) -> None:
