@@ -21,7 +21,7 @@ from medtl.app.page.readings import Opinion
 from medtl.app.reading import read
 from medtl.contracts import Task
 from medtl.flows.manifest import read_manifest
-from medtl.flows.update_sets import _unprompted
+from medtl.flows.update_sets import unprompted
 
 NAME = "ZZCANARY"
 
@@ -191,5 +191,5 @@ def test_the_manifest_is_read_as_it_is(desk, told, files, other):
     assert {Path(image).name: label for image, label in zip(found.table["image"], found.table["label"], strict=True)} == {
         Path(image).name: label for image, label in given.items()
     }
-    left, count = _unprompted(found.table, told.folder.folder)
+    left, count = unprompted(found.table, told.folder.folder)
     assert (left["label"].tolist(), count) == (["ill"], 1)
