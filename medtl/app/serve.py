@@ -25,6 +25,7 @@ from medtl.app.door.ways import HOST, Way, ways
 from medtl.app.engines import desk_of
 from medtl.app.here.running import ended
 from medtl.errors import MedtlError
+from medtl.imaging.nursery import return_freed_memory, share_pools
 
 FIRST_PORT, PORTS = 7860, 100
 
@@ -84,6 +85,7 @@ def opened(
         raise MedtlError(f"--study {study}: readings are stored where people read first; give --reading-first too")
     if examples is not None and not examples.is_dir():
         raise MedtlError(f"--examples {examples}: there is no such folder; give a folder of images")
+    share_pools()
     desk = desk_of(models, engine)
     with private_folder() as folder:
         from medtl.app.page.building import LARGEST_UPLOAD, WAITING, build  # reads the environment that was just made
@@ -108,7 +110,7 @@ def opened(
         except OSError:
             raise _taken(port) from None
         try:
-            sweeps = [lambda: forget(page.state_holder), *([told.sweep] if told else [])]
+            sweeps = [lambda: forget(page.state_holder), *([told.sweep] if told else []), return_freed_memory]
             with swept(also=sweeps), without_values(), nothing_kept(), ended():
                 yield way.behind_proxy or address
         finally:

@@ -24,7 +24,7 @@ IDLE_SECONDS = 900.0
 
 _PER_PIXEL, _BESIDE = 40, 1 << 30
 _POLL_SECONDS = 5.0
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 """Of malloc.h."""
 
 
@@ -163,6 +163,18 @@ def keep_freed_memory() -> None:
         library = ctypes.CDLL("libc.so.6")
         library.mallopt(_M_MMAP_MAX, 0)
         library.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def share_pools() -> None:
+    """Let all threads of this process share two pools of memory (glibc only), for what each of many leaves in its own adds up."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").mallopt(_M_ARENA_MAX, 2)
+
+
+def return_freed_memory() -> None:
+    """Let the C library give back now what was freed (glibc only)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def limit_memory(more: int) -> None:

@@ -71,7 +71,7 @@ NAMES = Names()
 
 
 @contextmanager
-def swept(every: float = 60.0, also: Sequence[Callable[[], None]] = ()) -> Iterator[None]:
+def swept(every: float = 20.0, also: Sequence[Callable[[], None]] = ()) -> Iterator[None]:
     """Meanwhile, remove uploads that nobody asked about, and do what is `also` to be done now and then; at the end forget all names."""
     over = threading.Event()
 
