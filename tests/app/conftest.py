@@ -159,7 +159,9 @@ class Page(NamedTuple):
 
     def left(self) -> list[str]:
         """Uploads, and what was made of them, that are still on disk."""
-        return [path.name for path in self.folder.rglob("*") if not path.is_dir() or not path.name.startswith(("medtl-page-", "vibe_"))]
+        there = [(files, folders) for _, folders, files in os.walk(self.folder)]  # unlike rglob, it bears that things go meanwhile
+        own = [name for _, folders in there for name in folders if not name.startswith(("medtl-page-", "vibe_"))]
+        return [*own, *(name for files, _ in there for name in files)]
 
 
 @contextlib.contextmanager

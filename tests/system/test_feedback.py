@@ -36,6 +36,7 @@ def test_what_is_sent_is_stored_and_nothing_else(tab, keep, files, told, opened,
     page.click("#medtl-show")
     page.wait_for_selector("#medtl-said .medtl-answer:not(.empty)")
     fold = page.get_by_role("button", name="Was this right?")
+    page.wait_for_function("document.activeElement.closest('#medtl-reading')")  # where the page puts it
     fold.focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("#medtl-send")
