@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import tempfile
+import threading
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from gradio.state_holder import StateHolder
 from medtl.app.door.belongings import VISITOR, Guard
 from medtl.app.door.forgetful import forget, nothing_kept
 from medtl.app.door.private import private_folder, taken
+from medtl.app.door.uploads import swept
 
 
 def test_the_folder_is_private_and_ends(monkeypatch, tmp_path):
@@ -92,6 +94,19 @@ def test_a_session_that_nobody_uses_is_forgotten_with_its_files(sessions):
         forget(sessions.holder)
     assert list(sessions.holder.session_data) == list(sessions.holder.time_last_used) == ["new"]
     assert sessions.deleted == ["files of old"]
+
+
+def test_sweeping_goes_on_after_something_went_wrong():
+    turns, done = [], threading.Event()
+
+    def wrong() -> None:
+        turns.append(1)
+        if len(turns) == 3:
+            done.set()
+        raise KeyError("a session that another thread has just forgotten")
+
+    with swept(every=0.01, also=[wrong]):
+        assert done.wait(10)
 
 
 @pytest.mark.parametrize(("name", "neutral"), [("Ann Smith.dcm", "upload"), ("Ann Smith.NPZ", "upload.npz")])

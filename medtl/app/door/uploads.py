@@ -79,7 +79,8 @@ def swept(every: float = 20.0, also: Sequence[Callable[[], None]] = ()) -> Itera
         while not over.wait(every):
             NAMES.sweep()
             for each in also:
-                each()
+                with suppress(Exception):  # the next time, then: uploads have to go on being removed
+                    each()
 
     threading.Thread(target=sweep, name="medtl-sweep", daemon=True).start()
     try:
