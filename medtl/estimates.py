@@ -69,6 +69,20 @@ def signed(value: float) -> str:
     return f"{value:+.3f}" if abs(value) >= 0.0005 else "0.000"
 
 
+def difference(gap: Mapping[str, Any]) -> str:
+    """`-0.587 (-0.652 to -0.522)`; without an interval the reason in its place.
+
+    >>> difference({"value": -0.5874, "low": -0.6521, "high": -0.5222})
+    '-0.587 (-0.652 to -0.522)'
+    >>> difference({"value": None, "reason": "one group only"})
+    'n/a (one group only)'
+    """
+    if gap.get("value") is None:
+        return f"n/a ({gap.get('reason')})"
+    beside = f"{signed(gap['low'])} to {signed(gap['high'])}" if gap.get("low") is not None else gap.get("reason", "")
+    return f"{signed(gap['value'])} ({beside})"
+
+
 def percent(share: float, decimals: int = 1) -> str:
     """A share in [0, 1] as a percentage, rounded to neither 0 nor 100 where it is neither.
 

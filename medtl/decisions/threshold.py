@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
 
 from medtl.decisions.rules import Counts
 from medtl.errors import MedtlError
@@ -92,6 +93,28 @@ def adjustment(probabilities: ArrayLike, tau: float) -> tuple[float, ...] | None
         return None
     frequencies = np.nanmean(np.asarray(probabilities, dtype=np.float64), axis=0)
     return tuple((tau * np.log(np.maximum(frequencies, np.finfo(float).tiny))).tolist())
+
+
+def strength(adjusted: Sequence[float] | None) -> float:
+    """The tau of :func:`adjustment` that made these numbers; 0 of None.
+
+    Frequencies add up to 1, and the sum of exp(adjusted / tau) rises with tau, so there is one. Of numbers that were moved afterwards (by
+    `medtl recalibrate`) there may be none: MedtlError.
+
+    >>> round(strength(adjustment([[0.7, 0.2, 0.1]], 0.5)), 6)
+    0.5
+    """
+    if adjusted is None:
+        return 0.0
+    given = np.asarray(adjusted, dtype=np.float64)
+
+    def excess(tau: float) -> float:
+        return float(np.exp(given / tau).sum()) - 1
+
+    least, most = 1e-3, 100.0
+    if not (given.max() <= 0 and excess(least) < 0 < excess(most)):
+        raise MedtlError("the numbers that rare classes are weighed by are no frequencies to a power")
+    return float(brentq(excess, least, most, xtol=1e-12))
 
 
 def decide(

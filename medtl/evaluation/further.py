@@ -107,7 +107,7 @@ def _of_probabilities(cases: Cases, draws: Resampled | None, found: Mapping[str,
     mse = {
         key: value / len(cases.classes) if isinstance(value, float) and cases.positive is None else value for key, value in brier.items()
     }
-    entry = {"log_loss": _log_loss(cases, values["log_loss"], draws), "mse": mse}
+    entry = {"log_loss": log_loss(cases, values["log_loss"], draws), "mse": mse}
     if draws is None or ece["low"] is None:
         corrected = without("the noise of one group is not known")
         return {**entry, "ece_corrected": corrected, **{name: estimate(values[name], None, ONE_GROUP) for name in parts}}
@@ -118,8 +118,9 @@ def _of_probabilities(cases: Cases, draws: Resampled | None, found: Mapping[str,
     }
 
 
-def _log_loss(cases: Cases, value: float, draws: Resampled | None) -> Estimate:
-    """Bootstrap-t; what was never seen to go wrong may go wrong by any amount, so then there is no interval."""
+def log_loss(cases: Cases, value: float, draws: Resampled | None) -> Estimate:
+    """`value` of the images read, with its interval: bootstrap-t; what was never seen to go wrong may go wrong by any amount, so then there
+    is none."""
     read = cases.read
     truth, p, groups = cases.truth[read], cases.probabilities[read], cases.groups[read]
     if draws is None or groups.min() == groups.max():

@@ -1,9 +1,10 @@
 """An external validation held against the model's own hospital: the content of `external.json`, and what it says in sentences.
 
 `own`: the split of the package that outside images are held against (`split`, `n`, `groups`), or None; `overall` and `per_class`: figures
-here, there, and the difference (:mod:`medtl.evaluation.drop`); `rule`: the one that the threshold was chosen by; `refits`: of the positive
+here, there, and the difference (:mod:`medtl.evaluation.drop`); `rule`: the one that answers are chosen by; `refits`: of the positive
 class, or of each finding, `auroc`, `shipped` (its threshold), `calibrated_at` (prevalence), `threshold` (:mod:`medtl.evaluation.refit`),
-`calibration` (:mod:`medtl.evaluation.recalibration`) and `domains` (:mod:`medtl.evaluation.left_out`); `no_refit`: why there are none.
+`calibration` (:mod:`medtl.evaluation.recalibrating`) and `domains` (:mod:`medtl.evaluation.left_out`); of several classes `all classes`,
+with `answers` (:mod:`medtl.evaluation.refit_of_classes`) in place of the threshold. `no_refit`: older files say here why there are none.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from numpy.typing import ArrayLike
 
 from medtl import own_json
 from medtl.contracts import VALIDATION
-from medtl.estimates import estimate, number, percent, signed
+from medtl.estimates import difference, estimate, number, percent, signed
 from medtl.evaluation.cases import Cases
 from medtl.evaluation.drop import worse
-from medtl.evaluation.left_out import by_domain
-from medtl.evaluation.recalibration import METHODS, recalibrate
-from medtl.evaluation.refit import Choose, event_of, refit_threshold
+from medtl.evaluation.here_of_classes import of_classes
+from medtl.evaluation.left_out import Rule, by_domain
+from medtl.evaluation.recalibrating import recalibrate
+from medtl.evaluation.recalibration import METHODS
+from medtl.evaluation.refit import event_of, refit_threshold
+from medtl.evaluation.refit_of_classes import refit_answers
 from medtl.evaluation.table import plural
 
 FILE = "external.json"
@@ -43,15 +47,23 @@ WORDS = dict(zip(METHODS, ("intercept", "intercept and slope"), strict=True))
 Content = Mapping[str, Any]
 
 
-def refits_of(cases: Cases, domains: ArrayLike, choose: Choose | None) -> dict[str, Any]:
-    """What an entry of `refits` has from images. `cases`: N images of two classes; `domains` (N,); `choose`: the threshold's rule."""
+def refits_of(cases: Cases, domains: ArrayLike, rule: Rule, unit: str) -> dict[str, Any]:
+    """What an entry of `refits` has from images. `cases`: N images; `domains` (N,); `unit`: what their groups are (patient, lesion …)."""
+    own = _of_two(cases, rule, unit) if cases.positive is not None else _of_several(cases, rule, unit)
+    return {**own, "calibration": recalibrate(cases, unit), "domains": by_domain(cases, domains, rule, unit)}
+
+
+def _of_two(cases: Cases, rule: Rule, unit: str) -> dict[str, Any]:
     ruleless = {"reason": "the package names no rule that a threshold could be chosen by"}
     return {
         "prevalence": float(event_of(cases)[cases.read].mean()) if cases.read.any() else None,
-        "threshold": refit_threshold(cases, choose) if choose is not None else ruleless,
-        "calibration": recalibrate(cases),
-        "domains": by_domain(cases, domains, choose),
+        "threshold": refit_threshold(cases, rule.choose, unit) if rule.choose is not None else ruleless,
     }
+
+
+def _of_several(cases: Cases, rule: Rule, unit: str) -> dict[str, Any]:
+    kept = {"reason": "the package answers as before its re-calibration, which is no rule that answers could be chosen by"}
+    return {"answers": refit_answers(cases, rule.decide, unit) if rule.decide is not None else kept}
 
 
 def read(folder: Path) -> dict[str, Any] | None:
@@ -62,11 +74,12 @@ def read(folder: Path) -> dict[str, Any] | None:
 def sentences(content: Content) -> list[str]:
     """The drop, what is worse by more than chance, and what choosing and calibrating anew would mend, the drop first."""
     told = list(_dropped(content))
-    if content["no_refit"]:
+    if content.get("no_refit"):
         return [*told, f"Nothing is re-fitted: {content['no_refit']}."]
     for name, each in content["refits"].items():
         start = f"{name}: " if len(content["refits"]) > 1 else ""
-        told += [f"{start}{said}" for said in (*_threshold(each, content["rule"]), *_calibration(each), *_unmendable(each))]
+        refitted = of_classes(each, content["rule"]) if "answers" in each else (*_threshold(each, content["rule"]), *_calibration(each))
+        told += [f"{start}{said}" for said in (*refitted, *_unmendable(each))]
     return told
 
 
@@ -101,15 +114,7 @@ def _moved(entry: Mapping[str, Any]) -> str:
     here, there, gap = (entry[key] for key in ("here", "there", "difference"))
     if gap["value"] is None:
         return f"{estimate(here)} here; no difference ({gap['reason']})"
-    return f"{number(here['value'])} here, {number(there['value'])} there: {difference_text(gap)}"
-
-
-def difference_text(gap: Mapping[str, Any]) -> str:
-    """`-0.587 (-0.652 to -0.522)`; without an interval the reason in its place."""
-    if gap.get("value") is None:
-        return f"n/a ({gap.get('reason')})"
-    beside = f"{signed(gap['low'])} to {signed(gap['high'])}" if gap.get("low") is not None else gap.get("reason", "")
-    return f"{signed(gap['value'])} ({beside})"
+    return f"{number(here['value'])} here, {number(there['value'])} there: {difference(gap)}"
 
 
 def _threshold(each: Mapping[str, Any], rule: str) -> Iterator[str]:
@@ -121,7 +126,7 @@ def _threshold(each: Mapping[str, Any], rule: str) -> Iterator[str]:
     yield (
         f"Threshold: shipped {number(each['shipped'])} ({_both(found['before'])}); its rule ({rule}) chooses {number(found['here'])} here, "
         f"which cross-fitted has {_both(found['after'])}; balanced accuracy {balanced}, "
-        f"{difference_text(found['difference']['balanced_accuracy'])}."
+        f"{difference(found['difference']['balanced_accuracy'])}."
     )
 
 
@@ -159,4 +164,4 @@ def _calibration(each: Mapping[str, Any]) -> Iterator[str]:
 def _recalibrated(own: Mapping[str, Any]) -> str:
     if "reason" in own:
         return f": not re-fitted, {own['reason']}"
-    return f" {number(own['brier']['value'])}, {difference_text(own['brier_difference'])}"
+    return f" {number(own['brier']['value'])}, {difference(own['brier_difference'])}"

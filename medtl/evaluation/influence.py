@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from medtl.evaluation.cases import Cases
 from medtl.evaluation.delong import placements
-from medtl.evaluation.probability import brier_terms
+from medtl.evaluation.probability import brier_terms, log_loss_terms
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -42,15 +42,15 @@ def figures(cases: Cases) -> dict[str, Linear]:
     everything = np.ones(len(right), dtype=bool)
     present = [index for index in range(len(cases.classes)) if (cases.truth == index).any()]
     recalls = {index: share_of(cases, right, cases.truth == index) for index in present}
-    found: dict[str, Linear | None] = {"auroc": _auroc(cases)}
+    found: dict[str, Linear | None] = {"auroc": auroc(cases)}
     found["balanced accuracy"] = mean_of([recalls[index] for index in present])
-    found["macro-F1"] = mean_of([_f1(cases, index) for index in present])
+    found["macro-F1"] = mean_of([f1_of(cases, index) for index in present])
     found["accuracy"] = share_of(cases, right, everything)
     if cases.positive is not None:
         found |= {"sensitivity": recalls.get(cases.positive), "specificity": recalls.get(1 - cases.positive)}
     else:
         found |= {f"recall of {cases.classes[index]}": recalls[index] for index in present}
-    found["Brier score"] = _brier(cases)
+    found["Brier score"] = brier(cases)
     return {name: figure for name, figure in found.items() if figure is not None}
 
 
@@ -60,7 +60,7 @@ def share_of(cases: Cases, hits: Floats, among: Mask) -> Linear:
     return Linear(value, _over_groups(cases, np.where(among, hits - value, 0) / among.sum()), np.unique(cases.groups[among]).size)
 
 
-def _f1(cases: Cases, index: int) -> Linear:
+def f1_of(cases: Cases, index: int) -> Linear:
     """2 TP / (2 TP + FP + FN): a share of the marks `is` and `called`, so that both its parts move."""
     of_class, called = cases.truth == index, cases.predicted == index
     marks, hits = of_class.astype(np.float64) + called, 2.0 * (of_class & called)
@@ -68,7 +68,7 @@ def _f1(cases: Cases, index: int) -> Linear:
     return Linear(value, _over_groups(cases, (hits - value * marks) / marks.sum()), np.unique(cases.groups[marks > 0]).size)
 
 
-def _auroc(cases: Cases) -> Linear | None:
+def auroc(cases: Cases) -> Linear | None:
     """The positive class's for two classes, else the mean over the classes that are there."""
     truth = cases.truth[cases.read]
     judged = [cases.positive] if cases.positive is not None else list(range(len(cases.classes)))
@@ -87,13 +87,23 @@ def area_of(cases: Cases, index: int) -> Linear:
     return Linear(area, _over_groups(cases, whole), fewer)
 
 
-def _brier(cases: Cases) -> Linear | None:
+def brier(cases: Cases) -> Linear | None:
+    """The Brier score of the images read; None where none was."""
     read = cases.read
-    if not read.any():
-        return None
-    terms = np.zeros(len(read))
-    terms[read] = brier_terms(cases.truth[read], cases.probabilities[read], cases.positive)
-    return share_of(cases, terms, read)
+    return _mean_term(cases, brier_terms(cases.truth[read], cases.probabilities[read], cases.positive)) if read.any() else None
+
+
+def log_loss(cases: Cases) -> Linear | None:
+    """The log loss of the images read; None where none was."""
+    read = cases.read
+    return _mean_term(cases, log_loss_terms(cases.truth[read], cases.probabilities[read])) if read.any() else None
+
+
+def _mean_term(cases: Cases, of_read: Floats) -> Linear:
+    """The mean of the terms of the images read."""
+    terms = np.zeros(len(cases.truth))
+    terms[cases.read] = of_read
+    return share_of(cases, terms, cases.read)
 
 
 def mean_of(parts: Sequence[Linear]) -> Linear:

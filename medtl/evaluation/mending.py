@@ -12,20 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from medtl.estimates import estimate as in_words
 from medtl.estimates import number, signed
-from medtl.evaluation import recalibration, recalibration_of_classes, side
+from medtl.evaluation import recalibrating, side
 from medtl.evaluation.cases import Cases
 from medtl.evaluation.figures import Estimate, estimate
-from medtl.evaluation.influence import figures
 from medtl.evaluation.intervals import FEW
-from medtl.evaluation.recalibration import METHODS, Line, Recalibration, crossed
-from medtl.evaluation.recalibration_of_classes import ClassRecalibration
-from medtl.evaluation.refit import FEWEST, FOLDS, Ints, dealt, groups_of_each, paired
-
-Fitted = Recalibration | ClassRecalibration
+from medtl.evaluation.recalibrating import Fitted, cross_fitted, everybody
+from medtl.evaluation.recalibration import METHODS
+from medtl.evaluation.refit import FEWEST, FOLDS, Ints, counted, dealt, groups_of_each
 
 
 @dataclass(frozen=True)
@@ -55,17 +50,17 @@ def lacking(cases: Cases, least: int = FEW) -> dict[str, int]:
     return {name: least - groups for name, groups in groups_of_each(cases).items() if groups < least}
 
 
-def too_few(cases: Cases) -> str:
-    """Why nothing can be fitted on these images; empty where something can."""
+def too_few(cases: Cases, unit: str = "group") -> str:
+    """Why nothing can be fitted on these images; empty where something can. `unit`: what the groups are (patient, lesion …)."""
     groups = groups_of_each(cases)
-    each = [f"{groups[name]} of {name}, {more} more are needed" for name, more in lacking(cases).items()]
+    each = [f"{counted(groups[name], unit)} of {name}, {more} more are needed" for name, more in lacking(cases).items()]
     return f"too few to fit anything on, {FEW} of each are needed ({'; '.join(each)})" if each else ""
 
 
-def mend(cases: Cases, folds: int = FOLDS, seed: int = 0) -> Mended:
-    """Fit what so many images carry, and judge it on images of groups that had no part in fitting it."""
+def mend(cases: Cases, unit: str = "group", folds: int = FOLDS, seed: int = 0) -> Mended:
+    """Fit what so many images carry, and judge it on images of groups (`unit`) that had no part in fitting it."""
     counted = {"groups": groups_of_each(cases)}
-    few = too_few(cases)
+    few = too_few(cases, unit)
     if few:
         return Mended(False, few, counted)
     part = dealt(cases, folds, seed)
@@ -76,32 +71,20 @@ def mend(cases: Cases, folds: int = FOLDS, seed: int = 0) -> Mended:
     better = isinstance(slope, _Tried) and (instead.get("high") is not None) and instead["high"] < 0
     method, chosen = (METHODS[1], slope) if better else (METHODS[0], intercept)
     assert isinstance(chosen, _Tried)
-    area, gap = _order(cases), paired(figures(chosen.crossed)["Brier score"], figures(cases)["Brier score"])
+    area, after = _order(cases), recalibrating.compared(cases, chosen.crossed)
+    gap = after["brier_difference"]
     shown, reason = _verdict(area, gap)
     evidence: dict[str, Any] = {"method": method, "fitted": dataclasses.asdict(chosen.line), "folds": folds, "auroc": area}
-    evidence |= {"everybody": _everybody(cases), "before": _judged(cases), "after": {**_judged(chosen.crossed), "brier_difference": gap}}
+    evidence |= {"everybody": everybody(cases), "before": recalibrating.judged(cases), "after": after}
     evidence |= {"slope_instead": instead} if instead else {}
     return Mended(shown, reason, counted | evidence, chosen.line, chosen.crossed)
 
 
 def _tried(cases: Cases, part: Ints, method: str) -> _Tried | str:
-    def fitted(own: Cases) -> Line | str:
-        return _fit(own, method)
-
-    line, moved = _fit(cases, method), crossed(cases, part, fitted)
+    line, moved = recalibrating.fit_cases(cases, method), cross_fitted(cases, part, method)
     if isinstance(line, str) or isinstance(moved, str):
         return line if isinstance(line, str) else str(moved)
     return _Tried(line, moved)
-
-
-def _fit(cases: Cases, method: str) -> Fitted | str:
-    if cases.positive is None:
-        return recalibration_of_classes.fit_cases(cases, method)
-    return recalibration.fit_cases(cases, method)
-
-
-def _judged(cases: Cases) -> dict[str, Any]:
-    return recalibration_of_classes.judged(cases) if cases.positive is None else dict(recalibration.judged(cases))
 
 
 def _instead(slope: _Tried | str | None, intercept: _Tried) -> dict[str, Any]:
@@ -110,21 +93,12 @@ def _instead(slope: _Tried | str | None, intercept: _Tried) -> dict[str, Any]:
         return {}
     if isinstance(slope, str):
         return {"reason": slope}
-    return dict(paired(figures(slope.crossed)["Brier score"], figures(intercept.crossed)["Brier score"]))
+    return recalibrating.brier_difference(intercept.crossed, slope.crossed)
 
 
 def _order(cases: Cases) -> Estimate:
-    """AUROC of the positive class, or the mean over the classes, each against the rest."""
-    judged = [cases.positive] if cases.positive is not None else range(len(cases.classes))
-    found = side.mean_of([side.area(cases, index) for index in judged])
+    found = side.areas(cases)
     return estimate(found.value, found.interval)
-
-
-def _everybody(cases: Cases) -> float:
-    """The Brier score of telling everybody how frequent each class is here."""
-    shares = np.bincount(cases.truth[cases.read], minlength=len(cases.classes)) / cases.read.sum()
-    whole = float(1 - (shares**2).sum())
-    return whole / 2 if cases.positive is not None else whole
 
 
 def _verdict(area: Estimate, gap: Estimate) -> tuple[bool, str]:

@@ -11,17 +11,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from scipy.special import expit
 
-from medtl.evaluation import influence
 from medtl.evaluation.calibration_line import calibration_line, logistic, separated
 from medtl.evaluation.cases import Cases
 from medtl.evaluation.figures import Estimate, estimate, probability_figures, without
 from medtl.evaluation.probability import log_odds
-from medtl.evaluation.refit import FOLDS, Floats, Ints, Mask, apart, dealt, event_of, paired, part_of, probability_of, too_few
+from medtl.evaluation.refit import Floats, Ints, Mask, apart, event_of, part_of, probability_of
 from medtl.evaluation.resampling import resample
 
 METHODS = ("intercept", "intercept_and_slope")
@@ -72,11 +71,6 @@ def fit_cases(cases: Cases, method: str) -> Recalibration | str:
     return fit(event_of(cases)[read], probability_of(cases)[read], cases.groups[read], method)
 
 
-def cross_fitted(cases: Cases, part: Ints, method: str) -> Cases | str:
-    """The same images, each with the probability that the other parts' re-calibration gives it; or why there is none."""
-    return crossed(cases, part, lambda others: fit_cases(others, method))
-
-
 def crossed(cases: Cases, part: Ints, fitted: Callable[[Cases], Line | str]) -> Cases | str:
     """The same images, each with the probabilities that a line `fitted` on the other parts gives it; or why one has none."""
     moved = np.full_like(cases.probabilities, np.nan)
@@ -94,31 +88,6 @@ def with_probability(cases: Cases, p: Floats) -> Cases:
     return dataclasses.replace(cases, probabilities=np.stack(pair, axis=1))
 
 
-def recalibrate(cases: Cases, folds: int = FOLDS, seed: int = 0) -> dict[str, Any]:
-    """`as_shipped`, `everybody` (the Brier score of telling everybody the share of the ill) and each of :data:`METHODS`: `fitted` on all
-    images (`intercept`, `slope`: for use) and, cross-fitted, `brier`, `calibration_intercept`, `calibration_slope` and the paired
-    `brier_difference`; a method without it, or all, `{"reason"}`."""
-    few = too_few(cases)
-    if few:
-        return {"reason": few}
-    share = float(event_of(cases)[cases.read].mean())
-    found: dict[str, Any] = {"folds": folds, "as_shipped": judged(cases), "everybody": share * (1 - share)}
-    part = dealt(cases, folds, seed)
-    for method in METHODS:
-        own = fit_cases(cases, method)
-        moved = cross_fitted(cases, part, method) if isinstance(own, Recalibration) else own
-        if isinstance(own, str) or isinstance(moved, str):
-            found[method] = {"reason": str(moved)}
-        else:
-            found[method] = {"fitted": dataclasses.asdict(own), **compared(cases, moved)}
-    return found
-
-
-def compared(before: Cases, after: Cases) -> dict[str, Estimate]:
-    """:func:`judged` of `after`, and the paired `brier_difference` (below 0: better)."""
-    return {**judged(after), "brier_difference": paired(_brier(after), _brier(before))}
-
-
 def judged(cases: Cases) -> dict[str, Estimate]:
     """`brier`, `calibration_intercept`, `calibration_slope` of the images read; both classes must be there, and two groups."""
     event, p, read = event_of(cases), probability_of(cases), cases.read
@@ -126,7 +95,3 @@ def judged(cases: Cases) -> dict[str, Estimate]:
     slope = estimate(*line.slope) if line.slope else without(f"probabilities: {line.no_slope}")
     brier = probability_figures(cases, resample(cases, resamples=RESAMPLES))[0]
     return {"brier": brier, "calibration_intercept": estimate(*line.intercept), "calibration_slope": slope}
-
-
-def _brier(cases: Cases) -> influence.Linear:
-    return influence.figures(cases)["Brier score"]

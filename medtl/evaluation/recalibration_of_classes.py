@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
+from medtl.evaluation import side
 from medtl.evaluation.calibration_line import calibration_line
 from medtl.evaluation.cases import Cases
-from medtl.evaluation.figures import estimate, probability_figures, without
-from medtl.evaluation.probability import SMALLEST
+from medtl.evaluation.figures import Estimate, estimate, probability_figures, without
+from medtl.evaluation.further import log_loss
+from medtl.evaluation.probability import SMALLEST, log_loss_terms
 from medtl.evaluation.recalibration import METHODS, NO_ORDER, RESAMPLES
 from medtl.evaluation.resampling import resample
 
@@ -58,15 +60,23 @@ def fit_cases(cases: Cases, method: str) -> ClassRecalibration | str:
 
 
 def judged(cases: Cases) -> dict[str, Any]:
-    """`brier`, and in `per_class` each class's `calibration_intercept` and `calibration_slope` against the rest, of the images read."""
-    read = cases.read
-    brier = probability_figures(cases, resample(cases, resamples=RESAMPLES))[0]
+    """`brier`, `log_loss`, `auroc` (the mean over the classes, each against the rest), and in `per_class` each class's
+    `calibration_intercept`, `calibration_slope` and `auroc`, of the images read."""
+    read, draws = cases.read, resample(cases, resamples=RESAMPLES)
+    brier, area = probability_figures(cases, draws)[0], side.areas(cases)
+    loss = log_loss(cases, float(log_loss_terms(cases.truth[read], cases.probabilities[read]).mean()), draws)
     lines = {}
     for index, name in enumerate(cases.classes):
         line = calibration_line(cases.truth[read] == index, cases.probabilities[read, index], cases.groups[read])
         slope = estimate(*line.slope) if line.slope else without(f"probabilities: {line.no_slope}")
-        lines[name] = {"calibration_intercept": estimate(*line.intercept), "calibration_slope": slope}
-    return {"brier": brier, "per_class": lines}
+        lines[name] = {"calibration_intercept": estimate(*line.intercept), "calibration_slope": slope, "auroc": area_of(cases, index)}
+    return {"brier": brier, "log_loss": loss, "auroc": estimate(area.value, area.interval), "per_class": lines}
+
+
+def area_of(cases: Cases, index: int) -> Estimate:
+    """AUROC of one class against the rest, of the images read."""
+    found = side.area(cases, index)
+    return estimate(found.value, found.interval)
 
 
 def _loss(parameters: Floats, logs: Floats, truth: NDArray[np.int64]) -> tuple[float, Floats]:

@@ -20,6 +20,7 @@ from medtl.evaluation.contrast import contrast
 from medtl.evaluation.figures import Estimate, estimate, without
 from medtl.evaluation.influence import Linear
 from medtl.evaluation.intervals import FEW, Interval
+from medtl.evaluation.table import plural
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -50,23 +51,34 @@ def part_of(cases: Cases, mask: Mask) -> Cases:
     return dataclasses.replace(cases, **kept)
 
 
-def sizes(cases: Cases) -> tuple[int, int]:
-    """Groups that have a readable image with the class, and without."""
-    event, read = event_of(cases), cases.read
-    return int(np.unique(cases.groups[event & read]).size), int(np.unique(cases.groups[~event & read]).size)
-
-
 def groups_of_each(cases: Cases) -> dict[str, int]:
-    """Class → groups that have a readable image of it."""
-    read = cases.read
-    return {name: int(np.unique(cases.groups[read & (cases.truth == index)]).size) for index, name in enumerate(cases.classes)}
+    """Class → groups that have a readable image of it; of two classes the positive one first."""
+    read, names = cases.read, cases.classes
+    order = range(len(names)) if cases.positive is None else (cases.positive, 1 - cases.positive)
+    return {names[index]: int(np.unique(cases.groups[read & (cases.truth == index)]).size) for index in order}
 
 
-def too_few(cases: Cases) -> str:
-    """Why nothing can be fitted on these; empty where it can."""
-    names = [cases.classes[index] for index in (cases.positive or 0, 1 - (cases.positive or 0))]
-    scarce = [f"{count} of {name}" for count, name in zip(sizes(cases), names, strict=True) if count < FEWEST]
-    return f"too few to re-fit ({', '.join(scarce)}; {FEWEST} of each are needed)" if scarce else ""
+def too_few(cases: Cases, unit: str = "group") -> str:
+    """Why nothing can be fitted on these; empty where it can. `unit`: what the groups are (patient, lesion …)."""
+    scarce = scarcer(cases, FEWEST, unit)
+    return f"too few to re-fit ({scarce}; {FEWEST} of each are needed)" if scarce else ""
+
+
+def too_few_to_judge(cases: Cases, unit: str = "group") -> str:
+    """Why a part's figures are not given; empty where they are."""
+    scarce = scarcer(cases, FEW, unit)
+    return f"too few ({scarce})" if scarce else ""
+
+
+def scarcer(cases: Cases, least: int, unit: str) -> str:
+    """`8 patients of ill, 1 patient of well`: of which classes there are fewer than `least` groups; empty where of none."""
+    found = [(count, name) for name, count in groups_of_each(cases).items() if count < least]
+    return ", ".join(f"{counted(count, unit)} of {name}" for count, name in found)
+
+
+def counted(count: int, unit: str) -> str:
+    """`1 patient`, `8 patients`."""
+    return f"{count} {unit if count == 1 else plural(unit)}"
 
 
 def dealt(cases: Cases, folds: int = FOLDS, seed: int = 0) -> Ints:
@@ -112,10 +124,10 @@ def called(cases: Cases, cuts: Floats) -> Cases:
     return dataclasses.replace(cases, predicted=np.where(cases.read, positive, UNREAD).astype(np.int64))
 
 
-def refit_threshold(cases: Cases, choose: Choose, folds: int = FOLDS, seed: int = 0) -> dict[str, Any]:
+def refit_threshold(cases: Cases, choose: Choose, unit: str = "group", folds: int = FOLDS, seed: int = 0) -> dict[str, Any]:
     """`here` (chosen on all images, for use), its `lowest` and `highest` over the parts, and `before`, `after`, `difference` of
     sensitivity, specificity and balanced accuracy, `after` cross-fitted; or `{"reason"}`."""
-    few = too_few(cases)
+    few = too_few(cases, unit)
     if few:
         return {"reason": few}
     read = cases.read
@@ -126,7 +138,8 @@ def refit_threshold(cases: Cases, choose: Choose, folds: int = FOLDS, seed: int 
 
 
 def compared(before: Cases, after: Cases) -> dict[str, dict[str, Estimate]]:
-    """`before`, `after` and their paired `difference` (after less before) of sensitivity, specificity and balanced accuracy."""
+    """`before`, `after` and their paired `difference` (after less before) of sensitivity, specificity and balanced accuracy; of several
+    classes, which must all be there, of accuracy, balanced accuracy (the mean recall) and macro-F1."""
     old, new = _shares(before), _shares(after)
     return {
         "before": {name: estimate(each.value, each.interval) for name, each in old.items()},
@@ -144,13 +157,17 @@ def paired(after: Linear, before: Linear) -> Estimate:
 
 
 def _shares(cases: Cases) -> dict[str, side.Side]:
-    yes = cases.positive or 0
+    yes = cases.positive
+    if yes is None:
+        return _shares_of_classes(cases)
     found = {"sensitivity": side.share(cases, yes), "specificity": side.share(cases, 1 - yes)}
     return {**found, "balanced_accuracy": side.mean_of(list(found.values()))}
 
 
-def too_few_to_judge(cases: Cases) -> str:
-    """Why a part's figures are not given; empty where they are."""
-    names = [cases.classes[index] for index in (cases.positive or 0, 1 - (cases.positive or 0))]
-    scarce = [f"{count} of {name}" for count, name in zip(sizes(cases), names, strict=True) if count < FEW]
-    return f"too few ({', '.join(scarce)})" if scarce else ""
+def _shares_of_classes(cases: Cases) -> dict[str, side.Side]:
+    every = range(len(cases.classes))
+    return {
+        "accuracy": side.right(cases),
+        "balanced_accuracy": side.mean_of([side.share(cases, index) for index in every]),
+        "macro_f1": side.mean_of([side.f1(cases, index) for index in every]),
+    }

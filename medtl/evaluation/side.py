@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import t
 
 from medtl.evaluation import delong, influence, intervals
@@ -29,11 +30,27 @@ class Side:
 
 def share(cases: Cases, index: int) -> Side:
     """Recall of class `index`; an unread image is a miss. At least one image of it."""
-    among = cases.truth == index
+    return _right(cases, cases.truth == index)
+
+
+def right(cases: Cases) -> Side:
+    """Accuracy; an unread image is a miss."""
+    return _right(cases, np.ones(len(cases.truth), dtype=bool))
+
+
+def _right(cases: Cases, among: NDArray[np.bool_]) -> Side:
     right = cases.predicted == cases.truth
     linear = influence.share_of(cases, right.astype(np.float64), among)
     effective = intervals.effective_cases(right[among], cases.groups[among])
     return Side(intervals.wilson(linear.value, effective), linear)
+
+
+def f1(cases: Cases, index: int) -> Side:
+    """F1 of class `index`, with the interval of the share that it follows from (:func:`medtl.evaluation.figures.class_figures`)."""
+    of_class, called = cases.truth == index, cases.predicted == index
+    among, both = of_class | called, of_class & called
+    around = intervals.wilson(float(both[among].mean()), intervals.effective_cases(both[among], cases.groups[among]))
+    return Side(Interval(intervals.f1_of(around.low), intervals.f1_of(around.high)), influence.f1_of(cases, index))
 
 
 def area(cases: Cases, index: int) -> Side:
@@ -49,6 +66,11 @@ def area(cases: Cases, index: int) -> Side:
     if few * min(linear.value, 1 - linear.value) < FEW_RANKS:
         found = found.around(intervals.auroc_interval(linear.value, positives, negatives))
     return Side(found, linear)
+
+
+def areas(cases: Cases) -> Side:
+    """AUROC of the positive class of two, or the mean over the classes, each against the rest; each must have images read."""
+    return mean_of([area(cases, index) for index in ([cases.positive] if cases.positive is not None else range(len(cases.classes)))])
 
 
 def mean_of(parts: Sequence[Side]) -> Side:

@@ -16,14 +16,14 @@ from medtl.decisions.rule_words import rule_of
 from medtl.evaluation import drop
 from medtl.evaluation.cases import Cases, findings_from_table, from_table
 from medtl.evaluation.here_and_there import FILE, refits_of
-from medtl.evaluation.refit import Choose
+from medtl.evaluation.left_out import Rule
+from medtl.evaluation.recalibrating import ALL
 from medtl.files import write_json
-from medtl.model.format import PackageFile
+from medtl.model.format import OperatingPoint, PackageFile
 from medtl.model.prevalence import calibrated_at
 from medtl.predictions import PLAIN
+from medtl.recalibrated import KEPT
 from medtl.records import KEY
-
-SEVERAL = "of several classes the most probable one is answered; there is no threshold, and a re-calibration is made at training"
 
 
 def hold_against_its_own(
@@ -38,8 +38,7 @@ def content_of(
 ) -> dict[str, Any]:
     """The content of `external.json`: `predictions` judged here, `metrics` their entry of metrics.json, `own_metrics` the package's."""
     task, found = package.task, drop.own_split(own_metrics or {})
-    rule = rule_of(package.operating_point.rule)
-    named = "" if rule is None else threshold.said(rule)
+    rule, named = _rule(package)
     own = (
         None
         if found is None
@@ -54,36 +53,61 @@ def content_of(
         "overall": {} if found is None else drop.overall(metrics, found[1], task),
         "per_class": {} if found is None else drop.per_class(metrics, found[1], task),
         "rule": named,
-        "no_refit": SEVERAL if package.operating_point.threshold is None else "",
-        "refits": dict(_refits(package, calibrated_at(package, own_metrics), predictions, metrics, _chooser(rule))),
+        "refits": _refits(package, calibrated_at(package, own_metrics), predictions, metrics, rule, unit),
     }
 
 
-def _chooser(rule: Any) -> Choose | None:
-    def choose(p: NDArray[np.float64], event: NDArray[np.bool_]) -> float:
-        return threshold.fit(p, event, rule).value
+def _rule(package: PackageFile) -> tuple[Rule, str]:
+    """How the package answers, to be chosen anew, and in words; neither where it names no rule."""
+    point = package.operating_point
+    if point.threshold is None:
+        return _rule_of_classes(point)
+    found = rule_of(point.rule)
+    if found is None:
+        return Rule(), ""
 
-    return None if rule is None else choose
+    def choose(p: NDArray[np.float64], event: NDArray[np.bool_]) -> float:
+        return threshold.fit(p, event, found).value
+
+    return Rule(choose=choose), threshold.said(found)
+
+
+def _rule_of_classes(point: OperatingPoint) -> tuple[Rule, str]:
+    if point.rule == KEPT:
+        return Rule(), ""
+    strength = threshold.strength(point.adjusted)
+
+    def decide(common: NDArray[np.float64], p: NDArray[np.float64]) -> NDArray[np.int64]:
+        return threshold.decide(p, adjusted=threshold.adjustment(common, strength))
+
+    weighed = f", each divided by its frequency to the power of {strength:.3g}" if strength else ""
+    return Rule(decide=decide), f"the most probable class{weighed}"
 
 
 def _refits(
-    package: PackageFile, held_at: Mapping[str, float], predictions: pd.DataFrame, metrics: Mapping[str, Any], choose: Choose | None
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    shipped = package.operating_point.threshold
+    package: PackageFile, held_at: Mapping[str, float], predictions: pd.DataFrame, metrics: Mapping[str, Any], rule: Rule, unit: str
+) -> dict[str, dict[str, Any]]:
+    sides, shipped = _sides(predictions, package.task), package.operating_point.threshold
     if shipped is None:
-        return
+        return {name: {"auroc": metrics["auroc"], **refits_of(cases, domains, rule, unit)} for name, cases, domains in sides}
     cuts = shipped if isinstance(shipped, tuple) else (shipped,)
-    for (name, cases, domains), cut in zip(_sides(predictions, package.task), cuts, strict=True):
-        stored = {"auroc": metrics["per_class"][name]["auroc"], "shipped": cut, "calibrated_at": held_at.get(name)}
-        yield name, {**stored, **refits_of(cases, domains, choose)}
+    return {
+        name: {
+            "auroc": metrics["per_class"][name]["auroc"],
+            "shipped": cut,
+            "calibrated_at": held_at.get(name),
+            **refits_of(cases, domains, rule, unit),
+        }
+        for (name, cases, domains), cut in zip(sides, cuts, strict=True)
+    }
 
 
 def _sides(predictions: pd.DataFrame, task: Task) -> Iterator[tuple[str, Cases, NDArray[np.str_]]]:
-    """The positive class of two, or each finding: its name, images of which it is known, and where they are from."""
+    """The positive class of two, all classes of several, or each finding: its name, images of which it is known, where they are from."""
     rows = predictions[(predictions["member"] == "") & (predictions["view"] == PLAIN) & (predictions["truth"] != "")].sort_values(KEY)
     domains = rows["domain"].to_numpy(str)
-    if task.positive_index is not None:
-        yield task.names[task.positive_index], from_table(rows, task), domains
+    if task.kind == "single":
+        yield ALL if task.positive_index is None else task.names[task.positive_index], from_table(rows, task), domains
         return
     told = findings_from_table(rows, task)
     for index, name in enumerate(task.names):

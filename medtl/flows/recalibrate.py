@@ -100,19 +100,20 @@ def _answered(old: Model, sets: Sets, line: Line) -> _Answered:
 def _decided(old: Model, sets: Sets, before: Ancestry, threshold: str, place: Path, line: Line) -> dict[str, Any]:
     """Judge, write the evidence, and release the re-calibrated model or refuse it."""
     here = _answered(old, sets, line)
+    unit = unit_of(here.rows)
     told = {"format": FORMAT, **descent(old.package), **_described(sets, here.rows), "threshold": threshold}
-    few = {name: shown.too_few(cases) for name, cases in here.asked.items()}
+    few = {name: shown.too_few(cases, unit) for name, cases in here.asked.items()}
     if all(few.values()):  # before a look is counted: nothing is shown to anybody
         _refuse(place, {**told, "questions": {name: {"reason": why} for name, why in few.items()}}, in_words.together(few))
     looks = count_look(here.rows["sha256"], old.fingerprint, old.package.name)
     write_predictions(here.shipped, place / "before.csv")
-    mending = {name: shown.mend(cases) for name, cases in here.asked.items()}
+    mending = {name: shown.mend(cases, unit) for name, cases in here.asked.items()}
     content = {**told, "looks": looks.count, "questions": {name: _entry(each) for name, each in mending.items()}}
     print("\n".join([*in_words.sentences(content), looks.sentence("re-calibration")]))
     reason = in_words.together({name: each.reason for name, each in mending.items()})
     if not any(each.shown for each in mending.values()):
         _refuse(place, content, reason)
-    step, chosen = step_of(mending, old.task), _anew(old, here.asked, mending, threshold)
+    step, chosen = step_of(mending, old.task), _anew(old, here.asked, mending, threshold, unit)
     new = moved_model(old, step, operating_point(old, step, chosen, here.asked, mending))
     answers = new.answer(here.keys, here.logits, here.reasons)
     changed = int((answers["predicted"] != here.shipped["predicted"]).sum())
@@ -129,11 +130,13 @@ def _decided(old: Model, sets: Sets, before: Ancestry, threshold: str, place: Pa
     return content
 
 
-def _anew(old: Model, asked: Mapping[str, Cases], mending: Mending, threshold: str) -> dict[str, Chosen | str]:
+def _anew(old: Model, asked: Mapping[str, Cases], mending: Mending, threshold: str, unit: str) -> dict[str, Chosen | str]:
     if threshold == "moved":
         return {}
     return {
-        name: chosen_anew(cases, mending[name], old.package.operating_point.rule) for name, cases in asked.items() if mending[name].shown
+        name: chosen_anew(cases, mending[name], old.package.operating_point.rule, unit)
+        for name, cases in asked.items()
+        if mending[name].shown
     }
 
 

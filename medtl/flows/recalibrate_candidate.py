@@ -49,9 +49,9 @@ def step_of(mending: Mending, task: Task) -> Step:
     return Step(tuple(line.slope for line in lines), intercepts)
 
 
-def chosen_anew(cases: Cases, mended: Mended, rule_words: str) -> Chosen | str:
-    """The threshold by the package's own rule on the moved probabilities; or why none is chosen."""
-    rule, few = rule_of(rule_words), too_few(cases)
+def chosen_anew(cases: Cases, mended: Mended, rule_words: str, unit: str) -> Chosen | str:
+    """The threshold by the package's own rule on the moved probabilities; or why none is chosen. `unit`: what the groups are."""
+    rule, few = rule_of(rule_words), too_few(cases, unit)
     if rule is None or few or mended.line is None:
         return few or "the package names no rule that a threshold could be chosen by"
 
@@ -61,7 +61,7 @@ def chosen_anew(cases: Cases, mended: Mended, rule_words: str) -> Chosen | str:
     moved, read = mended.line.moved(cases), cases.read
     assert cases.positive is not None
     best = thresholds_of.fit(moved.probabilities[read, cases.positive], event_of(cases)[read], rule)
-    return Chosen(best.value, best.reached, refit_threshold(moved, choose), _cross_answered(moved, choose))
+    return Chosen(best.value, best.reached, refit_threshold(moved, choose, unit), _cross_answered(moved, choose))
 
 
 def _cross_answered(cases: Cases, choose: Choose) -> Cases:

@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 
 from medtl.contracts import Task
 from medtl.evaluation.cases import UNREAD, Cases, findings_from_table, from_table
+from medtl.evaluation.recalibrating import ALL
 from medtl.findings import from_words, words
 from medtl.flows.recalibrate_candidate import Chosen, Mending
 from medtl.predictions import NO_ANSWER
-
-ALL = "all classes"
-"""The question of a task of several classes."""
 
 
 def questions(table: pd.DataFrame, task: Task) -> dict[str, Cases]:

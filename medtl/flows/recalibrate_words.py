@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from medtl.estimates import estimate, number, signed
+from medtl.estimates import difference, estimate, number, signed
 from medtl.evaluation import answering
-from medtl.evaluation.here_and_there import difference_text
 from medtl.evaluation.recalibration import METHODS
 from medtl.evaluation.table import plural
 from medtl.flows.recalibrate_candidate import Chosen
@@ -44,13 +43,14 @@ def _question(each: Content) -> Iterator[str]:
     yield f"Fitted, from {groups}: {'intercepts' if many else 'intercept'} {plus}{slope}.{_slope(each)}"
     yield (
         f"Brier score {estimate(before['brier'])} as shipped, {estimate(after['brier'])} re-calibrated by other patients: "
-        f"{difference_text(after['brier_difference'])}; {number(each['everybody'])} by telling everybody the prevalence."
+        f"{difference(after['brier_difference'])}; {number(each['everybody'])} by telling everybody the prevalence."
     )
     if not many:
         both = ((what, before[key], after[key]) for what, key in (("intercept", "calibration_intercept"), ("slope", "calibration_slope")))
         moved = "; ".join(f"{what} {_signed(old, what)} before, {_signed(new, what)} after" for what, old, new in both)
         yield f"Calibration here: {moved}."
-    yield f"Order (AUROC): {estimate(each['auroc'])}; a re-calibration does not change it."
+    moved = f"{estimate(after['auroc'])} re-calibrated" if "auroc" in after else "a re-calibration does not change it"
+    yield f"Order (AUROC): {estimate(each['auroc'])}; {moved}."
 
 
 def _interval(each: Content) -> str:
@@ -66,7 +66,7 @@ def _slope(each: Content) -> str:
         return " Too few for a slope, which takes 50 of each."
     if instead.get("value") is None:
         return f" No slope: {instead['reason']}."
-    return f" What the slope adds to the Brier score: {difference_text(instead)}."
+    return f" What the slope adds to the Brier score: {difference(instead)}."
 
 
 def _signed(figure: Content, what: str) -> str:

@@ -8,14 +8,13 @@ from typing import Any
 import pandas as pd
 
 from medtl.document.table import Table, flat
-from medtl.estimates import estimate, number
+from medtl.estimates import difference, estimate, number
 from medtl.evaluation.drop import Drops
-from medtl.evaluation.here_and_there import LABELS, WORDS, Content, difference_text
+from medtl.evaluation.here_and_there import LABELS, WORDS, Content
+from medtl.evaluation.recalibrating import ALL
+from medtl.report import here_of_classes
 
-CROSS = (
-    "Re-fitted figures are cross-fitted: each image is judged with what patients of the other parts, and none of its own, chose. "
-    "Differences are paired, by patient (group). To use what is named here, take the value that was fitted on all images."
-)
+CROSS = f"{here_of_classes.CROSS} To use what is named here, take the value that was fitted on all images."
 SHARES = ("sensitivity", "specificity", "balanced_accuracy")
 LINE = ("brier", "calibration_intercept", "calibration_slope")
 
@@ -23,8 +22,13 @@ LINE = ("brier", "calibration_intercept", "calibration_slope")
 def tables(content: Content) -> list[Table]:
     """Every table of the section that has something to show."""
     named = len(content["refits"]) > 1
-    found = [*_drops(content), *_thresholds(content, named), *_calibrations(content, named), *_domains(content, named), *_left_out(content)]
-    return [table for table in found if table.rows]
+    several = content["refits"].get(ALL)
+    refitted = (
+        here_of_classes.tables(several, content["rule"])
+        if several is not None and "answers" in several
+        else [*_thresholds(content, named), *_calibrations(content, named), *_domains(content, named), *_left_out(content)]
+    )
+    return [table for table in (*_drops(content), *refitted) if table.rows]
 
 
 def summary(content: Content) -> str:
@@ -32,7 +36,7 @@ def summary(content: Content) -> str:
     gap = content["overall"].get("auroc", {}).get("difference", {})
     if gap.get("value") is None:
         return ""
-    return f"Against its own {content['own']['split']}: AUROC {difference_text(gap)}"
+    return f"Against its own {content['own']['split']}: AUROC {difference(gap)}"
 
 
 def _drops(content: Content) -> Iterator[Table]:
@@ -40,7 +44,7 @@ def _drops(content: Content) -> Iterator[Table]:
         return
     there = f"its own {content['own']['split']}"
     rows = [
-        [LABELS[key], estimate(each["here"]), estimate(each["there"]), difference_text(each["difference"])]
+        [LABELS[key], estimate(each["here"]), estimate(each["there"]), difference(each["difference"])]
         for key, each in content["overall"].items()
     ]
     note = (
@@ -55,7 +59,7 @@ def _drops(content: Content) -> Iterator[Table]:
 
 def _per_class(classes: Mapping[str, Drops], there: str) -> Table:
     keys = list(next(iter(classes.values())))
-    rows = [[name, *(difference_text(drops[key]["difference"]) for key in keys)] for name, drops in classes.items()]
+    rows = [[name, *(difference(drops[key]["difference"]) for key in keys)] for name, drops in classes.items()]
     raw = [{"class": name, "figure": key, **flat(each)} for name, drops in classes.items() for key, each in drops.items()]
     caption = f"Each class against the rest: here less {there} (95 % interval)"
     return Table(
@@ -74,7 +78,7 @@ def _thresholds(content: Content, named: bool) -> Iterator[Table]:
         rows += [
             [f"{start}as shipped", number(each["shipped"]), *(estimate(found["before"][key]) for key in SHARES)],
             [f"{start}re-fitted", span, *(estimate(found["after"][key]) for key in SHARES)],
-            [f"{start}difference", "", *(difference_text(found["difference"][key]) for key in SHARES)],
+            [f"{start}difference", "", *(difference(found["difference"][key]) for key in SHARES)],
         ]
         for kind, value in (("before", each["shipped"]), ("after", found["here"]), ("difference", None)):
             raw.append({"of": name, "kind": kind, "threshold": value, **flat(found[kind])})
@@ -98,7 +102,7 @@ def _calibrations(content: Content, named: bool) -> Iterator[Table]:
                 rows.append([f"{start}{word}", f"n/a ({own['reason']})"])
                 continue
             fitted = f"{own['fitted']['intercept']:+.2f}" + (f", {own['fitted']['slope']:.2f}" if method != "intercept" else "")
-            rows.append([f"{start}{word} ({fitted})", *(estimate(own[key]) for key in LINE), difference_text(own["brier_difference"])])
+            rows.append([f"{start}{word} ({fitted})", *(estimate(own[key]) for key in LINE), difference(own["brier_difference"])])
             raw.append({"of": name, "kind": word, **own["fitted"], **flat({key: own[key] for key in (*LINE, "brier_difference")})})
         rows.append([f"{start}everybody the prevalence", number(found["everybody"]), "", "", ""])
     header = ["", *(LABELS[key] for key in LINE), "Brier score less shipped"]
@@ -148,7 +152,7 @@ def _left_out_cells(found: Mapping[str, Any]) -> list[str]:
 
 
 def _beside(figure: Mapping[str, Any], gap: Mapping[str, Any]) -> str:
-    return f"{number(figure['value'])}; {difference_text(gap)}"
+    return f"{number(figure['value'])}; {difference(gap)}"
 
 
 def _left_out_raw(found: Mapping[str, Any]) -> dict[str, Any]:

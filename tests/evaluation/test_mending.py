@@ -88,9 +88,9 @@ def test_without_an_order_nothing_is_mended_though_the_brier_score_would_fall():
 def test_below_ten_of_either_it_is_said_how_many_more_are_needed():
     cases = with_first(made(0, patients=200, shift=1.0), 7)
     assert lacking(cases) == {"ill": 3}
-    assert too_few(cases) == "too few to fit anything on, 10 of each are needed (7 of ill, 3 more are needed)"
-    found = mend(cases)
-    assert (found.shown, found.line, found.reason) == (False, None, too_few(cases))
+    assert too_few(cases, "patient") == "too few to fit anything on, 10 of each are needed (7 patients of ill, 3 more are needed)"
+    found = mend(cases, "patient")
+    assert (found.shown, found.line, found.reason) == (False, None, too_few(cases, "patient"))
     enough = with_first(made(0, patients=200, shift=1.0), 10)
     assert groups_of_each(enough)["ill"] == 10
     assert mend(enough).evidence["method"] == "intercept"

@@ -13,9 +13,10 @@ from sklearn.metrics import brier_score_loss, recall_score
 from medtl.decisions import threshold
 from medtl.evaluation.cases import UNREAD, Cases
 from medtl.evaluation.influence import figures
-from medtl.evaluation.left_out import by_domain
+from medtl.evaluation.left_out import Rule, by_domain
 from medtl.evaluation.ranking import auroc
-from medtl.evaluation.recalibration import NO_ORDER, Recalibration, cross_fitted, fit, recalibrate
+from medtl.evaluation.recalibrating import cross_fitted, recalibrate
+from medtl.evaluation.recalibration import NO_ORDER, Recalibration, fit
 from medtl.evaluation.refit import apart, called, dealt, paired, refit_threshold, thresholds, too_few
 
 
@@ -181,9 +182,9 @@ def test_a_threshold_that_means_nothing_gains_nothing_out_of_sample():
 def test_below_fifty_of_either_side_nothing_is_fitted():
     groups = np.arange(400) // 2  # 200 patients of two images
     p = np.random.default_rng(0).random(400)
-    assert too_few(cases_of(groups < 49, p, groups)) == "too few to re-fit (49 of ill; 50 of each are needed)"
-    assert too_few(cases_of(groups < 50, p, groups)) == ""
-    assert too_few(cases_of(groups < 151, p, groups)) == "too few to re-fit (49 of well; 50 of each are needed)"
+    assert too_few(cases_of(groups < 49, p, groups), "patient") == "too few to re-fit (49 patients of ill; 50 of each are needed)"
+    assert too_few(cases_of(groups < 50, p, groups), "patient") == ""
+    assert too_few(cases_of(groups < 151, p, groups), "patient") == "too few to re-fit (49 patients of well; 50 of each are needed)"
     for found in (refit_threshold(cases_of(groups < 49, p, groups), youden), recalibrate(cases_of(groups < 49, p, groups))):
         assert list(found) == ["reason"]
 
@@ -213,13 +214,13 @@ def test_a_domain_is_judged_with_what_the_others_chose():
     event = np.concatenate([one.truth, two.truth]) == 1
     p = np.concatenate([one.probabilities[:, 1], two.probabilities[:, 1]])
     cases = cases_of(event, p, np.arange(400))
-    found = by_domain(cases, ["a"] * 200 + ["b"] * 200, youden)
+    found = by_domain(cases, ["a"] * 200 + ["b"] * 200, Rule(youden))
     assert found["b"]["left_out"]["threshold"]["value"] == youden(p[:200], event[:200])
     line = fit(event[:200], p[:200], np.arange(200), "intercept")
     assert found["b"]["left_out"]["intercept"]["brier"]["value"] == pytest.approx(brier_score_loss(event[200:], line.apply(p[200:])))
     assert found["a"]["left_out"]["intercept"]["brier_difference"]["high"] < 0
     assert (found["a"]["n"], found["a"]["ill"]) == (200, int(event[:200].sum()))
-    assert by_domain(cases, ["a"] * 400, youden) == {}
-    few = by_domain(cases, ["a"] * 395 + ["b"] * 5, youden)
+    assert by_domain(cases, ["a"] * 400, Rule(youden)) == {}
+    few = by_domain(cases, ["a"] * 395 + ["b"] * 5, Rule(youden))
     assert few["b"]["few"].startswith("too few (")
     assert "elsewhere too few to re-fit" in few["a"]["left_out"]["reason"]

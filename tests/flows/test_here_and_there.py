@@ -15,6 +15,7 @@ import pytest
 from scipy.special import expit, logit, softmax
 
 from medtl.contracts import Task
+from medtl.decisions import threshold
 from medtl.errors import MedtlError
 from medtl.evaluation import here_and_there
 from medtl.evaluation.summary import summarize
@@ -45,17 +46,17 @@ def drawn(seed: int, names: list[str], told: float, together: bool = False) -> p
     return table.assign(decision=table["predicted"], reason="")
 
 
-def package_of(task: Task, threshold: Any, rule: str = "youden") -> Any:
-    point = SimpleNamespace(rule=rule, threshold=threshold, prevalence=None)
+def package_of(task: Task, cut: Any, rule: str = "youden") -> Any:
+    point = SimpleNamespace(rule=rule, threshold=cut, prevalence=None, adjusted=None)
     return SimpleNamespace(task=task, operating_point=point, name="made", fingerprint="f" * 64)
 
 
-def content(task: Task, names: list[str], told: float, threshold: Any, rule: str = "youden", own: bool = True, split: str = "test") -> dict:
+def content(task: Task, names: list[str], told: float, cut: Any, rule: str = "youden", own: bool = True, split: str = "test") -> dict:
     together = task.kind == "multi"
     here, there = (drawn(seed, names, shift, together) for seed, shift in ((0, told), (1, 0.0)))
     entries = [summarize(table, task, resamples=200) for table in (here, there)]
     metrics = {"unit": "patient", "splits": {split: entries[1], "validation": entries[1]}} if own else None
-    return content_of(package_of(task, threshold, rule), metrics, here, entries[0], "patient")
+    return content_of(package_of(task, cut, rule), metrics, here, entries[0], "patient")
 
 
 TWO = Task(classes={"well": (), "ill": ()}, positive="ill")
@@ -120,23 +121,79 @@ def test_each_finding_has_its_own_refit():
     assert names["external_threshold"].rows[0][0] == "effusion: as shipped"
 
 
-def test_several_classes_are_compared_and_not_refitted():
-    names = ["a", "b", "c"]
-    task, tables_of_both = Task(classes=dict.fromkeys(names, ())), []
-    for seed, signal in ((0, 0.5), (1, 3.0)):
-        random = np.random.default_rng(seed)
-        truth = random.integers(0, 3, PATIENTS)
-        p = softmax(signal * np.eye(3)[truth] + random.normal(size=(PATIENTS, 3)), axis=1)
-        table = drawn(0, ["a", "b"], 0.0).assign(truth=np.array(names)[truth], predicted=np.array(names)[p.argmax(axis=1)])
-        table = table.assign(**{f"logit_{name}": np.log(p[:, k]) for k, name in enumerate(names)})
-        tables_of_both.append(table.assign(**{f"p_{name}": p[:, k] for k, name in enumerate(names)}))
-    here, there = (summarize(table, task, resamples=200) for table in tables_of_both)
-    own = {"unit": "patient", "splits": {"test": there}}
-    found = content_of(package_of(task, None, "argmax"), own, tables_of_both[0], here, "patient")
+NAMES = ["a", "b", "c"]
+THREE = Task(classes=dict.fromkeys(NAMES, ()))
+
+
+def of_three(seed: int, signal: float, told: float, rare: float = 1 / 3, patients: int = PATIENTS) -> pd.DataFrame:
+    """Predictions of patients in two hospitals, told as if `a` were `told` (log) more frequent; `rare`: the share of `c`."""
+    random = np.random.default_rng(seed)
+    truth = random.choice(3, size=patients, p=[(1 - rare) / 2, (1 - rare) / 2, rare])
+    z = signal * np.eye(3)[truth] + random.normal(size=(patients, 3)) + np.array([told, 0, 0])
+    p = softmax(z, axis=1)
+    rows = {"image": [f"{i}.png" for i in range(patients)], "frame": 0, "split": "external", "fold": "", "member": "", "view": "plain"}
+    rows |= {"domain": np.where(np.arange(patients) % 2, "north", "south"), "group_id": rows["image"]}
+    rows |= {"truth": np.array(NAMES)[truth], "predicted": np.array(NAMES)[p.argmax(axis=1)]}
+    rows |= {f"logit_{name}": z[:, k] for k, name in enumerate(NAMES)} | {f"p_{name}": p[:, k] for k, name in enumerate(NAMES)}
+    return pd.DataFrame({**rows, "decision": rows["predicted"], "reason": ""})
+
+
+def content_of_three(here: pd.DataFrame, rule: str = "argmax", adjusted: tuple[float, ...] | None = None, unit: str = "patient") -> dict:
+    entry, there = (summarize(table, THREE, resamples=200) for table in (here, of_three(1, 3.0, 0.0)))
+    package = package_of(THREE, None, rule)
+    package.operating_point.adjusted = adjusted
+    return content_of(package, {"unit": "patient", "splits": {"test": there}}, here, entry, unit)
+
+
+def test_several_classes_are_compared_and_refitted():
+    found = content_of_three(of_three(0, 1.5, 2.0, patients=400))
     told = here_and_there.sentences(found)
     assert "recall of b" in told[1]
     assert found["per_class"]["b"]["calibration_slope"]["difference"]["value"] is not None
-    assert told[-1].startswith("Nothing is re-fitted: of several classes the most probable one is answered")
+    each = found["refits"]["all classes"]
+    assert each["answers"]["difference"]["balanced_accuracy"]["low"] > 0
+    assert each["calibration"]["intercept"]["log_loss_difference"]["high"] < 0
+    assert told[2].startswith("Answers: shipped balanced accuracy 0.")
+    assert "by its rule (the most probable class) from probabilities re-calibrated here" in told[2]
+    assert told[3].startswith("Probabilities here: Brier score 0.")
+    assert len(told) == 4
+    shown = {table.name: table for table in tables(found)}
+    assert list(shown)[2:] == [
+        *("external_answers", "external_calibration", "external_domains", "external_domains_classes"),
+        *("external_left_out", "external_left_out_answers"),
+    ]
+    assert all(len(row) == len(table.header) for table in shown.values() for row in table.rows)
+    north = shown["external_domains"].raw.set_index("domain").loc["north"]
+    own = summarize(of_three(0, 1.5, 2.0, patients=400).iloc[1::2], THREE, resamples=200)
+    assert north["auroc"] == pytest.approx(own["auroc"]["value"])
+    of_classes = shown["external_domains_classes"].raw.set_index(["domain", "class"])
+    assert of_classes.loc[("north", "b"), "within"] == pytest.approx(own["per_class"]["b"]["auroc"]["value"])
+    json.dumps(found, allow_nan=False)
+
+
+def test_a_class_too_rare_to_refit_is_named_and_the_drop_stands():
+    found = content_of_three(of_three(0, 1.5, 2.0, rare=0.05), unit="lesion")
+    rare = int((of_three(0, 1.5, 2.0, rare=0.05)["truth"] == "c").sum())
+    assert here_and_there.sentences(found)[2:] == [f"Answers: too few to re-fit ({rare} lesions of c; 50 of each are needed)."]
+    shown = {table.name: table for table in tables(found)}
+    assert "n/a (too few" in shown["external_answers"].rows[0][1]
+    assert all("n/a (elsewhere too few" in row[1] for row in shown["external_left_out"].rows)
+    assert len(shown["external_domains_classes"].rows) == 6
+
+
+def test_rare_classes_are_preferred_as_the_package_does_and_answers_that_were_kept_stay():
+    here, kept = of_three(0, 1.5, 2.0), "as before the re-calibration"
+    found = content_of_three(here, "adjusted", threshold.adjustment(np.array([[0.8, 0.15, 0.05]]), 0.5))
+    assert found["rule"] == "the most probable class, each divided by its frequency to the power of 0.5"
+    kept = content_of_three(here, kept, (0.1, -0.2, 0.1))
+    assert "no rule that answers could be chosen by" in kept["refits"]["all classes"]["answers"]["reason"]
+    assert "answers" not in kept["refits"]["all classes"]["domains"]["north"]["left_out"]
+    assert all(len(row) in (2, len(table.header)) for table in tables(kept) for row in table.rows)
+
+
+def test_an_older_file_that_says_why_nothing_is_refitted_is_still_read():
+    found = {**content_of_three(of_three(0, 1.5, 2.0)), "refits": {}, "no_refit": "of several classes there is no threshold"}
+    assert here_and_there.sentences(found)[-1] == "Nothing is re-fitted: of several classes there is no threshold."
     assert [table.name for table in tables(found)] == ["external_drop", "external_drop_classes"]
 
 
@@ -163,7 +220,7 @@ def test_the_command_says_it_and_too_few_are_not_refitted(
     evaluate(run, place / "m.csv", out=tmp_path / "out")
     said = capsys.readouterr().out
     assert "Held against its own validation (" in said
-    assert "Threshold: too few to re-fit (8 of ill, 4 of normal; 50 of each are needed)." in said
+    assert "Threshold: too few to re-fit (8 images of ill, 4 images of normal; 50 of each are needed)." in said
     assert "No better order" not in said
     stored = here_and_there.read(tmp_path / "out")
     assert stored["own"]["split"] == "validation"
