@@ -28,6 +28,6 @@ def believable(new: pd.DataFrame, reference: pd.DataFrame, task: Task, most: flo
     high = value + math.hypot(there["high"] - there["value"], here["value"] - here["low"])
     shown = high <= most
     interval = f"{number(value)} [{number(low)}, {number(high)}]"
-    told = f"it contradicts {interval} more of the new labels than of the reference's"
+    told = f"the share of labels that it contradicts, new - reference, is {interval}"
     doubt = f"; at most {most:g} must be shown, else labels are wrong or images cannot be told apart: have some labelled a second time"
     return Verdict(shown, told + ("" if shown else doubt), {"value": value, "low": low, "high": high})

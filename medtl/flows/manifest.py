@@ -63,6 +63,16 @@ def read_manifest(file: Path, task: Task, column: Mapping[str, str], spellings: 
     return _read(opened, with_spellings(task, spellings), opened.further((*FACTS, *further)))
 
 
+def own_columns(files: Sequence[Path], column: Mapping[str, str]) -> list[dict[str, str]]:
+    """Of several tables what the columns of each are called: as `column` says where the table has that name, else as medtl calls them.
+
+    A name that no table has stays, so that reading the first refuses it.
+    """
+    tables = [set(read_table(file.absolute()).cells.columns) for file in files]
+    nowhere = {given for given in column.values() if not any(given in own for own in tables)}
+    return [{name: given for name, given in column.items() if given in own | nowhere or name not in own} for own in tables]
+
+
 def read_unjudged(file: Path, column: Mapping[str, str], spellings: Mapping[str, str], keep: Sequence[str]) -> Manifest:
     """A manifest by itself, for an audit: its labels are the classes, its column `split` (if there) says who is trained on.
 

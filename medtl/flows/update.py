@@ -120,6 +120,7 @@ def _decide(
         write_predictions(table, place / name)
     found = update_evidence.weighed(before, after, old.task, settings)
     line.keep(looks.sentence("reference"))
+    line.keep(update_evidence.answered(found.figures["figures"]))
     promises = {"guarantee": old.package.operating_point.guarantee, "conformal": old.package.conformal}
     content = {
         **told, "released": found.released, "reason": found.reason, "fingerprint": candidate.fingerprint, "looks_at_reference": looks.count,

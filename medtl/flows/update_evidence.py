@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,12 @@ import pandas as pd
 
 from medtl.contracts import EXTERNAL, TEST, TRAIN, VALIDATION, Task
 from medtl.errors import listed
+from medtl.estimates import percent
 from medtl.evaluation import improvement, retention
 from medtl.evaluation.answering import judge_split
 from medtl.evaluation.contradiction import believable
 from medtl.evaluation.intervals import independent_at_least
+from medtl.evaluation.noninferiority import Verdict
 from medtl.flows.judging import judge
 from medtl.flows.update_sets import REFERENCE, Sets
 from medtl.flows.update_settings import UpdateSettings
@@ -72,8 +74,24 @@ def weighed(before: pd.DataFrame, after: pd.DataFrame, task: Task, settings: Upd
             for split, name in _SETS.items()
         },
     }
-    reason = ". ".join(each.reason for each in (kept, better, labels))
-    return Evidence(kept.shown and better.shown and labels.shown, reason, figures)
+    return Evidence(kept.shown and better.shown and labels.shown, _together((kept, better, labels)), figures)
+
+
+def answered(figures: Mapping[str, Any]) -> str:
+    """How many images of either set get an answer, before and after: a gate fitted anew may refuse a whole hospital, which no recall shows.
+
+    `figures`: of `update.json`.
+    """
+    each = [f"{name} {percent(own['before']['answered'])}, then {percent(own['after']['answered'])}" for name, own in figures.items()]
+    return f"answered (the others: unlike its images, or too poor): {'; '.join(each)}"
+
+
+def _together(judged: Sequence[retention.Retention | Verdict]) -> str:
+    """Why (not): what is not shown first, then what is."""
+    lacking, shown = ([each.reason for each in judged if each.shown == yes] for yes in (False, True))
+    if not lacking:
+        return "; ".join(shown)
+    return ". ".join([*lacking, *([f"Shown is: {'; '.join(shown)}"] if shown else [])])
 
 
 def _figures(table: pd.DataFrame, task: Task) -> dict[str, Any]:

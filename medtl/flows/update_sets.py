@@ -16,7 +16,7 @@ from medtl.cohorts.chance import draw
 from medtl.cohorts.splitting import external_records
 from medtl.contracts import EXCLUDED, EXTERNAL, TEST, TRAIN, VALIDATION
 from medtl.errors import MedtlError, listed
-from medtl.flows.manifest import Manifest, Outside, read_manifest
+from medtl.flows.manifest import Manifest, Outside, own_columns, read_manifest
 from medtl.flows.update_settings import UpdateSettings
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store, open_store
@@ -67,11 +67,12 @@ class Sets:
 def read_sets(model: Model, files: Mapping[str, Path], column: Mapping[str, str], spellings: Mapping[str, str], line: Line) -> Sets:
     """Read the manifests (role → file) and open all their images; every usable labelled one is in the split `external` so far.
 
+    column: for whichever of them have a column of that name (:func:`medtl.flows.manifest.own_columns`).
     Raises MedtlError as :func:`medtl.flows.manifest.read_manifest`, or where an image stands in two manifests.
     """
     tables, left_out, plans, roots = [], {}, [], {}
-    for role, file in files.items():
-        given = read_manifest(file, model.task, column, spellings, further=(SEEN_MODEL, BASIS))
+    for (role, file), called in zip(files.items(), own_columns(list(files.values()), column), strict=True):
+        given = read_manifest(file, model.task, called, spellings, further=(SEEN_MODEL, BASIS))
         for note in given.notes:
             line.keep(f"{role}: {note}")
         table, left_out[role] = unprompted(given.table, file)

@@ -63,23 +63,25 @@ def _calibration(found: Found) -> Table:
                 rows.append([word, f"n/a ({own['reason']})"])
                 continue
             gaps = ("brier_difference", "log_loss_difference")
-            rows.append([_fitted(word, own["fitted"]), *(estimate(own[key]) for key in FIGURES), *(difference(own[gap]) for gap in gaps)])
-            line = {"slope": own["fitted"]["slope"], **{f"intercept_{place}": by for place, by in enumerate(own["fitted"]["intercept"])}}
-            raw.append({"kind": word, **line, **flat({key: own[key] for key in (*FIGURES, *gaps, "auroc_difference")})})
+            line = dict(zip(found["as_shipped"]["per_class"], own["fitted"]["intercept"], strict=True))
+            named = _fitted(word, line, own["fitted"]["slope"])
+            rows.append([named, *(estimate(own[key]) for key in FIGURES), *(difference(own[gap]) for gap in gaps)])
+            fitted = {"slope": own["fitted"]["slope"], **{f"intercept_{name}": by for name, by in line.items()}}
+            raw.append({"kind": word, **fitted, **flat({key: own[key] for key in (*FIGURES, *gaps, "auroc_difference")})})
         rows.append(["everybody the frequencies", number(found["everybody"]), "", "", "", ""])
     header = ["", *FIGURES.values(), "Brier score less shipped", "log loss less shipped"]
     note = (
-        "Cross-fitted as above; an intercept of each class, in their order, and one slope for all. The Brier score is "
-        "summed over the classes. AUROC is their mean, each against the rest; it moves a little, for a class is moved past another."
+        "Cross-fitted as above: log-probabilities, times the slope, and an intercept of each class added. The Brier score is summed "
+        "over the classes. AUROC is their mean, each against the rest; it moves a little, for a class is moved past another."
     )
     return Table(
         "external_calibration", "Probabilities as shipped, and re-calibrated here (95 % interval)", header, rows, pd.DataFrame(raw), note
     )
 
 
-def _fitted(word: str, line: Found) -> str:
-    slope = "" if line["slope"] == 1 else f"; {line['slope']:.2f}"
-    return f"{word} ({', '.join(f'{by:+.2f}' for by in line['intercept'])}{slope})"
+def _fitted(word: str, intercepts: Mapping[str, float], slope: float) -> str:
+    each = ", ".join(f"{name} {by:+.2f}" for name, by in intercepts.items())
+    return f"{word}: {each}" + ("" if slope == 1 else f", times {slope:.2f}")
 
 
 def _domains(domains: Found) -> Table:

@@ -15,6 +15,7 @@ from medtl import records
 from medtl.errors import GateRefusal, MedtlError
 from medtl.flows.train import train
 from medtl.flows.update import update
+from medtl.flows.update_evidence import HELD_OUT, answered
 from medtl.flows.update_sets import half_each
 from medtl.flows.update_settings import UpdateSettings
 from medtl.model.ancestry import read_ancestry
@@ -126,11 +127,12 @@ def test_who_teaches_chooses_and_judges_are_other_patients_and_are_remembered(ru
 
 
 def test_wrong_labels_are_refused_though_the_network_learns_through_them(run: Path, data: Path, tmp_path: Path) -> None:
-    with pytest.raises(GateRefusal, match=r"more of the new labels than of the reference's; at most 0\.2 must be shown"):
+    with pytest.raises(GateRefusal, match=r"the share of labels that it contradicts, new - reference, is .* at most 0\.2 must be shown"):
         update(run, data / "flipped.csv", data / "reference.csv", data / "replay.csv", overrides=QUICK, out=tmp_path / "out")
     found = refused(tmp_path / "out")
     assert not found["labels"]["shown"]
     assert found["labels"]["contradicted_more"]["high"] > 0.2
+    assert found["reason"].index("contradicts") < found["reason"].index("Shown is: no recall falls")
     assert {"before.csv", "after.csv", "records.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
 
 
@@ -164,6 +166,23 @@ def test_too_few_are_refused_before_anything_is_trained(run: Path, data: Path, t
     assert caught.value.exit_code == 3
     assert refused(tmp_path / "out")["sets"]["reference"]["patients"] == 40
     assert not (tmp_path / "out" / "log.jsonl").exists()
+
+
+def test_each_table_may_call_its_columns_as_it_does(run: Path, data: Path, tmp_path: Path) -> None:
+    pd.read_csv(data / "dark.csv").rename(columns={"label": "finding"}).to_csv(data / "named.csv", index=False)
+    with pytest.raises(GateRefusal, match="too few reference patients"):
+        update(run, data / "named.csv", data / "elsewhere/few.csv", column={"label": "finding"}, overrides=QUICK, out=tmp_path / "out")
+    assert refused(tmp_path / "out")["sets"]["new"]["images"] == 260
+    with pytest.raises(MedtlError, match=r"--column label=findings: 'named\.csv' has no such column"):
+        update(run, data / "named.csv", data / "reference.csv", column={"label": "findings"}, overrides=QUICK, out=tmp_path / "other")
+
+
+def test_how_many_get_an_answer_is_said_for_either_set() -> None:
+    shares = {
+        "reference": {"before": {"answered": 1.0}, "after": {"answered": 0.0}},
+        HELD_OUT: {"before": {"answered": 0.5}, "after": {"answered": 0.5}},
+    }
+    assert answered(shares).endswith("reference 100 %, then 0 %; new, held out 50.0 %, then 50.0 %")
 
 
 def test_labels_given_after_the_answer_was_seen_teach_only_if_proven(run: Path, data: Path, tmp_path: Path) -> None:
