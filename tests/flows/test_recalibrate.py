@@ -225,7 +225,8 @@ def test_too_few_are_refused_with_how_many_more_and_cost_no_look(models, place, 
     table = labels(models("two"), place, "few.csv", -1.5, rows=slice(0, 12))
     given = pd.read_csv(table).assign(label=["ill"] * 4 + ["well"] * 8)
     given.to_csv(table, index=False)
-    with pytest.raises(GateRefusal, match=r"10 of each are needed \(8 of well, 2 more are needed; 4 of ill, 6 more are needed\)"):
+    sentence = r"10 of each are needed \(4 patients of ill, 6 more are needed; 8 patients of well, 2 more are needed\)"
+    with pytest.raises(GateRefusal, match=sentence):
         recalibrate(models("two"), table, tmp_path / "out")
     assert "looks" not in refused(tmp_path / "out")
     assert not (tmp_path / "state" / "looks").exists()
