@@ -30,7 +30,7 @@ class AdaptedModule(TransferModule):
         self.penalty, self.labelled, self._look = penalty, labelled, look
         self._norms = norms_of(self.classifier)
         self._unlabelled = torch.empty(0)
-        self._seen: tuple[Tensor | None, Tensor, Tensor] | None = None
+        self._seen: tuple[Tensor | None, ...] | None = None
 
     @property
     def settled(self) -> bool:
@@ -59,8 +59,8 @@ class AdaptedModule(TransferModule):
             value = self.answer(given).sum()  # of no image: 0
         assert self._seen is not None
         with torch.autocast(self.device.type, enabled=False):  # covariances and confusions want all their digits
-            features, *target = (None if each is None else each.float() for each in self._seen)
-            penalty: Tensor = self.penalty(Step(features, *target, places, self.global_step / self.steps))
+            seen = (None if each is None else each.float() for each in self._seen)
+            penalty: Tensor = self.penalty(Step(*seen, places, self.global_step / self.steps))
         self._seen = None
         return value + penalty
 
@@ -69,9 +69,10 @@ class AdaptedModule(TransferModule):
         target_features = self.features_of(self._unlabelled)
         target_logits = self.classifier.classify(target_features)
         if not self.labelled:
-            self._seen = (None, target_features, target_logits)
+            self._seen = (None, None, target_features, target_logits)
             return target_logits[:0]
         with unmoved(self._norms):  # second, for an auxiliary classifier takes the maps of the last pass
             features = self.features_of(given)
-        self._seen = (features, target_features, target_logits)
-        return self.classifier.classify(features)
+        logits = self.classifier.classify(features)
+        self._seen = (features, logits, target_features, target_logits)
+        return logits

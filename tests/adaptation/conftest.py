@@ -41,7 +41,7 @@ def accuracy_there() -> Callable[[ModuleType | None, float], float]:
             features, others = network(source), network(target)
             loss = cross_entropy(head(features), labels)
             if penalty is not None:
-                loss = loss + penalty(Step(features, others, head(others), torch.arange(N), number / STEPS))
+                loss = loss + penalty(Step(features, head(features), others, head(others), torch.arange(N), number / STEPS))
             learns.zero_grad()
             loss.backward()
             learns.step()
