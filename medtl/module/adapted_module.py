@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from medtl.adaptation.statistics import norms_of, unmoved
 from medtl.adaptation.step import Step
 from medtl.module.classifier import Classifier
+from medtl.module.learning import norm_groups
 from medtl.module.transfer_module import TransferModule
 
 Look = Callable[[Classifier], tuple[Tensor, Tensor]]
@@ -22,11 +23,14 @@ class AdaptedModule(TransferModule):
     running averages, which the package keeps, are the target's (domain-specific batch normalisation: Chang et al., CVPR 2019).
 
     The last epoch is what is kept: source validation, which chooses the epoch of a training without a target, would choose the one that is
-    adapted least. Without `labelled` batches there is no loss but the penalty, and the head stays.
+    adapted least. Without `labelled` batches there is no loss but the penalty, and the head stays; with `norms_alone` all stays but
+    the scales and shifts of batch norms.
     """
 
-    def __init__(self, *given: Any, penalty: nn.Module, labelled: bool, look: Look, **named: Any):
+    def __init__(self, *given: Any, penalty: nn.Module, labelled: bool, norms_alone: bool, look: Look, **named: Any):
         super().__init__(*given, **named)
+        if norms_alone:
+            self.groups = norm_groups(self.classifier, self.transfer)
         self.penalty, self.labelled, self._look = penalty, labelled, look
         self._norms = norms_of(self.classifier)
         self._unlabelled = torch.empty(0)
