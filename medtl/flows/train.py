@@ -35,8 +35,8 @@ from medtl.flows.quarantine import refuse_broken
 from medtl.flows.run import Run, load_run
 from medtl.guarantees import of_ensemble
 from medtl.imaging.cache import cache_dir
-from medtl.imaging.nursery import keep_freed_memory
 from medtl.imaging.store import Store, open_store
+from medtl.memory import keep_freed_memory
 from medtl.model import format as package_format
 from medtl.model.scope import set_aside
 from medtl.terminal import Line
