@@ -15,7 +15,7 @@ from medtl.adaptation import FOLDER
 from medtl.augmentation import AugmentationSettings
 from medtl.batches import EpochOrder, PairOrder, Part
 from medtl.datamodule import StoredImages, StoredPairs
-from medtl.training import adapt
+from medtl.training import adapt, norms
 from medtl.training.adapting import Adapting
 
 TUNING = [name for name in registry.names(FOLDER) if registry.component(FOLDER, name).KIND == "penalty"]
@@ -96,9 +96,9 @@ def test_running_averages_are_the_targets(adapted, data):
 
 
 def test_norms_that_do_not_learn_keep_their_averages(job, classifier):
-    assert len(adapt._learning_norms(job(strategy="full"), classifier)) == 1
-    assert adapt._learning_norms(job(strategy="partial"), classifier) == []
-    assert adapt._learning_norms(job(strategy="full", batch_norm="affine"), classifier) == []
+    assert len(norms.learning_norms(job(strategy="full").experiment.transfer, classifier)) == 1
+    assert norms.learning_norms(job(strategy="partial").experiment.transfer, classifier) == []
+    assert norms.learning_norms(job(strategy="full", batch_norm="affine").experiment.transfer, classifier) == []
 
 
 def test_a_source_with_a_target_beside_it_is_drawn_as_one_alone():
