@@ -159,7 +159,7 @@ def _settled(experiment: Experiment, folder: Path, root: Path) -> Experiment:
         experiment = experiment.model_copy(update={"trainer": _with_precision(experiment, root)})
     classifier = build_classifier(experiment, root)  # weights that are missing or do not fit are told now, not after all images were read
     if experiment.adaptation != "none":
-        refuse_network(experiment.adaptation, classifier.network)
+        refuse_network(experiment.adaptation, classifier, experiment.transfer)
     save_experiment(experiment, snapshot)
     write_json(folder / "environment.json", describe(root))
     return experiment

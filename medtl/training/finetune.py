@@ -110,7 +110,8 @@ def _module(job: Job, classifier: Classifier, steps: int, maps: bool, positive: 
         return TransferModule(classifier, job.balanced.loss, e.transfer, steps, e.seed, positive, maps, shift)
     return AdaptedModule(
         classifier, job.balanced.loss, e.transfer, steps, e.seed, positive, maps, shift,
-        penalty=adapting.penalty(job, classifier), labelled=adapting.labelled, look=lambda asked: adapting.look(job, asked),
+        penalty=adapting.penalty(job, classifier), labelled=adapting.labelled, norms_alone=adapting.norms_alone,
+        look=lambda asked: adapting.look(job, asked),
     )  # fmt: skip
 
 

@@ -50,8 +50,9 @@ def test_every_penalty_trains_the_network_and_keeps_the_last_epoch(adapted, clas
     after = fitted.classifier.state_dict()
     assert fitted.history["tuned"]["best_epoch"] == 2
     assert np.isfinite(fitted.logits).all()
-    assert not torch.equal(after["network.body.0.weight"], before["network.body.0.weight"])
-    assert torch.equal(after["head.weight"], before["head.weight"]) == (name == "shot"), "a head stays where no label is shown"
+    moved = {key for key, value in after.items() if not torch.equal(value, before[key])}
+    assert ("network.body.0.weight" in moved) == (name != "tent"), "it learns by batch norms alone"
+    assert ("head.weight" in moved) == (name not in ("shot", "tent")), "a head stays where no label is shown"
 
 
 @pytest.mark.parametrize(
