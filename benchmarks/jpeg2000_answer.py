@@ -110,11 +110,11 @@ def medtl_side(package: Path, engine: str) -> Callable[[Path, Clock], Answer]:
     import pandas as pd
 
     from medtl.explanation.saliency import saliency_in
-    from medtl.imaging import nursery
     from medtl.imaging.preprocessing import preprocess
+    from medtl.memory import keep_freed_memory
     from medtl.model.model import Model
 
-    nursery.keep_freed_memory()  # as in every decode worker
+    keep_freed_memory()  # as in every decode worker
     model = Model.load(package, "cpu")
     if engine == "onnxruntime":
         from medtl.interop.onnx_file import engine_of

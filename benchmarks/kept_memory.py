@@ -1,4 +1,4 @@
-"""What keeping freed memory is worth (`medtl.imaging.nursery.keep_freed_memory`): the same training steps with and without it.
+"""What keeping freed memory is worth (`medtl.memory.keep_freed_memory`): the same training steps with and without it.
 
 python benchmarks/kept_memory.py [SIDE]
 
@@ -21,7 +21,7 @@ def steps(side: int, keep: bool) -> None:
     import timm
     import torch
 
-    from medtl.imaging.nursery import keep_freed_memory
+    from medtl.memory import keep_freed_memory
 
     torch.set_num_threads(1)
     if keep:

@@ -112,7 +112,7 @@ def _engine(engine: str, folder: Path, threads: int) -> Callable[[np.ndarray], n
 def _torch(engine: str, folder: Path, threads: int) -> Callable[[np.ndarray], np.ndarray]:
     import torch
 
-    from medtl.imaging.nursery import keep_freed_memory
+    from medtl.memory import keep_freed_memory
     from medtl.model.model import Model
 
     torch.set_num_threads(threads)

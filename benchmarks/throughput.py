@@ -57,12 +57,13 @@ def monai_side() -> dict[str, Callable[[Path], Floats]]:
 
 
 def medtl_side() -> dict[str, Callable[[Path], Floats]]:
-    from medtl.imaging import nursery, reader
+    from medtl.imaging import reader
     from medtl.imaging.image import Encoded
     from medtl.imaging.preprocessing import network_input, preprocess
     from medtl.imaging.settings import ImageSettings
+    from medtl.memory import keep_freed_memory
 
-    nursery.keep_freed_memory()  # as in every decode worker
+    keep_freed_memory()  # as in every decode worker
     exact = ImageSettings(size=SIDE, channels=1, fit="squeeze")
     reduced = exact.model_copy(update={"decode": "reduced"})
 

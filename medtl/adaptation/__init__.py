@@ -77,13 +77,18 @@ def needs(settings: MethodSettings) -> tuple[str, ...]:
     return found
 
 
+def norms_alone(settings: MethodSettings) -> bool:
+    """Whether nothing but batch norms learns."""
+    return getattr(method_file(settings), "NORMS_ALONE", False)
+
+
 def unfit(
-    adaptation: MethodSettings, domains: Sequence[str], hidden: Sequence[str], kind: str, tuned: bool, fits: bool
+    adaptation: MethodSettings, domains: Sequence[str], hidden: Sequence[str], kind: str, tuned: bool, batch_norm: str, fits: bool
 ) -> Iterator[Mistake]:
     """What of a config cannot work, with what would.
 
     domains, hidden: of the cohorts, and those whose labels are hidden. kind: of the task. tuned: whether layers of the network learn.
-    fits: whether one split trains one network.
+    batch_norm: of the transfer. fits: whether one split trains one network.
     """
     target = adaptation.target
     if target is None:
@@ -103,5 +108,8 @@ def unfit(
             yield Mistake((*path, "name"), method.name, "is named twice; each method is one candidate")
         if TRAINABLE in needs(method) and not tuned:
             yield Mistake((*path, "name"), method.name, "needs features that learn, which a linear probe's do not; choose another strategy")
+        if norms_alone(method) and batch_norm != "train":
+            sentence = f"learns by batch norms alone, which transfer.batch_norm: {batch_norm} keeps from it; choose train"
+            yield Mistake((*path, "name"), method.name, sentence)
         if ONE_CLASS in needs(method) and kind == "multi":
             yield Mistake((*path, "name"), method.name, "is for one class per image, but task.kind is multi")

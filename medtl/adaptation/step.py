@@ -12,7 +12,8 @@ class Step(NamedTuple):
     """Features (B, D) and logits (B, K) of both batches, from one pass; the sizes B may differ."""
 
     features: Tensor | None
-    """Of the source; None where source data are not shown."""
+    logits: Tensor | None
+    """Both of the source; None where source data are not shown."""
     target_features: Tensor
     target_logits: Tensor
     places: Tensor

@@ -25,7 +25,7 @@ from medtl.app.door.ways import HOST, Way, ways
 from medtl.app.engines import desk_of
 from medtl.app.here.running import ended
 from medtl.errors import MedtlError
-from medtl.imaging.nursery import return_freed_memory, share_pools
+from medtl.memory import return_freed_memory, share_pools
 
 FIRST_PORT, PORTS = 7860, 100
 

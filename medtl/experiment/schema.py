@@ -169,7 +169,7 @@ class Experiment(Settings):
             alone = split.fits is None and transfer.trainings == 1
             if task.learn == "spellings":
                 refuse([Mistake((), None, "adapts by the answers for classes; it does not serve task.learn: spellings yet")])
-            refuse([*adaptation_unfit(adaptation, domains, hidden, task.kind, transfer.tuned, alone)])
+            refuse([*adaptation_unfit(adaptation, domains, hidden, task.kind, transfer.tuned, transfer.batch_norm, alone)])
         return adaptation
 
     @field_validator("decision")

@@ -18,7 +18,7 @@ from medtl.flows import report
 from medtl.flows.judging import Evaluation
 from medtl.flows.run import Run, data_root_of, load_run, model_folder
 from medtl.guarantees import of_ensemble
-from medtl.imaging.nursery import keep_freed_memory
+from medtl.memory import keep_freed_memory
 from medtl.model import format as package_format
 from medtl.terminal import Line
 

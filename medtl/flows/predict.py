@@ -11,7 +11,7 @@ from medtl import predictions
 from medtl.errors import MedtlError
 from medtl.files import write_atomically
 from medtl.flows.run import model_folder
-from medtl.imaging.nursery import keep_freed_memory
+from medtl.memory import keep_freed_memory
 from medtl.model.model import Model
 from medtl.model.prevalence import elsewhere, metrics_of, move
 from medtl.predictions import NO_ANSWER

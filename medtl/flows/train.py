@@ -35,8 +35,8 @@ from medtl.flows.quarantine import refuse_broken
 from medtl.flows.run import Run, load_run
 from medtl.guarantees import of_ensemble
 from medtl.imaging.cache import cache_dir
-from medtl.imaging.nursery import keep_freed_memory
 from medtl.imaging.store import Store, open_store
+from medtl.memory import keep_freed_memory
 from medtl.model import format as package_format
 from medtl.model.scope import set_aside
 from medtl.terminal import Line
@@ -159,7 +159,7 @@ def _settled(experiment: Experiment, folder: Path, root: Path) -> Experiment:
         experiment = experiment.model_copy(update={"trainer": _with_precision(experiment, root)})
     classifier = build_classifier(experiment, root)  # weights that are missing or do not fit are told now, not after all images were read
     if experiment.adaptation != "none":
-        refuse_network(experiment.adaptation, classifier.network)
+        refuse_network(experiment.adaptation, classifier, experiment.transfer)
     save_experiment(experiment, snapshot)
     write_json(folder / "environment.json", describe(root))
     return experiment

@@ -7,7 +7,6 @@ It is started as a program of its own (`python -c`, see :mod:`medtl.imaging.deco
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import resource
@@ -18,14 +17,14 @@ import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from medtl.memory import keep_freed_memory, limit_memory
+
 READY, FAILED = b"r", b"!"
 IDLE_SECONDS = 900.0
 """After so long without a worker the nursery ends; the next decode starts a new one."""
 
 _PER_PIXEL, _BESIDE = 40, 1 << 30
 _POLL_SECONDS = 5.0
-_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
-"""Of malloc.h."""
 
 
 def main(control_descriptor: int) -> None:
@@ -151,36 +150,3 @@ def _answer(connection: Connection, number: int, path: Path, frame: int, setting
         connection.send_bytes(pixels.tobytes())
     for part in to_bytes(seen) if seen is not None else ():
         connection.send_bytes(part)
-
-
-def keep_freed_memory() -> None:
-    """Let the C library keep the memory that arrays free, for the rest of this process (glibc only; elsewhere nothing happens).
-
-    By default every large block goes back to the system at once and comes anew, page by page, zeroed: of reading a large radiograph, and
-    of a training step on a CPU, that is a third of the time and more (docs/performance.md). The process's memory stays at its peak instead.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        library = ctypes.CDLL("libc.so.6")
-        library.mallopt(_M_MMAP_MAX, 0)
-        library.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-
-
-def share_pools() -> None:
-    """Let all threads of this process share two pools of memory (glibc only), for what each of many leaves in its own adds up."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").mallopt(_M_ARENA_MAX, 2)
-
-
-def return_freed_memory() -> None:
-    """Let the C library give back now what was freed (glibc only)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-
-
-def limit_memory(more: int) -> None:
-    """Let this process take at most `more` bytes of address space beyond what it has."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more,) * 2)
-    except (OSError, ValueError):
-        pass  # no such limit on this system: the time limit and the header check remain

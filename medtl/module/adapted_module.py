@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from medtl.adaptation.statistics import norms_of, unmoved
 from medtl.adaptation.step import Step
 from medtl.module.classifier import Classifier
+from medtl.module.learning import norm_groups
 from medtl.module.transfer_module import TransferModule
 
 Look = Callable[[Classifier], tuple[Tensor, Tensor]]
@@ -22,15 +23,18 @@ class AdaptedModule(TransferModule):
     running averages, which the package keeps, are the target's (domain-specific batch normalisation: Chang et al., CVPR 2019).
 
     The last epoch is what is kept: source validation, which chooses the epoch of a training without a target, would choose the one that is
-    adapted least. Without `labelled` batches there is no loss but the penalty, and the head stays.
+    adapted least. Without `labelled` batches there is no loss but the penalty, and the head stays; with `norms_alone` all stays but
+    the scales and shifts of batch norms.
     """
 
-    def __init__(self, *given: Any, penalty: nn.Module, labelled: bool, look: Look, **named: Any):
+    def __init__(self, *given: Any, penalty: nn.Module, labelled: bool, norms_alone: bool, look: Look, **named: Any):
         super().__init__(*given, **named)
+        if norms_alone:
+            self.groups = norm_groups(self.classifier, self.transfer)
         self.penalty, self.labelled, self._look = penalty, labelled, look
         self._norms = norms_of(self.classifier)
         self._unlabelled = torch.empty(0)
-        self._seen: tuple[Tensor | None, Tensor, Tensor] | None = None
+        self._seen: tuple[Tensor | None, ...] | None = None
 
     @property
     def settled(self) -> bool:
@@ -59,8 +63,8 @@ class AdaptedModule(TransferModule):
             value = self.answer(given).sum()  # of no image: 0
         assert self._seen is not None
         with torch.autocast(self.device.type, enabled=False):  # covariances and confusions want all their digits
-            features, *target = (None if each is None else each.float() for each in self._seen)
-            penalty: Tensor = self.penalty(Step(features, *target, places, self.global_step / self.steps))
+            seen = (None if each is None else each.float() for each in self._seen)
+            penalty: Tensor = self.penalty(Step(*seen, places, self.global_step / self.steps))
         self._seen = None
         return value + penalty
 
@@ -69,9 +73,10 @@ class AdaptedModule(TransferModule):
         target_features = self.features_of(self._unlabelled)
         target_logits = self.classifier.classify(target_features)
         if not self.labelled:
-            self._seen = (None, target_features, target_logits)
+            self._seen = (None, None, target_features, target_logits)
             return target_logits[:0]
         with unmoved(self._norms):  # second, for an auxiliary classifier takes the maps of the last pass
             features = self.features_of(given)
-        self._seen = (features, target_features, target_logits)
-        return self.classifier.classify(features)
+        logits = self.classifier.classify(features)
+        self._seen = (features, logits, target_features, target_logits)
+        return logits

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
@@ -35,13 +35,19 @@ class Group:
 def plan(classifier: Classifier, transfer: TransferSettings) -> list[Group]:
     """The stages from the input up, then the head."""
     stages = classifier.network.stages()
-    frozen = _frozen_norms(classifier) if transfer.batch_norm == "frozen" else set()
+    frozen = _norm_parameters(classifier) if transfer.batch_norm == "frozen" else set()
     named = dict(classifier.network.named_parameters())
     groups = []
     for depth, names in zip(range(len(stages) - 1, -1, -1), stages, strict=True):
         own = tuple(named[name] for name in names if named[name] not in frozen)
         groups.append(Group(own, transfer.rate * transfer.layer_decay**depth, _start(transfer, depth)))
     return [*groups, Group(tuple(classifier.head.parameters()), transfer.head_rate or transfer.rate, 0, head=True)]
+
+
+def norm_groups(classifier: Classifier, transfer: TransferSettings) -> list[Group]:
+    """The stages of the plan, of which the scales and shifts of batch norms alone learn; the head does not."""
+    norms, stages = _norm_parameters(classifier), plan(classifier, transfer)[:-1]
+    return [replace(stage, parameters=tuple(p for p in stage.parameters if p in norms)) for stage in stages]
 
 
 def refuse_impossible(classifier: Classifier, transfer: TransferSettings) -> None:
@@ -54,7 +60,7 @@ def refuse_impossible(classifier: Classifier, transfer: TransferSettings) -> Non
         raise MedtlError(f"transfer.auxiliary: {name} has no place for an auxiliary classifier; leave it out, or choose inception_v3")
 
 
-def _frozen_norms(classifier: Classifier) -> set[nn.Parameter]:
+def _norm_parameters(classifier: Classifier) -> set[nn.Parameter]:
     return {parameter for module in classifier.modules() if is_batch_norm(module) for parameter in module.parameters(recurse=False)}
 
 
@@ -121,6 +127,9 @@ def rate_factor(step: int, steps: int, warmup: float) -> float:
 
 def sentence(groups: list[Group], transfer: TransferSettings) -> str:
     """`the head and 3 of 8 stages learn`, for the terminal."""
+    if not any(group.head for group in groups):
+        ever = sum(bool(group.parameters) and group.start < transfer.epochs for group in groups)
+        return f"batch norms alone learn, in {ever} of {len(groups)} stages"
     stages = [group.start for group in groups if not group.head]
     ever = sum(start < transfer.epochs for start in stages)
     text = f"the head and {ever if ever < len(stages) else 'all'} of {len(stages)} stages learn"

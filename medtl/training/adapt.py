@@ -6,27 +6,23 @@ of batch norms; images (which the job's store shows changed). Validation, by whi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from medtl.adaptation import method_file
-from medtl.adaptation.statistics import Norms, norms_of, re_estimate, statistics_of
+from medtl.adaptation.statistics import re_estimate, statistics_of
 from medtl.batches import Part
-from medtl.features import BATCH
-from medtl.module.classifier import Classifier, as_input
-from medtl.module.learning import plan, set_learning, set_modes
+from medtl.module.classifier import Classifier
 from medtl.training.adapted_probe import adapted_probe
 from medtl.training.adapting import Adapting
 from medtl.training.fit import Fitted, build_classifier, calibrate, fit
 from medtl.training.heads import probe, probed_logits, retrain
 from medtl.training.job import Job
+from medtl.training.norms import StoredBatches, learning_norms
 
 
 def fit_adapted(job: Job, root: Path) -> Fitted:
@@ -40,7 +36,7 @@ def fit_adapted(job: Job, root: Path) -> Fitted:
     if adapting.continues:
         adapting.begin(classifier)
     if adapting.kind == "statistics":
-        method_file(adapting.settings).build(adapting.settings, classifier.network, _Images(job, adapting.target))
+        method_file(adapting.settings).build(adapting.settings, classifier.network, StoredBatches(job, adapting.target))
         return _as_source(job, classifier, history)
     if not job.experiment.transfer.tuned:
         history["probe"] = adapted_probe(job, classifier)
@@ -52,16 +48,16 @@ def _tuned(job: Job, classifier: Classifier, adapting: Adapting, history: dict[s
     """Fine-tune beside the target."""
     from medtl.training.finetune import finetune  # Lightning, which a probe does without
 
-    transfer, norms = job.experiment.transfer, _learning_norms(job, classifier)
+    transfer, norms = job.experiment.transfer, learning_norms(job.experiment.transfer, classifier)
     if adapting.continues and norms:
-        re_estimate(classifier.network, norms, _Images(job, adapting.target))
-    elif transfer.probed and not adapting.continues:
+        re_estimate(classifier.network, norms, StoredBatches(job, adapting.target))
+    elif job.begins_as_probe:
         history["probe"] = probe(job, classifier)
     history["tuned"] = finetune(job, classifier, _pairs(job, classifier, adapting)).history(transfer)
     if not adapting.labelled:
         return _as_source(job, classifier, history)
     shift = job.balanced.prior_shift
-    with statistics_of(classifier.network, norms, _Images(job, job.train.positions)):  # each domain is judged by its own
+    with statistics_of(classifier.network, norms, StoredBatches(job, job.train.positions)):  # each domain is judged by its own
         again = retrain(job, classifier)
         if again is not None:
             shift, history["retrained"] = again[0].prior_shift, again[1]
@@ -73,15 +69,6 @@ def _fitted(job: Job, classifier: Classifier, logits: NDArray[np.float64], shift
     """Calibrated on the source's validation images, by these logits (N, K) of them."""
     decided = calibrate(job.experiment, logits[None], shift, job.validation.targets)
     return Fitted(classifier, shift, decided.calibration, decided.threshold, decided.rule, logits, history, decided.prevalence)
-
-
-def _learning_norms(job: Job, classifier: Classifier) -> Norms:
-    """The batch norms whose running averages training moves, by its last epoch; the others keep what was loaded."""
-    transfer = job.experiment.transfer
-    set_learning(classifier, plan(classifier, transfer), transfer.epochs - 1)
-    classifier.train()
-    set_modes(classifier, transfer)
-    return [norm for norm in norms_of(classifier.network) if norm.training]
 
 
 def _pairs(job: Job, classifier: Classifier, adapting: Adapting) -> Any:
@@ -114,15 +101,3 @@ def _as_source(job: Job, classifier: Classifier, history: dict[str, Any]) -> Fit
     logits = job.validation_logits(classifier)
     point, shift = source.package.operating_point, tuple(source.package.prior_shift[0])
     return Fitted(classifier, shift, source.calibration, source.threshold, point.rule, logits, history, point.prevalence)
-
-
-class _Images:
-    """Stored images float (B, C, S, S) in batches, as often as asked."""
-
-    def __init__(self, job: Job, positions: NDArray[np.int64]):
-        self._job, self._positions = job, positions
-
-    def __iter__(self) -> Iterator[Tensor]:
-        for start in range(0, len(self._positions), BATCH):
-            images = self._job.store.read(self._positions[start : start + BATCH])
-            yield as_input(torch.from_numpy(images).to(self._job.device))

@@ -37,8 +37,8 @@ def adapted_probe(job: Job, classifier: Classifier) -> dict[str, Any]:
             penalty.relabel(target, _logits(classifier, target), progress)
 
         def loss(logits: Tensor, targets: Tensor, weighed: Tensor | None, progress: float = progress) -> Tensor:
-            step = Step(source, target, logits[len(source) :], places, progress)
-            value: Tensor = own(logits[: len(source)], targets, weighed) + penalty(step)
+            of_source, of_target = logits[: len(source)], logits[len(source) :]
+            value: Tensor = own(of_source, targets, weighed) + penalty(Step(source, of_source, target, of_target, places, progress))
             return value
 
         fitted = fit_probe(

@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from medtl.adaptation import BATCH_NORM, SOURCE_DATA, MethodSettings, method_file, needs
+from medtl.adaptation import BATCH_NORM, SOURCE_DATA, MethodSettings, method_file, needs, norms_alone
 from medtl.adaptation.statistics import norms_of
-from medtl.backbones.network import Network
 from medtl.errors import MedtlError
 from medtl.features import Frozen, compute
 from medtl.module.classifier import Classifier
+from medtl.module.learning import norm_groups
+from medtl.transfer import TransferSettings
 
 if TYPE_CHECKING:
     from medtl.training.job import Job
@@ -47,6 +48,11 @@ class Adapting:
         """Whether labelled source batches are shown."""
         return SOURCE_DATA in needs(self.settings)
 
+    @property
+    def norms_alone(self) -> bool:
+        """Whether nothing but batch norms learns."""
+        return norms_alone(self.settings)
+
     def penalty(self, job: Job, classifier: Classifier) -> nn.Module:
         """What is added to the loss."""
         e = job.experiment
@@ -71,9 +77,12 @@ class Adapting:
         return features, logits.float()
 
 
-def refuse_network(adaptation: MethodSettings, network: Network) -> None:
-    """Raises MedtlError where the network has no batch norms and a method needs them."""
+def refuse_network(adaptation: MethodSettings, classifier: Classifier, transfer: TransferSettings) -> None:
+    """Raises MedtlError where a method needs batch norms, and the network has none, or none of the layers that learn at once."""
+    name = classifier.network.description["architecture"]
     for method in adaptation.methods:
-        if BATCH_NORM in needs(method) and not norms_of(network):
-            name = network.description["architecture"]
+        if BATCH_NORM in needs(method) and not norms_of(classifier.network):
             raise MedtlError(f"adaptation: {method.name} needs a network with batch norms, which {name} has not; choose another method")
+        if norms_alone(method) and not any(group.parameters for group in norm_groups(classifier, transfer) if group.start == 0):
+            how = f"of {name} learns from the first epoch on with transfer.strategy: {transfer.strategy}"
+            raise MedtlError(f"adaptation: {method.name} learns by batch norms alone, and none {how}; choose lp-ft")

@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import lightning.pytorch as pl
@@ -20,6 +21,7 @@ from medtl.module.distilled_module import DistilledModule
 from medtl.module.learning import sentence
 from medtl.module.transfer_module import TransferModule
 from medtl.training.checkpoints import START, Keeper, SafeCheckpointIO, newest
+from medtl.training.heads import probe_by_own_statistics
 from medtl.training.job import Job
 from medtl.training.reporter import EpochReporter
 from medtl.training.soup import greedy_soup
@@ -55,7 +57,8 @@ def finetune(job: Job, classifier: Classifier, data: StoredImages) -> Tuned:
     if steps == 0:
         raise MedtlError(f"{len(data.train)} training images make no batch on {world} devices; bring more, or fewer devices")
     positive, shift = job.experiment.task.positive_index, job.balanced.prior_shift
-    module = _module(job, classifier, steps, data.maps, positive, shift)
+    made = partial(_module, job, classifier, steps, data.maps, positive, shift)
+    module = made()
     line.keep(sentence(module.groups, transfer))
     keeper = Keeper(folder, transfer.patience, transfer.soup)
     reporter = EpochReporter(job.log, line, transfer.monitor, lambda: (keeper.best, keeper.best_epoch), job.watch)
@@ -71,9 +74,13 @@ def finetune(job: Job, classifier: Classifier, data: StoredImages) -> Tuned:
         warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)  # Lightning 2.6 on torch 2.15
         module.to(memory_format=torch.channels_last)
         try:
-            if start is None and transfer.probed and module.settled:
-                trainer.validate(module, datamodule=data, verbose=False)
-                _begin(job, module, keeper)
+            if start is None and transfer.probed:
+                if module.settled:
+                    trainer.validate(module, datamodule=data, verbose=False)
+                    _begin(job, module, keeper)
+                if job.begins_as_probe:
+                    probe_by_own_statistics(job, classifier.to(job.device))
+                    module = made().to(memory_format=torch.channels_last)
             module.train()  # Lightning leaves modes as they are, and the probe left the network in evaluation mode
             trainer.fit(module, datamodule=data, ckpt_path=start)
         except SystemExit:  # how Lightning ends on Ctrl+C and on SIGTERM, the latter with exit code 0
@@ -103,7 +110,8 @@ def _module(job: Job, classifier: Classifier, steps: int, maps: bool, positive: 
         return TransferModule(classifier, job.balanced.loss, e.transfer, steps, e.seed, positive, maps, shift)
     return AdaptedModule(
         classifier, job.balanced.loss, e.transfer, steps, e.seed, positive, maps, shift,
-        penalty=adapting.penalty(job, classifier), labelled=adapting.labelled, look=lambda asked: adapting.look(job, asked),
+        penalty=adapting.penalty(job, classifier), labelled=adapting.labelled, norms_alone=adapting.norms_alone,
+        look=lambda asked: adapting.look(job, asked),
     )  # fmt: skip
 
 

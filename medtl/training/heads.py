@@ -9,26 +9,44 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from medtl.adaptation.statistics import re_estimate
 from medtl.features import View, mirrored
 from medtl.imbalance.losses import cross_entropy
 from medtl.imbalance.retraining import retraining
 from medtl.module.classifier import Classifier, of_classes
 from medtl.training.balance import Balance, centred
 from medtl.training.job import Job
+from medtl.training.norms import StoredBatches, learning_norms
 from medtl.training.probe import Probe, fit_probe
 from medtl.training.weights import load_weights, save_weights
 
 
 def probe(job: Job, classifier: Classifier) -> dict[str, Any]:
     """Fit the head on features computed once; a head that an interrupted run had finished is taken as it stands."""
-    file = job.folder / "probe.safetensors"
+    return _probed(job, classifier, "probe", "linear probe")
+
+
+def probe_by_own_statistics(job: Job, classifier: Classifier) -> None:
+    """Give the batch norms that will learn the training images' statistics, and the network a head fitted to what it makes of these.
+
+    Fine-tuning shows such norms the statistics of its batches. A head that was fitted to features by those of ImageNet meets others in the
+    first step and drives the network away from what fits (docs/decisions/0056-norms-and-probe.md). Without such norms nothing changes.
+    """
+    norms = learning_norms(job.experiment.transfer, classifier)
+    if norms:
+        re_estimate(classifier.network, norms, StoredBatches(job, job.train.positions))
+        _probed(job, classifier, "begun", "head for the images' own statistics")
+
+
+def _probed(job: Job, classifier: Classifier, event: str, said: str) -> dict[str, Any]:
+    file = job.folder / f"{event}.safetensors"
     fitted = _fit(job, classifier, job.balanced, job.training_views())
     if file.exists():
         load_weights(classifier, file)
     else:
         fitted.apply_to(classifier.head)
         save_weights(classifier, file)
-    return _said(job, fitted, "linear probe")
+    return _said(job, fitted, event, said)
 
 
 def retrain(job: Job, classifier: Classifier) -> tuple[Balance, dict[str, Any]] | None:
@@ -48,7 +66,7 @@ def retrain(job: Job, classifier: Classifier) -> tuple[Balance, dict[str, Any]] 
     )
     fitted = _fit(job, classifier, balanced, [mirrored(())])
     fitted.apply_to(classifier.head)
-    return balanced, _said(job, fitted, "classifier re-trained")
+    return balanced, _said(job, fitted, "retrained", "classifier re-trained")
 
 
 def probed_logits(job: Job, classifier: Classifier) -> NDArray[np.float64]:
@@ -80,13 +98,9 @@ def _fit(job: Job, classifier: Classifier, balanced: Balance, views: list[View])
     return fitted
 
 
-def _said(job: Job, fitted: Probe, what: str) -> dict[str, Any]:
+def _said(job: Job, fitted: Probe, event: str, what: str) -> dict[str, Any]:
     monitored = job.experiment.transfer.monitor
     best = fitted.scores[fitted.penalty]
-    job.log.event(
-        "probe" if what == "linear probe" else "retrained",
-        penalty=fitted.penalty,
-        scores={str(penalty): score for penalty, score in fitted.scores.items()},
-    )
+    job.log.event(event, penalty=fitted.penalty, scores={str(penalty): score for penalty, score in fitted.scores.items()})
     job.line.keep(f"{what}  validation {monitored} {best:.4f} (penalty {fitted.penalty:g})")
     return {"penalty": fitted.penalty, f"validation_{monitored}": best}

@@ -74,6 +74,11 @@ class Job:
         progress = self.line.progress("features")
         return cached_features(classifier.network, self.store, part.positions, self.device, self.cache, progress, view)
 
+    @property
+    def begins_as_probe(self) -> bool:
+        """Whether fine-tuning begins with a head that this fit has made, and not with a model that was there before."""
+        return self.experiment.transfer.probed and self.further is None and not (self.adapting and self.adapting.continues)
+
     def validation_logits(self, classifier: Classifier) -> NDArray[np.float64]:
         """(N, K) raw logits of the validation images, all layers run."""
         return logits_of(classifier, self.store, self.validation.positions, self.device)

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from medtl import registry
-from medtl.adaptation import FOLDER, MethodSettings, needs
+from medtl.adaptation import FOLDER, MethodSettings, adversary, needs
 from medtl.adaptation.methods import adabn, coral, dann, fourier, histogram, mcc, self_training, shot
 from medtl.adaptation.statistics import norms_of, re_estimate, statistics_of
 from medtl.adaptation.step import Step
@@ -22,8 +22,8 @@ PENALTIES = [name for name in registry.names(FOLDER) if registry.component(FOLDE
 INPUTS = [name for name in registry.names(FOLDER) if registry.component(FOLDER, name).KIND == "inputs"]
 
 
-def step(source: torch.Tensor, target: torch.Tensor, logits: torch.Tensor) -> Step:
-    return Step(source, target, logits, torch.arange(len(target)), 0.5)
+def step(source: torch.Tensor, target: torch.Tensor, head: nn.Module) -> Step:
+    return Step(source, head(source), target, head(target), torch.arange(len(target)), 0.5)
 
 
 @pytest.mark.parametrize("name", registry.names(FOLDER))
@@ -50,7 +50,7 @@ def test_penalties_are_scalars_with_finite_gradients(name):
     head = nn.Linear(6, 3)
     if hasattr(penalty, "relabel"):
         penalty.relabel(target.detach(), head(target).detach(), 0.5)
-    value = penalty(step(source, target, head(target)))
+    value = penalty(step(source, target, head))
     value.backward()
     assert value.shape == ()
     assert torch.isfinite(value)
@@ -67,7 +67,7 @@ def test_the_weight_scales_what_the_network_learns_from_it(name):
         source, target, head = torch.randn(8, 6), torch.randn(5, 6, requires_grad=True), nn.Linear(6, 3)
         if hasattr(penalty, "relabel"):
             penalty.relabel(target.detach(), head(target).detach(), 0.5)
-        penalty(step(source, target, head(target))).backward()
+        penalty(step(source, target, head)).backward()
         gradients.append(target.grad)
     torch.testing.assert_close(gradients[0], 2 * gradients[1])
 
@@ -94,12 +94,12 @@ def test_mcc_by_hand():
 
 def test_danns_gradient_is_reversed_and_grows():
     features = torch.ones(3, 2, requires_grad=True)
-    turned = dann.reversed_gradient(features, 0.25)
+    turned = adversary.reversed_gradient(features, 0.25)
     torch.testing.assert_close(turned, features)
     turned.sum().backward()
     torch.testing.assert_close(features.grad, torch.full((3, 2), -0.25))
-    assert dann.ramp(0) == 0
-    assert dann.ramp(0.1) == pytest.approx(2 / (1 + math.exp(-1)) - 1)
+    assert adversary.ramp(0) == 0
+    assert adversary.ramp(0.1) == pytest.approx(2 / (1 + math.exp(-1)) - 1)
 
 
 def test_dann_makes_the_domains_indistinguishable():
@@ -114,7 +114,7 @@ def test_dann_makes_the_domains_indistinguishable():
         learns.zero_grad()
         features, other = network(source), network(target)
         keep = (features[:, 1:] - source[:, 1:]).square().mean() + (other[:, 1:] - target[:, 1:]).square().mean()
-        (penalty(Step(features, other, other, torch.arange(200), number / 200)) + keep).backward()
+        (penalty(Step(features, features, other, other, torch.arange(200), number / 200)) + keep).backward()
         learns.step()
     with torch.no_grad():
         means = [float(network(each)[:, 0].mean() / network(each)[:, 0].std()) for each in (source, target)]

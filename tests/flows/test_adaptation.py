@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -184,8 +185,16 @@ def test_what_cannot_work_is_refused_in_a_sentence(data: Path, tmp_path: Path, s
         train(data / "config.yaml", out=tmp_path / "run", overrides=[settings], with_report=False)
 
 
-def test_a_network_without_batch_norms_is_refused_by_adabn(data: Path, tmp_path: Path) -> None:
-    more = ["adaptation.name=adabn", "backbone.name=test_convnext"]
-    with pytest.raises(MedtlError, match="adabn needs a network with batch norms, which test_convnext has not"):
+def test_batch_norms_that_learn_alone_have_to_learn(data: Path, tmp_path: Path) -> None:
+    more = ["adaptation.beside=[tent]", "backbone.weights=imagenet", "transfer.strategy=full", "transfer.batch_norm=affine"]
+    sentence = "beside[0].name: 'tent' learns by batch norms alone, which transfer.batch_norm: affine keeps from it; choose train"
+    with pytest.raises(MedtlError, match=re.escape(sentence)):
+        train(data / "config.yaml", out=tmp_path / "run", overrides=more, with_report=False)
+
+
+@pytest.mark.parametrize("name", ["adabn", "tent"])
+def test_a_network_without_batch_norms_is_refused(name: str, data: Path, tmp_path: Path) -> None:
+    more = [f"adaptation.name={name}", "backbone.name=test_convnext"]
+    with pytest.raises(MedtlError, match=f"{name} needs a network with batch norms, which test_convnext has not"):
         train(data / "config.yaml", out=tmp_path / "run", overrides=more, with_report=False)
     assert not (tmp_path / "run").exists()

@@ -117,7 +117,7 @@ def test_a_killed_nursery_is_replaced(pictures: pd.DataFrame, tmp_path: Path) ->
 
 
 def test_memory_is_bounded() -> None:
-    program = "from medtl.imaging.nursery import limit_memory; limit_memory(1 << 28); bytearray(1 << 27); print('some'); bytearray(1 << 30)"
+    program = "from medtl.memory import limit_memory; limit_memory(1 << 28); bytearray(1 << 27); print('some'); bytearray(1 << 30)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout == "some\n"
     assert "MemoryError" in done.stderr

@@ -10,8 +10,13 @@ import json
 import pytest
 import torch
 
+from medtl.augmentation import AugmentationSettings
+from medtl.datamodule import StoredImages
 from medtl.module.learning import rate_factor
 from medtl.module.transfer_module import TransferModule
+from medtl.training.heads import probe, probe_by_own_statistics
+
+STILL = AugmentationSettings(flip="none", rotate=0, scale=0, translate=0, brightness=0, contrast=0)
 
 
 def test_it_learns_logs_and_keeps_two_checkpoints(classifier, tune, tmp_path):
@@ -136,7 +141,8 @@ def test_the_linear_probe_is_a_candidate_and_no_worse_epoch_takes_its_place(clas
     assert "(best 0.9000 in epoch 0)" in out.getvalue()
     assert "no epoch was better on validation than the linear probe" in out.getvalue()
     events = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [(event["epoch"], event["validation_auroc"]) for event in events] == [(0, 0.9), (1, 0.5), (2, 0.8), (3, 0.7)]
+    epochs = [event for event in events if event["event"] == "epoch"]
+    assert [(event["epoch"], event["validation_auroc"]) for event in epochs] == [(0, 0.9), (1, 0.5), (2, 0.8), (3, 0.7)]
     assert tune(classifier, tmp_path / "checkpoints", strategy="lp-ft", epochs=3).best_epoch == -1, "a resumed training forgot its start"
 
 
@@ -148,3 +154,32 @@ def test_a_random_head_is_no_candidate(classifier, tune, tmp_path, monkeypatch):
 
     monkeypatch.setattr(TransferModule, "on_validation_epoch_end", fixed)
     assert tune(classifier, tmp_path / "checkpoints", strategy="full", epochs=2).best_epoch == 0
+
+
+def test_the_first_step_after_a_probe_meets_the_loss_that_the_head_was_fitted_to(classifier, tune, data, job, tmp_path, monkeypatch):
+    """Norms that learn show the batch's statistics; the head must have been fitted to these, and not to those that were loaded."""
+    norm = classifier.network.body[1]
+    norm.running_mean.fill_(-1.0)
+    norm.running_var.fill_(0.04)  # of other images than these
+    probe(job(tmp_path / "checkpoints", strategy="lp-ft"), classifier)
+    met, step = [], TransferModule.loss_of
+
+    def spy(self, *given):
+        as_fitted = copy.deepcopy(self).eval()
+        value = step(self, *given)
+        met.append((value.item(), step(as_fitted, *given).item()))
+        return value
+
+    monkeypatch.setattr(TransferModule, "loss_of", spy)
+    settings = {"strategy": "lp-ft", "epochs": 1, "batch": len(data.train), "dropout": 0.0}
+    whole = StoredImages(data.store, data.train, data.validation, STILL, batch=len(data.train), seed=0)
+    tune(classifier, tmp_path / "checkpoints", batches=whole, **settings)
+    [(in_training, as_fitted)] = met
+    assert in_training == pytest.approx(as_fitted, abs=0.01)
+    assert in_training < 0.6, "the head knows nothing"
+
+
+def test_norms_that_stay_keep_the_probe_that_was_fitted(classifier, job, tmp_path):
+    begun = copy.deepcopy(classifier.state_dict())
+    probe_by_own_statistics(job(tmp_path / "checkpoints", strategy="lp-ft", batch_norm="affine"), classifier)
+    assert all(torch.equal(tensor, begun[name]) for name, tensor in classifier.state_dict().items())

@@ -9,7 +9,8 @@ adapts, `ONE_CLASS` per image (softmax). What a method needs and cannot have is 
   of a labelled source batch and of an unlabelled target batch) -> what is added to the loss, a scalar, `settings.weight` in it already.
   Weights of its own learn with the network and are thrown away. If it has `relabel(features (N, D), logits (N, K), progress)`, that is
   called before every epoch with what the network now says of all N target images. A file with `CONTINUES = True` starts from the
-  source-only model; one that needs no source data is shown none, and leaves the head as it is.
+  source-only model; one that needs no source data is shown none, and leaves the head as it is. With `NORMS_ALONE = True`, of the layers
+  that the strategy lets learn nothing learns but the scales and shifts of batch norms.
 - `"statistics"`: `build(settings, network, batches)`, changes the source-only network in place; `batches` gives the target's images
   float (B, C, S, S) in [0, 1], as often as it is iterated. Head, calibration and threshold stay the source's.
 - `"inputs"`: `build(settings, read, source, target, seed) -> show`, where `read(positions)` gives stored images uint8 (B, S, S, C),

@@ -7,7 +7,6 @@ wrong ones.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -32,31 +31,16 @@ class Settings(MethodSettings):
 def build(settings: Settings, dim: int, classes: int, seed: int) -> nn.Module:
     """The contract of `medtl.adaptation.methods`."""
     import torch
-    from torch import nn
-    from torch.nn.functional import binary_cross_entropy_with_logits as loss
 
+    from medtl.adaptation.adversary import discriminator, ramp, reversed_gradient, told_apart
     from medtl.adaptation.penalty import Penalty
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        discriminator = nn.Sequential(nn.Linear(dim, settings.hidden), nn.ReLU(), nn.Linear(settings.hidden, 1))
+    learner = discriminator(dim, settings.hidden, seed)
 
     def penalty(step: Step) -> Tensor:
         assert step.features is not None
         features = torch.cat([step.features, step.target_features]).float()
-        domain = torch.cat([torch.ones(len(step.features)), torch.zeros(len(step.target_features))]).to(features.device)
-        told = discriminator(reversed_gradient(features, settings.weight * ramp(step.progress))).squeeze(1)
-        sides = [told[domain == side] for side in (0, 1)]  # each domain counts half, whatever the sizes of its batches
-        return 0.5 * sum((loss(side, torch.full_like(side, number)) for number, side in enumerate(sides)), torch.zeros_like(told[0]))
+        told = learner(reversed_gradient(features, settings.weight * ramp(step.progress)))
+        return told_apart(told[: len(step.features)], told[len(step.features) :])
 
-    return Penalty(penalty, discriminator)
-
-
-def ramp(progress: float) -> float:
-    """From 0 to almost 1."""
-    return 2 / (1 + math.exp(-10 * progress)) - 1
-
-
-def reversed_gradient(features: Tensor, factor: float) -> Tensor:
-    """The features as they are, whose gradient is `-factor` times what arrives."""
-    return features.detach() * (1 + factor) - features * factor
+    return Penalty(penalty, learner)
