@@ -70,6 +70,11 @@ class TransferModule(pl.LightningModule):
         """The classifier that validation judges and the package holds."""
         return self.averaged if self.averaged is not None else self.classifier
 
+    def begin_average(self) -> None:
+        """Let the average begin with the classifier as it now is."""
+        if self.averaged is not None:
+            self.averaged.load_state_dict(self.classifier.state_dict())
+
     def train(self, mode: bool = True) -> TransferModule:
         """As usual, but what is frozen stays in evaluation mode."""
         super().train(mode)

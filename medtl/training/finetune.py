@@ -6,7 +6,6 @@ import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import lightning.pytorch as pl
@@ -57,8 +56,7 @@ def finetune(job: Job, classifier: Classifier, data: StoredImages) -> Tuned:
     if steps == 0:
         raise MedtlError(f"{len(data.train)} training images make no batch on {world} devices; bring more, or fewer devices")
     positive, shift = job.experiment.task.positive_index, job.balanced.prior_shift
-    made = partial(_module, job, classifier, steps, data.maps, positive, shift)
-    module = made()
+    module = _module(job, classifier, steps, data.maps, positive, shift)
     line.keep(sentence(module.groups, transfer))
     keeper = Keeper(folder, transfer.patience, transfer.soup)
     reporter = EpochReporter(job.log, line, transfer.monitor, lambda: (keeper.best, keeper.best_epoch), job.watch)
@@ -80,7 +78,7 @@ def finetune(job: Job, classifier: Classifier, data: StoredImages) -> Tuned:
                     _begin(job, module, keeper)
                 if job.begins_as_probe:
                     probe_by_own_statistics(job, classifier.to(job.device))
-                    module = made().to(memory_format=torch.channels_last)
+                    module.begin_average()
             module.train()  # Lightning leaves modes as they are, and the probe left the network in evaluation mode
             trainer.fit(module, datamodule=data, ckpt_path=start)
         except SystemExit:  # how Lightning ends on Ctrl+C and on SIGTERM, the latter with exit code 0

@@ -26,12 +26,15 @@ def learning_norms(transfer: TransferSettings, classifier: Classifier) -> Norms:
 
 
 class StoredBatches:
-    """Stored images float (B, C, S, S) in batches, as often as asked."""
+    """Stored images float (B, C, S, S) in batches, as often as asked.
+
+    None has one image alone, unless there is no other: a norm over maps of one pixel (of small images, or within an attention) would have
+    a single value per channel and no variance.
+    """
 
     def __init__(self, job: Job, positions: NDArray[np.int64]):
         self._job, self._positions = job, positions
 
     def __iter__(self) -> Iterator[Tensor]:
-        for start in range(0, len(self._positions), BATCH):
-            images = self._job.store.read(self._positions[start : start + BATCH])
-            yield as_input(torch.from_numpy(images).to(self._job.device))
+        for positions in np.split(self._positions, range(BATCH, len(self._positions) - 1, BATCH)):
+            yield as_input(torch.from_numpy(self._job.store.read(positions)).to(self._job.device))

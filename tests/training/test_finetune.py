@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ from medtl.datamodule import StoredImages
 from medtl.module.learning import rate_factor
 from medtl.module.transfer_module import TransferModule
 from medtl.training.heads import probe, probe_by_own_statistics
+from medtl.training.norms import StoredBatches
 
 STILL = AugmentationSettings(flip="none", rotate=0, scale=0, translate=0, brightness=0, contrast=0)
 
@@ -177,6 +179,45 @@ def test_the_first_step_after_a_probe_meets_the_loss_that_the_head_was_fitted_to
     [(in_training, as_fitted)] = met
     assert in_training == pytest.approx(as_fitted, abs=0.01)
     assert in_training < 0.6, "the head knows nothing"
+
+
+def test_the_average_begins_with_the_head_that_was_fitted(classifier, tune, tmp_path, monkeypatch):
+    apart, step = [], TransferModule.loss_of
+
+    def spy(self, *given):
+        both = zip(self.averaged.state_dict().items(), self.classifier.state_dict().values(), strict=True)
+        apart.append([name for (name, slow), fast in both if "running" not in name and not torch.equal(slow, fast)])
+        return step(self, *given)
+
+    monkeypatch.setattr(TransferModule, "loss_of", spy)
+    tune(classifier, tmp_path / "checkpoints", strategy="lp-ft", epochs=1, ema=0.9)
+    assert apart[0] == []
+    assert apart[-1] != []
+
+
+def test_an_auxiliary_classifier_listens_once_and_goes(classifier, tune, tmp_path, monkeypatch):
+    """A second one, left from before the head was fitted anew, would keep the maps of every batch."""
+    layer, listening, step = classifier.network.body[0], [], TransferModule.loss_of
+    monkeypatch.setattr(classifier.network, "auxiliary", lambda: (layer, 8))
+    monkeypatch.setattr("medtl.module.auxiliary.InceptionAux", lambda *_: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(512, 2)))
+
+    def spy(self, *given):
+        listening.append(len(layer._forward_hooks))
+        return step(self, *given)
+
+    monkeypatch.setattr(TransferModule, "loss_of", spy)
+    tune(classifier, tmp_path / "checkpoints", strategy="lp-ft", epochs=1, auxiliary=0.4)
+    assert set(listening) == {1}
+    assert not layer._forward_hooks
+
+
+def test_images_for_statistics_never_come_alone(job):
+    """65 of 64 a batch: a norm over maps of one pixel has no variance of one image."""
+    for count in (64, 65, 66, 128, 129):
+        batches = list(StoredBatches(job(), np.arange(count) % 60))
+        assert sum(map(len, batches)) == count
+        assert min(map(len, batches)) > 1
+        assert max(map(len, batches)) <= 65
 
 
 def test_norms_that_stay_keep_the_probe_that_was_fitted(classifier, job, tmp_path):

@@ -18,6 +18,7 @@ class Killed(BaseException):
     ("epoch", "batch", "transfer"),
     [
         pytest.param(0, 3, {}, marks=pytest.mark.slow),
+        (0, 2, {"strategy": "lp-ft", "ema": 0.9}),  # before the first checkpoint: norms and head are begun with again
         (1, 0, {"ema": 0.9}),
         pytest.param(3, 4, {"ema": 0.9}, marks=pytest.mark.slow),
         (1, 2, {"strategy": "gradual"}),
