@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from medtl.adaptation.statistics import norms_of
 from medtl.batches import Part, Targets
 from medtl.datamodule import StoredImages
 from medtl.experiment.schema import Experiment
@@ -27,7 +28,7 @@ from medtl.terminal import Line
 from medtl.training.balance import Balance, balance
 from medtl.training.fit import build_classifier
 from medtl.training.gate import looks
-from medtl.training.heads import probe
+from medtl.training.heads import probe, probe_by_own_statistics
 from medtl.training.job import Job
 from medtl.training.log import Log
 from medtl.training.rate_range import RateRange, rate_range
@@ -50,6 +51,8 @@ class Rehearsal:
     images: NDArray[np.uint8]
     """(B, S, S, C): the first training batch, augmented as training would."""
     targets: Targets
+    norms: bool = False
+    """Whether the network has batch norms with running averages."""
 
 
 @dataclass(frozen=True)
@@ -79,18 +82,20 @@ def rehearse(experiment: Experiment, store: Store, train: Part, root: Path) -> R
     if experiment.transfer.tuned:
         step_seconds = _fastest(_step(classifier, experiment, store, train), device)
     model_bytes = sum(tensor.numel() * tensor.element_size() for tensor in classifier.state_dict().values())
-    return Rehearsal(step_seconds, forward_seconds, _memory(device), model_bytes, images, targets)
+    return Rehearsal(step_seconds, forward_seconds, _memory(device), model_bytes, images, targets, bool(norms_of(network)))
 
 
 def try_rates(experiment: Experiment, store: Store, train: Part, root: Path, picture: Path, line: Line) -> RateRange:
-    """The learning-rate range test of this training, from the probe's head where the strategy begins with one; drawn into `picture`."""
+    """The learning-rate range test of this training, begun as that will be, with the norms and the head that follow a probe where the
+    strategy has one; drawn into `picture`."""
     classifier = build_classifier(experiment, root)
     balanced = _balanced(experiment, train)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         job = Job(experiment, store, train, train, balanced, place, cache_dir(), Log(place / "log.jsonl"), Line(io.StringIO()), [])
-        if experiment.transfer.probed:
+        if job.begins_as_probe:
             probe(job, classifier)
+            probe_by_own_statistics(job, classifier)
     line.show("rates from far too small to far too large …")
     ranged = rate_range(experiment, classifier, balanced.loss.to(experiment.trainer.device), _data(experiment, store, train))
     rates(ranged.curve, experiment.transfer.rate, ranged.steepest).savefig(picture, dpi=150)
@@ -103,6 +108,9 @@ def cost(experiment: Experiment, rehearsed: Rehearsal, train: int, validation: i
     judging = validation * len(VIEWS[experiment.decision.flips]) * rehearsed.forward_seconds
     views = transfer.views or 1
     probe = (train * views + validation) * rehearsed.forward_seconds if transfer.probed else 0.0
+    anew = bool(probe) and transfer.tuned and transfer.batch_norm == "train" and rehearsed.norms
+    if anew:  # the norms' own statistics, and a head fitted to what the network then makes of the same images
+        probe += probe + train * rehearsed.forward_seconds
     steps = max(1, train // min(transfer.batch, train))
     epoch = steps * rehearsed.step_seconds + judging if transfer.tuned else 0.0
     gate = looks(train, validation) * rehearsed.forward_seconds if experiment.decision.gate.refuse else 0.0
@@ -111,8 +119,8 @@ def cost(experiment: Experiment, rehearsed: Rehearsal, train: int, validation: i
     candidates = 1 + len(methods_of(experiment))
     if candidates > 1:  # an adapted step shows a batch of the target beside that of the source
         total += (candidates - 1) * (probe + start + transfer.epochs * 2 * epoch + judging + gate)
-    # a checkpoint holds the weights and AdamW's two moments; two are kept, beside the best weights and the package
-    copies = 2 * (4 if transfer.ema else 3) + 2 if epoch else 2
+    # a checkpoint holds the weights and AdamW's two moments; two are kept, beside the best weights, the package, and a head's own file
+    copies = (2 * (4 if transfer.ema else 3) + 2 if epoch else 2) + transfer.probed + anew
     size = experiment.image.size**2 * experiment.image.channels
     return Cost(
         folds * probe / 60,

@@ -84,6 +84,8 @@ def training_text(contents: Contents) -> Iterator[str]:
         yield _probe(transfer, contents.package)
     if strategy != "linear-probe":
         yield from _optimisation(transfer)
+        if any(event.get("event") == "begun" for log in contents.logs.values() for event in log):
+            yield "Before the first step batch norms that learn took the training images' statistics, to which the head was fitted anew."
         yield _augmentation(settings["augmentation"], transfer.get("views"))
     yield from _chosen(contents)
     if contents.release:

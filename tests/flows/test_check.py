@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -130,6 +131,14 @@ def test_the_cost_adds_up() -> None:
     )
     # the probe's features, and its answers as the first candidate; all of it twice
     assert cost(probed, rehearsed, train=64, validation=20, images=100).minutes == pytest.approx(2 * (10 * 10 + 2 + 8.4 + 2) / 60)
+    # the norms' own statistics, and the features once more
+    normed = cost(probed, replace(rehearsed, norms=True), train=64, validation=20, images=100)
+    assert normed.minutes == pytest.approx(2 * (10 * 10 + 2 + 2 * 8.4 + 6.4 + 2) / 60)
+    assert normed.run_bytes == 3 * (8 + 2) * 1000
+    still = probed.model_copy(update={"transfer": probed.transfer.model_copy(update={"batch_norm": "affine"})})
+    assert cost(still, replace(rehearsed, norms=True), train=64, validation=20, images=100).minutes == pytest.approx(
+        cost(probed, rehearsed, train=64, validation=20, images=100).minutes
+    )
     assert spent.probe_minutes == 0
     assert spent.run_bytes == 8 * 1000
     mirrored = load_experiment(CONFIG, ["transfer.epochs=10", "decision.flips=horizontal", "augmentation.flip=horizontal"])

@@ -111,6 +111,12 @@ def test_a_linear_probe_has_no_fine_tuning(contents, make_settings) -> None:
     assert "turned by" not in text
 
 
+def test_a_head_that_was_fitted_twice_is_told(contents) -> None:
+    begun = dataclasses.replace(contents, logs={**contents.logs, "0": [{"event": "probe"}, {"event": "begun"}]})
+    assert "to which the head was fitted anew" not in " ".join(training_text(contents))
+    assert "to which the head was fitted anew" in " ".join(training_text(begun))
+
+
 @pytest.mark.parametrize(
     ("name", "ids"),
     [

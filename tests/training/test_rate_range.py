@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from medtl.flows import rehearsal
+from medtl.training.heads import probe, probe_by_own_statistics
 from medtl.training.rate_range import HIGHEST, LOWEST, _read, rate_range
 
 
@@ -20,6 +26,25 @@ def test_the_rate_rises_until_nothing_is_learned(job, classifier, data):
     assert 1e-4 < found.least < HIGHEST
     assert found.steepest < found.least
     assert curve["loss"].min() < 0.9 * curve["loss"].iloc[0]
+
+
+def test_it_begins_as_a_training_does(job, classifier, data, tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDTL_CACHE", str(tmp_path / "cache"))
+    classifier.network.body[1].running_mean.fill_(-1.0)  # of other images than these
+    work, trained, begun = job(tmp_path / "checkpoints", strategy="lp-ft"), copy.deepcopy(classifier), []
+    work = dataclasses.replace(work, validation=work.train)  # the test has no others
+    probe(work, trained)
+    probe_by_own_statistics(work, trained)
+
+    def spy(experiment, given, *rest):
+        begun.append(copy.deepcopy(given.state_dict()))
+        return rate_range(experiment, given, *rest, steps=10)
+
+    monkeypatch.setattr(rehearsal, "build_classifier", lambda *_: classifier)
+    monkeypatch.setattr(rehearsal, "rate_range", spy)
+    rehearsal.try_rates(work.experiment, data.store, data.train, tmp_path, tmp_path / "rates.png", work.line)
+    assert all(torch.equal(tensor, begun[0][name]) for name, tensor in trained.state_dict().items())
+    assert (tmp_path / "rates.png").exists()
 
 
 def test_the_steepest_fall_of_a_known_curve_is_found():
