@@ -23,13 +23,18 @@ class Auxiliary(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.head = InceptionAux(channels, classifier.head.out_features)
-        self._maps: list[Tensor] = []
-        self._hook = layer.register_forward_hook(lambda layer, given, maps: self._maps.append(maps) if layer.training else None)
+        self._maps: Tensor | None = None
+        self._hook = layer.register_forward_hook(self._keep)
+
+    def _keep(self, layer: nn.Module, given: object, maps: Tensor) -> None:
+        """Of the last batch alone: who learns without labels asks for none, and would keep them all."""
+        if layer.training:
+            self._maps = maps
 
     def forward(self) -> Tensor:
         """Raw logits (B, K) of the last batch, which is then forgotten."""
-        logits: Tensor = self.head(self._maps.pop())
-        self._maps.clear()
+        logits: Tensor = self.head(self._maps)
+        self._maps = None
         return logits
 
     def detach(self) -> None:

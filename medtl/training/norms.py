@@ -36,5 +36,8 @@ class StoredBatches:
         self._job, self._positions = job, positions
 
     def __iter__(self) -> Iterator[Tensor]:
+        progress, done = self._job.line.progress("statistics"), 0
         for positions in np.split(self._positions, range(BATCH, len(self._positions) - 1, BATCH)):
             yield as_input(torch.from_numpy(self._job.store.read(positions)).to(self._job.device))
+            done += len(positions)
+            progress(done, len(self._positions))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +42,23 @@ def test_scales_shifts_and_averages_of_batch_norms_move_and_nothing_else(adapted
     after = adapted(classifier, np.arange(40, 60), epochs=2, ema=0.9, l2_sp=0.01).state_dict()
     moved = {key.removeprefix("network.body.1.") for key, value in after.items() if not torch.equal(value, before[key])}
     assert moved == {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
+
+
+def test_an_auxiliary_classifier_that_is_not_asked_keeps_one_batch(adapted, classifier, monkeypatch):
+    """Where no label is shown nobody asks it, and the maps of every batch would stay in memory."""
+    layer, maps, alive = classifier.network.body[1], [], []
+    monkeypatch.setattr(classifier.network, "auxiliary", lambda: (layer, 8))
+    monkeypatch.setattr("medtl.module.auxiliary.InceptionAux", lambda *_: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(512, 2)))
+
+    def counted(layer, given, made):
+        if layer.training:
+            maps.append(weakref.ref(made))
+            alive.append(sum(each() is not None for each in maps))
+
+    layer.register_forward_hook(counted)
+    adapted(classifier, np.arange(40, 60), epochs=2, auxiliary=0.4)
+    assert len(alive) > 3
+    assert max(alive) <= 2
 
 
 def test_what_learns_is_said(classifier):
