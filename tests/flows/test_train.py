@@ -35,7 +35,7 @@ split: {by: image, validation: 0.2, test: 0.2, seed: 3}
 image: {size: 32, channels: 1}
 backbone: {name: mobilenetv3_small_050, weights: weights.safetensors}
 transfer: {strategy: lp-ft, epochs: 3, batch: 8, rate: 0.002, probe_penalty: [0.1, 1]}
-trainer: {device: cpu, threads: 1}
+trainer: {device: cpu, threads: 1, precision: float32}
 """
 
 
