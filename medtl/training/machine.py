@@ -52,9 +52,8 @@ def decide_precision(settings: TrainerSettings, step: Callable[[], None]) -> Tra
     supported = torch.cuda.is_bf16_supported() if settings.device == "cuda" else _cpu_has_bfloat16()
     precision = "float32"
     if supported:
-        plain = _seconds(step, settings.device)
-        with torch.autocast(settings.device, torch.bfloat16):
-            precision = "bfloat16" if _seconds(step, settings.device) * 1.15 < plain else "float32"
+        plain, short = _seconds(step, settings.device)
+        precision = "bfloat16" if short * 1.15 < plain else "float32"
     return settings.model_copy(update={"precision": precision})
 
 
@@ -66,13 +65,19 @@ def _cpu_has_bfloat16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def _seconds(step: Callable[[], None], device: str) -> float:
-    """The fastest of three steps after a warm-up: the probe must not be decided by a neighbour's load."""
-    taken = []
+def _seconds(step: Callable[[], None], device: str) -> tuple[float, float]:
+    """The fastest of three steps after a warm-up, in float32 and in bfloat16, taking turns.
+
+    A neighbour's load must not decide, or one config trains in two ways on two days: on a CPU its own processor time is what counts.
+    """
+    clock = time.perf_counter if device == "cuda" else time.process_time
+    taken: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(4):
-        start = time.perf_counter()
-        step()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        taken.append(time.perf_counter() - start)
-    return min(taken[1:])
+        for short, seconds in taken.items():
+            with torch.autocast(device, torch.bfloat16, enabled=short):
+                start = clock()
+                step()
+                if device == "cuda":
+                    torch.cuda.synchronize()
+                seconds.append(clock() - start)
+    return min(taken[False][1:]), min(taken[True][1:])
