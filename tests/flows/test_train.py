@@ -79,7 +79,7 @@ def test_a_run_folder_is_complete(run: Path) -> None:
     assert set(judged["image"]) == set(rows["image"][rows["split"] == "validation"])
     assert set(metrics_file.read(run / "metrics.json")["splits"]) == {"validation"}
     events = [json.loads(line)["event"] for line in (run / "log.jsonl").read_text().splitlines()]
-    assert events == ["images", "begin", "probe", "epoch", "epoch", "epoch", "epoch", "fitted", "gate", "finished"]
+    assert events == ["images", "begin", "probe", "epoch", "begun", "epoch", "epoch", "epoch", "fitted", "gate", "finished"]
 
 
 def test_the_same_seed_gives_the_same_model_and_decodes_nothing_again(data: Path, run: Path, tmp_path: Path) -> None:
