@@ -15,8 +15,8 @@ from medtl.module.classifier import Classifier, as_input
 from medtl.training.job import Job
 from medtl.training.made_outliers import KINDS, made
 
-MOST_TRAINING, MOST_OUTLIERS = 2000, 100
-"""Images that the statistics are fitted on, and of which outliers are made: more would cost time and tell no more."""
+MOST_TRAINING, MOST_OUTLIERS = 2000, 40
+"""Images that the statistics are fitted on, and of which outliers are made: more would cost time and tell no more (docs/gate.md)."""
 
 
 def fit_gate(job: Job, classifier: Classifier, groups: NDArray[np.object_]) -> tuple[Gate | None, Reasons]:
@@ -30,7 +30,8 @@ def fit_gate(job: Job, classifier: Classifier, groups: NDArray[np.object_]) -> t
     if not refuse:
         return None, Reasons.none(len(job.validation))
     shown = job.train.positions if job.adapting is None else np.concatenate([job.train.positions, job.adapting.target])
-    training = _features(job, classifier, _some(shown, MOST_TRAINING))
+    with job.training_precision():  # statistics of many images do not feel the rounding; what is held against them is exact
+        training = _features(job, classifier, _some(shown, MOST_TRAINING))
     validation = _features(job, classifier, job.validation.positions)
     images, seed = job.store.read(_some(job.validation.positions, MOST_OUTLIERS)), job.experiment.seed
     chosen = outlyingness.choose(training, validation, {kind: _of_arrays(job, classifier, made(images, kind, seed)) for kind in KINDS})

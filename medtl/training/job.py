@@ -64,6 +64,10 @@ class Job:
         """Where the network computes."""
         return torch.device(self.experiment.trainer.device)
 
+    def training_precision(self) -> torch.autocast:
+        """In which the network trains, and what need not be exact may run."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.experiment.trainer.precision == "bfloat16")
+
     def training_views(self) -> list[View]:
         """What frozen layers are shown of a training image: the plain view, then augmented ones."""
         e = self.experiment

@@ -14,6 +14,10 @@ from medtl.experiment.schema import TrainerSettings
 from medtl.processors import processors
 
 
+PAYS, CLEAR = 1.15, 1.25
+"""How many times as fast bfloat16 has to be, and by what factor beyond that, or short of it, one look at it is enough."""
+
+
 def why_no_gpu() -> str:
     """One sentence for a person who expected a GPU; empty where there is one."""
     if torch.cuda.is_available():
@@ -42,7 +46,7 @@ def decide(settings: TrainerSettings) -> TrainerSettings:
 
 
 def decide_precision(settings: TrainerSettings, step: Callable[[], None]) -> TrainerSettings:
-    """Replace `precision: auto`: bfloat16 where three probe steps are at least 1.15 times as fast, else float32.
+    """Replace `precision: auto`: bfloat16 where probe steps are at least 1.15 times as fast, else float32.
 
     `step` runs one forward and backward pass of the network at hand on throw-away data. Without hardware support
     (AVX-512-BF16 or AMX on a CPU) bfloat16 is emulated and never faster, so nothing is probed.
@@ -52,8 +56,7 @@ def decide_precision(settings: TrainerSettings, step: Callable[[], None]) -> Tra
     supported = torch.cuda.is_bf16_supported() if settings.device == "cuda" else _cpu_has_bfloat16()
     precision = "float32"
     if supported:
-        plain, short = _seconds(step, settings.device)
-        precision = "bfloat16" if short * 1.15 < plain else "float32"
+        precision = "bfloat16" if _gain(step, settings.device) > PAYS else "float32"
     return settings.model_copy(update={"precision": precision})
 
 
@@ -65,14 +68,15 @@ def _cpu_has_bfloat16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def _seconds(step: Callable[[], None], device: str) -> tuple[float, float]:
-    """The fastest of three steps after a warm-up, in float32 and in bfloat16, taking turns.
+def _gain(step: Callable[[], None], device: str) -> float:
+    """How many times as fast a step is in bfloat16: by the fastest of three of each after a warm-up, taking turns; by one where that is clear.
 
     A neighbour's load must not decide, or one config trains in two ways on two days: on a CPU its own processor time is what counts.
     """
     clock = time.perf_counter if device == "cuda" else time.process_time
     taken: dict[bool, list[float]] = {False: [], True: []}
-    for _ in range(4):
+    gain = PAYS
+    for turn in range(4):
         for short, seconds in taken.items():
             with torch.autocast(device, torch.bfloat16, enabled=short):
                 start = clock()
@@ -80,4 +84,8 @@ def _seconds(step: Callable[[], None], device: str) -> tuple[float, float]:
                 if device == "cuda":
                     torch.cuda.synchronize()
                 seconds.append(clock() - start)
-    return min(taken[False][1:]), min(taken[True][1:])
+        if turn:
+            gain = min(taken[False][1:]) / min(taken[True][1:])
+            if not PAYS / CLEAR < gain < PAYS * CLEAR:
+                break
+    return gain

@@ -38,3 +38,20 @@ def test_waiting_for_a_neighbour_decides_nothing(decided):
         time.sleep(0.0 if short else 0.05)
 
     assert decided(waits_in_float32) == "float32"
+
+
+def test_what_is_clear_at_once_is_not_asked_again(decided):
+    steps = []
+
+    def counted(gain: float):
+        def step(short: bool) -> None:
+            steps.append(short)
+            burn(0.02 / gain if short else 0.02)
+
+        return step
+
+    assert decided(counted(3)) == "bfloat16"
+    assert len(steps) == 4, "a warm-up and one step of each"
+    steps.clear()
+    assert decided(counted(1.0)) == "float32"
+    assert len(steps) == 8
