@@ -92,19 +92,3 @@ def resample(cases: Cases, seed: int = 0, resamples: int = RESAMPLES) -> Resampl
         drawn = sums.figures({name: weights @ each for name, each in per_group.items()}, whole, cases.positive)
         blocks.append({**drawn, "auroc": auroc, "auprc": auprc})
     return Resampled(**{name: np.concatenate([each[name] for each in blocks]) for name in blocks[0]})
-
-
-def drawn_recalls(cases: Cases, seed: int = 0, resamples: int = RESAMPLES) -> tuple[Floats, Floats]:
-    """Recall of every class, (K,), and on each draw of the groups, (R, K); an unread image is a miss. NaN where a draw lacks the class."""
-    classes = len(cases.classes)
-    of_class = np.zeros((cases.group_count, classes))
-    np.add.at(of_class, (cases.groups, cases.truth), 1)
-    right = np.zeros_like(of_class)
-    np.add.at(right, (cases.groups, cases.truth), (cases.predicted == cases.truth).astype(np.float64))
-    block = int(np.clip(BLOCK_BYTES // (8 * cases.group_count), 1, resamples))
-    with np.errstate(invalid="ignore"):
-        drawn = [
-            (counts.T.astype(np.float64) @ right) / (counts.T.astype(np.float64) @ of_class)
-            for counts in draw_counts(cases.group_count, resamples, block, seed)
-        ]
-        return right.sum(axis=0) / of_class.sum(axis=0), np.concatenate(drawn)

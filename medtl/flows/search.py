@@ -75,7 +75,6 @@ def plan(site: Site, settings: SearchSettings) -> Search:
         base = site.resolved(overrides)
         if fold is not None and (base.experiment.split.folds, base.experiment.split.fold) != (settings.nested, fold):
             raise MedtlError(f"{site.file}: `nested` decides split.folds and split.fold itself; leave them out of --set")
-        base.experiment.task.refuse_several("medtl study")
         longest = settings.space.get("transfer.epochs")
         space = dimensions(settings.space, base.experiment, site.file)
         epochs = max(next(each for each in space if each.key == "transfer.epochs").ends()) if longest else base.experiment.transfer.epochs

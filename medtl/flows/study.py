@@ -114,7 +114,6 @@ def _grid(site: Site) -> Grid:
     """Everything that can be wrong with the study is told before anything is trained."""
     found = [(trial, site.resolved(trial.overrides)) for trial in trials_of(site.study)]
     for trial, planned in found:
-        planned.experiment.task.refuse_several("medtl study")
         unsuited = getattr(site.study.reading, "unsuited", lambda experiment: "")(planned.experiment)
         if unsuited:
             raise MedtlError(f"{site.file}: {trial.arm}: {unsuited}")

@@ -8,14 +8,17 @@ import pandas as pd
 
 from medtl.contracts import TEST
 from medtl.errors import MedtlError
+from medtl.predictions import UNKNOWN
 from medtl.records import KEY
 
 
 def refuse_other_images(judged: Mapping[str, pd.DataFrame]) -> None:
-    """Raises MedtlError where two trials differ in test images, their truths or their groups. `judged`: trial -> predictions table."""
+    """Raises MedtlError where two trials differ in test images, their truths (and what of them is unknown) or their groups. `judged`: trial
+    -> predictions table."""
     first: tuple[str, pd.DataFrame] | None = None
     for name, table in judged.items():
-        own = table.loc[table["split"] == TEST, [*KEY, "truth", "group_id"]].sort_values(KEY, ignore_index=True)
+        truth = [column for column in ("truth", UNKNOWN) if column in table]
+        own = table.loc[table["split"] == TEST, [*KEY, *truth, "group_id"]].sort_values(KEY, ignore_index=True)
         if first is None:
             first = (name, own)
         elif not own.equals(first[1]):

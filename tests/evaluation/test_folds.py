@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, balanced_accuracy_score, f1
 
 from medtl.contracts import Task
 from medtl.evaluation.crossed import interval
-from medtl.evaluation.folds import each_fold, mean_auroc, pooled
+from medtl.evaluation.folds import each_fold, mean_auroc, out_of_fold, pooled
 from medtl.evaluation.intervals import Interval
 from medtl.evaluation.resampling import draw_counts
 
@@ -66,14 +66,14 @@ def test_every_fold_and_all_pooled(task: Task) -> None:
         assert row["cases"] == (counts["ill"] if task is TWO else counts.min())
         for name, value in reference(own, task).items():
             assert row[name] == pytest.approx(value), name
-    together = pooled([rows], task, ANY)
+    together = pooled(out_of_fold([rows], task), task, ANY)
     assert {name: figure.mean for name, figure in together.items()} == pytest.approx(reference(rows, task))
     assert mean_auroc([rows], task, ANY).mean == pytest.approx(found["AUROC"].mean())
 
 
 def test_the_mean_over_folds_is_drawn_by_group_as_the_pooled_figure_is() -> None:
     rows = table(TWO, images=120, folds=2)
-    drawn, together = mean_auroc([rows], TWO, ANY).drawn[0], pooled([rows], TWO, ANY)["AUROC"].drawn[0]
+    drawn, together = mean_auroc([rows], TWO, ANY).drawn[0], pooled(out_of_fold([rows], TWO), TWO, ANY)["AUROC"].drawn[0]
     ids = np.unique(rows["group_id"])
     counts = next(draw_counts(len(ids), 2000, 5, 0))
     for draw in range(5):
@@ -87,7 +87,8 @@ def test_folds_on_other_scales_are_told_from_chance() -> None:
     found = {}
     for apart in (0.0, 1.5):
         gaps = [
-            mean_auroc([rows], TWO, ANY).less(pooled([rows], TWO, ANY)["AUROC"]) for rows in (table(TWO, seed, apart) for seed in range(20))
+            mean_auroc([rows], TWO, ANY).less(pooled(out_of_fold([rows], TWO), TWO, ANY)["AUROC"])
+            for rows in (table(TWO, seed, apart) for seed in range(20))
         ]
         found[apart] = [interval(gap).low > 0 for gap in gaps]
     assert sum(found[0.0]) <= 3, "chance alone is called chance"

@@ -52,7 +52,14 @@ class Settings(registry.Settings):
 
     def unsuited(self, experiment: Any) -> str:
         """Why a trial cannot be read so."""
-        return "" if experiment.adaptation != "none" else "has `adaptation: none`; the reading `adaptation` is of trials that adapt"
+        if experiment.adaptation == "none":
+            return "has `adaptation: none`; the reading `adaptation` is of trials that adapt"
+        if experiment.task.kind == "multi":
+            return (
+                "reading: adaptation serves one class per image so far, as do the release rule and the baseline of brightness in it; "
+                "task.kind is multi"
+            )
+        return ""
 
     @property
     def _unceiled(self) -> bool:

@@ -20,10 +20,12 @@ from medtl.document.table import Table
 from medtl.errors import did_you_mean
 from medtl.estimates import number
 from medtl.evaluation.crossed import Repeated, holm, interval, p_value
-from medtl.evaluation.folds import AUROC, each_fold, figures_of, mean_auroc, pooled
+from medtl.evaluation.drawn import AUROC, Answers
+from medtl.evaluation.folds import each_fold, figures_of, mean_auroc, out_of_fold, pooled
 from medtl.evaluation.intervals import Interval
 from medtl.experiment.schema import Experiment
 from medtl.registry import Mistake
+from medtl.study import each_finding
 from medtl.study.reading import Claim, Reading
 from medtl.study.trials import DONE
 
@@ -61,6 +63,8 @@ class Cell:
     pooled: Mapping[str, Repeated]
     mean: Repeated
     """AUROC, the mean over folds."""
+    told: Sequence[Answers]
+    """Of each seed, all folds together."""
 
 
 def read(settings: Settings, trials: pd.DataFrame, judged: Mapping[str, pd.DataFrame], curves: pd.DataFrame, task: Task) -> Reading:
@@ -75,8 +79,10 @@ def read(settings: Settings, trials: pd.DataFrame, judged: Mapping[str, pd.DataF
             missing.append(f"{name} is left out: a seed is missing or failed.")
     arms = list(dict.fromkeys(trials["arm"]))
     claims = list(_claims(settings.reference or arms[0], cells, trials))
-    notes = [*missing, *_notes(cells, trials)]
-    return Reading("what do the folds say?", claims, [_table_of_means(cells, task), _table_of_folds(cells, task)], notes, pd.DataFrame())
+    notes = [*missing, *each_finding.notes([each for cell in cells for each in cell.told]), *_notes(cells, trials)]
+    each = each_finding.table({cell.name: cell.told for cell in cells}, "AUROC of each finding, all folds pooled")
+    tables = [_table_of_means(cells, task), *each, _table_of_folds(cells, task)]
+    return Reading("what do the folds say?", claims, tables, notes, pd.DataFrame())
 
 
 def _cell(
@@ -91,8 +97,9 @@ def _cell(
         best = _best_epochs(curves[curves["trial"] == trial])
         found = each_fold(test, task)
         folds.append(found.assign(seed=seed, validation=found["fold"].map(chosen), best_epoch=found["fold"].map(best)))
-    figures = pooled(tested, task, intervals)
-    return Cell(arm, name, fraction, pd.concat(folds, ignore_index=True), figures, mean_auroc(tested, task, intervals))
+    together = out_of_fold(tested, task)
+    figures, mean = pooled(together, task, intervals), mean_auroc(tested, task, intervals)
+    return Cell(arm, name, fraction, pd.concat(folds, ignore_index=True), figures, mean, together)
 
 
 def _best_epochs(curves: pd.DataFrame) -> dict[int, float]:
@@ -156,7 +163,8 @@ def _table_of_means(cells: Sequence[Cell], task: Task) -> Table:
 def _table_of_folds(cells: Sequence[Cell], task: Task) -> Table:
     """A row per arm and fold, the mean over seeds; the CSV has every seed."""
     raw = pd.concat([cell.folds.assign(arm=cell.arm, fraction=cell.fraction) for cell in cells]) if cells else pd.DataFrame()
-    of = task.names[task.positive_index] if task.positive_index is not None else "rarest class"
+    rarest = "rarest finding" if task.kind == "multi" else "rarest class"
+    of = task.names[task.positive_index] if task.positive_index is not None else rarest
     epochs = bool(len(raw)) and bool(raw["best_epoch"].notna().any())
     rows = []
     for cell in cells:

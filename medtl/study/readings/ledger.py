@@ -11,6 +11,8 @@ Nothing is said of an arm whose own AUROC may be that of chance, nor, where trai
 - *time saved*, *energy saved* (where it was counted): until the reference's best validation score, with all labels
   (:mod:`medtl.study.sooner`).
 - *labels for a wanted AUROC*: see :mod:`medtl.study.learning_curve`.
+
+Of several findings per image AUROC is the mean over findings; that of each stands in a table, and claims nothing.
 """
 
 from __future__ import annotations
@@ -27,14 +29,11 @@ from medtl.contracts import TEST, Task
 from medtl.document.table import Table
 from medtl.errors import did_you_mean
 from medtl.estimates import number
-from medtl.evaluation.cases import Cases as Judged
-from medtl.evaluation.cases import from_table
 from medtl.evaluation.crossed import Repeated, crossed, interval
+from medtl.evaluation.drawn import AUROC, Answers, answers
 from medtl.evaluation.intervals import Interval
-from medtl.evaluation.ranking import auroc
-from medtl.evaluation.resampling import resample
-from medtl.records import KEY
 from medtl.registry import Mistake
+from medtl.study import each_finding
 from medtl.study.learning_curve import labels_for
 from medtl.study.reading import Claim, Reading
 from medtl.study.sooner import Cost, saved
@@ -47,6 +46,8 @@ COLUMNS = [
     *("macro_f1", "cpu_seconds", "kwh"),
 ]
 Cells = Mapping[tuple[str, float], Repeated]
+Tested = Mapping[tuple[str, float], Sequence[Answers]]
+"""Of an arm and fraction, each seed's."""
 
 
 class Price(registry.Settings):
@@ -82,39 +83,39 @@ class Settings(registry.Settings):
 def read(settings: Settings, trials: pd.DataFrame, judged: Mapping[str, pd.DataFrame], curves: pd.DataFrame, task: Task) -> Reading:
     """The contract of `medtl.study.readings`. An arm and fraction of which a seed is missing is left out, and said."""
     done = trials[trials["state"] == DONE]
-    cells = dict(_cells(done, sorted(trials["seed"].unique()), judged, task))
+    tested = dict(_tested(done, sorted(trials["seed"].unique()), judged, task))
+    cells = {key: _crossed(key, each, done) for key, each in tested.items()}
     labels = {float(fraction): round(own.mean()) for fraction, own in done.groupby("fraction")["labels"]}
     arms = [arm for arm in dict.fromkeys(trials["arm"]) if arm != settings.reference]
     claims = [claim for arm in arms for claim in _claims(arm, settings, cells, labels, trials, curves)]
     table = _table(cells, settings.reference, labels, done)
+    largest = float(trials["fraction"].max())
+    each = each_finding.table(
+        {arm: own for (arm, fraction), own in tested.items() if fraction == largest}, f"Test AUROC of each finding, {_share(largest)}"
+    )
     points = table.raw[["arm", "labels", "auroc", "auroc_low", "auroc_high"]].rename(
         columns={"auroc": "value", "auroc_low": "low", "auroc_high": "high"}
     )
-    return Reading("what was transfer worth?", claims, [table], list(_notes(trials, cells)), points)
+    notes = [*each_finding.notes([one for own in tested.values() for one in own]), *_notes(trials, cells)]
+    return Reading("what was transfer worth?", claims, [table, *each], notes, points)
 
 
-def _cells(
+def _tested(
     done: pd.DataFrame, seeds: Sequence[int], judged: Mapping[str, pd.DataFrame], task: Task
-) -> Iterator[tuple[tuple[str, float], Repeated]]:
-    """AUROC of every arm and fraction that has all seeds."""
+) -> Iterator[tuple[tuple[str, float], list[Answers]]]:
+    """Every arm and fraction that has all seeds."""
     for (arm, fraction), own in done.groupby(["arm", "fraction"]):
-        if sorted(own["seed"]) != list(seeds):
-            continue
-        own = own.sort_values("seed")
-        cases = [_tested(judged[trial], task) for trial in own["trial"]]
-        yield (
-            (str(arm), float(fraction)),
-            crossed(
-                [auroc(each.truth[each.read], each.probabilities[each.read], each.positive) for each in cases],
-                [np.nanmean(resample(each).auroc, axis=1) for each in cases],
-                cases[0].group_count,
-                [Interval(low, high) for low, high in zip(own["auroc_low"], own["auroc_high"], strict=True)],
-            ),
-        )
+        if sorted(own["seed"]) == list(seeds):
+            tables = [judged[trial] for trial in own.sort_values("seed")["trial"]]
+            yield (str(arm), float(fraction)), [answers(table[table["split"] == TEST].assign(member=""), task) for table in tables]
 
 
-def _tested(table: pd.DataFrame, task: Task) -> Judged:
-    return from_table(table[table["split"] == TEST].assign(member="").sort_values(KEY, ignore_index=True), task)
+def _crossed(key: tuple[str, float], tested: Sequence[Answers], done: pd.DataFrame) -> Repeated:
+    """AUROC over the seeds."""
+    own = done[(done["arm"] == key[0]) & (done["fraction"] == key[1])].sort_values("seed")
+    analytic = [Interval(low, high) for low, high in zip(own["auroc_low"], own["auroc_high"], strict=True)]
+    values, drawn = [each.values[AUROC] for each in tested], [each.drawn[AUROC] for each in tested]
+    return crossed(values, drawn, tested[0].group_count, analytic)
 
 
 def _claims(

@@ -7,7 +7,7 @@ image is judged by what was searched and trained without its fold (Varma and Sim
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,13 +18,11 @@ from medtl import registry
 from medtl.contracts import TEST, VALIDATION, Task
 from medtl.document.table import Table
 from medtl.estimates import number
-from medtl.evaluation.cases import Cases, each_member, from_table
-from medtl.evaluation.confusion import confusion, f1, macro
-from medtl.evaluation.crossed import Floats, Repeated, crossed, interval
+from medtl.evaluation.cases import each_member
+from medtl.evaluation.crossed import Repeated, crossed, interval
+from medtl.evaluation.drawn import AUROC, F1, Answers, answers
 from medtl.evaluation.intervals import Interval
-from medtl.evaluation.ranking import auroc
-from medtl.evaluation.resampling import resample
-from medtl.records import KEY
+from medtl.study import each_finding
 from medtl.study.figures import importance_bars, search_history
 from medtl.study.importance import LEAST, importance
 from medtl.study.reading import Claim, Reading
@@ -49,6 +47,8 @@ class Judged:
 
     auroc: Repeated
     macro_f1: Repeated
+    tested: Sequence[Answers]
+    """Of each seed."""
 
 
 def read(
@@ -66,16 +66,17 @@ def read(
     found = {arm: _judged(trials, arm, chosen, judged, task) for arm in (BASE, BEST)}
     claims = [*_choice(tried, chosen), *_worth(settings, found, trials, judged, chosen, nested)]
     mattered = _importance(tried, space or {})
-    tables = [_best_trials(tried, chosen), *_tested(found), *(_by_fold(tried, chosen, judged, task) if nested else [])]
+    told = {arm: figures.tested for arm, figures in found.items() if figures is not None}
+    each = each_finding.table(told, "On test images, AUROC of each finding")
+    tables = [_best_trials(tried, chosen), *_tested(found), *each, *(_by_fold(tried, chosen, judged, task) if nested else [])]
     plots = [("How the search went", search_history(tried))]
     if mattered:
         plots.append(("What mattered", importance_bars(mattered)))
         tables.append(_mattered(mattered))
     else:
         claims.append(Claim("importance of the settings", False, f"it takes {LEAST} finished trials (in every fold) that differ"))
-    return Reading(
-        "which settings, and what are they worth?", claims, tables, list(_notes(trials, chosen, judged, task)), pd.DataFrame(), plots
-    )
+    notes = [*each_finding.notes([each for own in told.values() for each in own]), *_notes(trials, chosen, judged, task)]
+    return Reading("which settings, and what are they worth?", claims, tables, notes, pd.DataFrame(), plots)
 
 
 def _chosen(tried: pd.DataFrame) -> pd.Series[Any] | None:
@@ -88,7 +89,7 @@ def _judged(
     trials: pd.DataFrame, arm: str, chosen: Mapping[Any, pd.Series[Any] | None], judged: Mapping[str, pd.DataFrame], task: Task
 ) -> Judged | None:
     """The arm's figures, its folds pooled; None where something is missing. Where the base itself is the best, they are one."""
-    cases, analytic = [], []
+    tested, analytic = [], []
     for _, own in trials[trials["trial"].isin(judged)].groupby("seed", sort=True):
         rows = []
         for fold, best in chosen.items():
@@ -98,16 +99,16 @@ def _judged(
         if any(len(each) != 1 for each in rows):
             return None
         table = pd.concat([judged[each["trial"].iloc[0]] for each in rows], ignore_index=True)
-        cases.append(_cases(table, TEST, task))
+        tested.append(_answers(table, TEST, task))
         low, high = rows[0][["auroc_low", "auroc_high"]].iloc[0] if len(rows) == 1 else (np.nan, np.nan)
         analytic.append(Interval(float(low), float(high)))
-    if len(cases) != trials["seed"].nunique():
+    if len(tested) != trials["seed"].nunique():
         return None
-    drawn, groups = [resample(each) for each in cases], cases[0].group_count
-    return Judged(
-        crossed([_auroc(each) for each in cases], [_over_classes(each.auroc) for each in drawn], groups, analytic),
-        crossed([_macro_f1(each) for each in cases], [each.macro_f1 for each in drawn], groups, [Interval(np.nan, np.nan)] * len(cases)),
-    )
+
+    def figure(name: str, analytic: Sequence[Interval]) -> Repeated:
+        return crossed([each.values[name] for each in tested], [each.drawn[name] for each in tested], tested[0].group_count, analytic)
+
+    return Judged(figure(AUROC, analytic), figure(F1, [Interval(np.nan, np.nan)] * len(tested)), tested)
 
 
 def _choice(tried: pd.DataFrame, chosen: Mapping[Any, pd.Series[Any] | None]) -> Iterator[Claim]:
@@ -222,7 +223,8 @@ def _by_fold(
             return
         base = tried.loc[(tried["fold"] == fold) & (tried["arm"] == BASE), "trial"].iloc[0]
         seen, own, other = (
-            _auroc(_cases(judged[name], split, task)) for name, split in ((best["trial"], VALIDATION), (best["trial"], TEST), (base, TEST))
+            _answers(judged[name], split, task).values[AUROC]
+            for name, split in ((best["trial"], VALIDATION), (best["trial"], TEST), (base, TEST))
         )
         rows.append([str(int(fold)), *in_columns(best["settings"], keys), number(seen), number(own), number(other)])
         raw.append({"fold": int(fold), "settings": best["settings"], "validation": seen, "test": own, "test_base": other})
@@ -247,7 +249,7 @@ def _notes(
     """How far validation flattered, and what was too few."""
     names = [best["trial"] for best in chosen.values() if best is not None]
     if names and all(name in judged for name in names):
-        seen, own = (float(np.mean([_auroc(_cases(judged[name], split, task)) for name in names])) for split in (VALIDATION, TEST))
+        seen, own = (float(np.mean([_answers(judged[name], split, task).values[AUROC] for name in names])) for split in (VALIDATION, TEST))
         yield f"AUROC of the best: {number(seen)} on the validation images that chose it, {number(own)} on test ({own - seen:+.3f})."
     yield "The validation score of the best is the highest of many, and so too good; only test images say what it is worth."
     seeds = trials["seed"].nunique()
@@ -255,20 +257,6 @@ def _notes(
         yield f"Only {seeds} seed{'s' if seeds > 1 else ''}: intervals know little of training luck; take at least 3."
 
 
-def _cases(table: pd.DataFrame, split: str, task: Task) -> Cases:
+def _answers(table: pd.DataFrame, split: str, task: Task) -> Answers:
     own = table[table["split"] == split]
-    own = each_member(own) if split == VALIDATION else own.assign(member="")
-    return from_table(own.sort_values(KEY, ignore_index=True), task)
-
-
-def _auroc(cases: Cases) -> float:
-    return auroc(cases.truth[cases.read], cases.probabilities[cases.read], cases.positive)
-
-
-def _over_classes(drawn: Floats) -> Floats:
-    """(R,) means of (R, K) draws over the classes that a draw knows; NaN where it knows none."""
-    return np.ma.masked_invalid(drawn).mean(axis=1).filled(np.nan)
-
-
-def _macro_f1(cases: Cases) -> float:
-    return float(macro(f1(*confusion(cases.truth, cases.predicted, len(cases.classes)))))
+    return answers(each_member(own) if split == VALIDATION else own.assign(member=""), task)
