@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from medtl.evaluation.confusion import macro
 from medtl.evaluation.intervals import Interval, Z
 
 Floats = NDArray[np.float64]
@@ -96,7 +97,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _over_groups(drawn: Floats) -> float:
-    return float(np.nanvar(np.nanmean(drawn, axis=0), ddof=1))
+    """Of the mean over trainings; draws that lack what the figure needs have no part, and NaN where fewer than two have it."""
+    known = macro(drawn.T)
+    known = known[np.isfinite(known)]
+    return float(np.var(known, ddof=1)) if len(known) > 1 else math.nan
 
 
 def _error(repeated: Repeated) -> tuple[float, float]:

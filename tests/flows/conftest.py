@@ -79,6 +79,44 @@ def discs_and_squares(tmp_path_factory: pytest.TempPathFactory) -> Callable[...,
 
 
 @pytest.fixture(scope="session")
+def discs_or_squares(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`discs_or_squares(config, images=120, backbone=…)`: a new folder to train in, for several findings per image.
+
+    `shapes.yaml`; pictures of a disc, a square, both or neither; `table.csv` (file, who: two images are of one patient, Disc, Square): of
+    each in ten it is unknown, written as -1 for a disc and as nothing for a square; and `weights.safetensors` for the backbone.
+    """
+
+    def make(config: str, images: int = 120, backbone: str = "mobilenetv3_small_050") -> Path:
+        import timm
+        from safetensors.torch import save_file
+
+        folder = tmp_path_factory.mktemp("data")
+        random, rows = np.random.default_rng(0), []
+        for number in range(images):
+            disc, square = int(random.random() < 0.5), int(random.random() < 0.3)
+            disc_or_square(disc, square, random).save(folder / f"{number:03d}.png")
+            known = [str(value) if random.random() > 0.1 else hidden for value, hidden in ((disc, "-1"), (square, ""))]
+            rows.append((f"{number:03d}.png", f"p{number // 2}", *known))
+        pd.DataFrame(rows, columns=["file", "who", "Disc", "Square"]).to_csv(folder / "table.csv", index=False)
+        save_file(timm.create_model(backbone).state_dict(), folder / "weights.safetensors")
+        (folder / "shapes.yaml").write_text(config)
+        return folder
+
+    return make
+
+
+def disc_or_square(disc: int, square: int, random: np.random.Generator) -> Image.Image:
+    """40 pixels square: noise, and brighter where a disc (left) or a square (right) is."""
+    across, down = np.meshgrid(np.arange(40), np.arange(40))
+    values = random.normal(80, 12, size=(40, 40))
+    if disc:
+        values += 90 * (np.hypot(across - 11, down - random.uniform(10, 30)) < random.uniform(6, 9))
+    if square:
+        values += 90 * (np.maximum(np.abs(across - 29), np.abs(down - random.uniform(10, 30))) < random.uniform(5, 8))
+    return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="session")
 def write_hospital() -> Callable[..., None]:
     """`write_hospital(folder, domain, count, seed, table=f"{domain}.csv")`: pictures of `count` / 2 patients with a disc and a square each;
     `there` another device makes them darker."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
 
 from medtl import predictions, records
 from medtl.app.desk import Desk
@@ -24,7 +24,7 @@ from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import open_store
 from medtl.model.model import Model
 
-SIDE, CLASSES = 40, ("disc", "square")
+CLASSES = ("disc", "square")
 CONFIG = """
 name: shapes
 task: {kind: multi, classes: {disc: [Disc], square: [Square]}}
@@ -38,32 +38,9 @@ trainer: {device: cpu, threads: 1}
 """
 
 
-def picture(disc: int, square: int, random: np.random.Generator) -> Image.Image:
-    across, down = np.meshgrid(np.arange(SIDE), np.arange(SIDE))
-    values = random.normal(80, 12, size=(SIDE, SIDE))
-    if disc:
-        values += 90 * (np.hypot(across - 11, down - random.uniform(10, 30)) < random.uniform(6, 9))
-    if square:
-        values += 90 * (np.maximum(np.abs(across - 29), np.abs(down - random.uniform(10, 30))) < random.uniform(5, 8))
-    return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
-
-
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import timm
-    from safetensors.torch import save_file
-
-    folder = tmp_path_factory.mktemp("data")
-    random, rows = np.random.default_rng(0), []
-    for number in range(120):
-        disc, square = int(random.random() < 0.5), int(random.random() < 0.3)
-        picture(disc, square, random).save(folder / f"{number:03d}.png")
-        known = [str(value) if random.random() > 0.1 else hidden for value, hidden in ((disc, "-1"), (square, ""))]
-        rows.append((f"{number:03d}.png", f"p{number // 2}", *known))
-    pd.DataFrame(rows, columns=["file", "who", "Disc", "Square"]).to_csv(folder / "table.csv", index=False)
-    save_file(timm.create_model("mobilenetv3_small_050").state_dict(), folder / "weights.safetensors")
-    (folder / "shapes.yaml").write_text(CONFIG)
-    return folder
+def data(discs_or_squares: Callable[..., Path]) -> Path:
+    return discs_or_squares(CONFIG)
 
 
 @pytest.fixture(scope="module")
