@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medtl.contracts import Task
+from medtl.errors import listed
 from medtl.evaluation.confusion import macro
 from medtl.evaluation.crossed import Repeated, crossed
 from medtl.evaluation.drawn import AUPRC, AUROC, BALANCED, F1, SENSITIVITY, SPECIFICITY, Answers, answers
@@ -36,11 +37,13 @@ def figures_of(task: Task) -> tuple[str, ...]:
 
 def each_fold(table: pd.DataFrame, task: Task) -> pd.DataFrame:
     """A row per fold of the out-of-fold predictions `table`: `fold`, `images`, `groups`, `cases` (of the positive class, or of the rarest
-    class or finding of several), and :func:`figures_of`; NaN where the fold lacks a class that the figure needs."""
+    class or finding of several), and :func:`figures_of`; NaN where the fold lacks a class that the figure needs. Of several findings also
+    `unranked`: those without a part in the fold's AUROC."""
     rows = []
     for fold, own in _judged(table).groupby("fold"):
         told = answers(own, task)
-        known = {"fold": int(str(fold)), "images": len(own), "groups": told.group_count, "cases": _cases(told, task)}
+        known: dict[str, Any] = {"fold": int(str(fold)), "images": len(own), "groups": told.group_count, "cases": _cases(told, task)}
+        known |= {"unranked": listed(told.unranked)} if told.several else {}
         rows.append({**known, **{name: told.values[name] for name in figures_of(task)}})
     return pd.DataFrame(rows).sort_values("fold", ignore_index=True)
 

@@ -20,7 +20,7 @@ def notes(tested: Sequence[Answers]) -> list[str]:
     if not tested or not tested[0].several:
         return []
     unranked = list(dict.fromkeys(name for each in tested for name in each.unranked))
-    means = "Each finding is judged on the images of which it is known; AUROC and macro-F1 are means over the findings"
+    means = "Each finding is judged on the images of which it is known; where nothing else is said, figures are means over the findings"
     without = f"{listed(unranked)}: left out of the mean AUROC, for all test images of which it is known have it, or none has."
     return [f"{means} {listed(tested[0].parts)}.", *([without] if unranked else [])]
 

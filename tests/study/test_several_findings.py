@@ -14,7 +14,7 @@ from medtl.contracts import Task
 from medtl.errors import MedtlError
 from medtl.experiment.schema import Experiment
 from medtl.study.judged import refuse_other_images
-from medtl.study.readings import adaptation, bake_off, ledger, search
+from medtl.study.readings import adaptation, bake_off, folds, ledger, search
 
 NAMES = ("edema", "nodule")
 TASK = Task(kind="multi", classes=dict.fromkeys(NAMES, ()))
@@ -97,6 +97,24 @@ def test_a_finding_that_the_test_images_cannot_rank_is_left_out_and_said() -> No
 def _edema(table: pd.DataFrame) -> float:
     own = table[table["split"] == "test"]
     return float(roc_auc_score(own["truth"].str.contains("edema"), own["p_edema"]))
+
+
+def test_a_fold_that_cannot_rank_a_finding_says_so() -> None:
+    trials, judged = trials_of({"one": {"edema": 1.5, "nodule": 1.0}}, seeds=1)
+    (table,) = judged.values()
+    fold = pd.Series(np.arange(len(table)) // 2 % 3, index=table.index)
+    table["fold"] = table["member"] = fold.astype(str)
+    gone = (fold == 1) & table["truth"].str.contains("nodule")
+    table.loc[gone, "truth"] = table.loc[gone, "truth"].map({"nodule": "none", "edema|nodule": "edema"})
+    reading = folds.read(folds.Settings(), trials, judged, CURVES, TASK)
+    assert [note for note in reading.notes if note.startswith("Fold")] == [
+        "Fold 2: nodule left out of its AUROC, for all its images of which it is known have it, or none has."
+    ]
+    second = table[(table["split"] == "test") & (table["fold"] == "1")]
+    each = reading.tables[2].raw.set_index("fold")
+    assert each.at[1, "AUROC"] == pytest.approx(_edema(second))
+    pooled = np.mean([figures[2] for figures in of_each(table).values()])
+    assert reading.tables[0].raw.set_index("figure").at["AUROC", "pooled"] == pytest.approx(pooled)
 
 
 def test_a_bake_off_is_won_by_the_worst_findings_sensitivity_among_the_calibrated() -> None:

@@ -179,9 +179,17 @@ def _table_of_folds(cells: Sequence[Cell], task: Task) -> Table:
     return Table("each-fold", "Every fold by itself", header, rows, raw, note)
 
 
+def _unranked(folds: pd.DataFrame) -> list[tuple[int, str]]:
+    """Folds, and the findings that they cannot rank; nothing of one class per image."""
+    some = folds[folds["unranked"] != ""] if "unranked" in folds else folds.head(0)
+    return [(int(fold), str(names)) for fold, names in some[["fold", "unranked"]].to_numpy()] if len(some) else []
+
+
 def _notes(cells: Sequence[Cell], trials: pd.DataFrame) -> Iterator[str]:
     if trials["seed"].nunique() < 3 and trials["luck"].fillna(False).astype(bool).any():
         yield "Fewer than 3 seeds: intervals know little of training luck."
+    for fold, findings in dict.fromkeys(each for cell in cells for each in _unranked(cell.folds)):
+        yield f"Fold {fold + 1}: {findings} left out of its AUROC, for all its images of which it is known have it, or none has."
     for cell in cells:
         gap = cell.mean.less(cell.pooled[AUROC])
         low, high = interval(gap)

@@ -90,9 +90,8 @@ def read(settings: Settings, trials: pd.DataFrame, judged: Mapping[str, pd.DataF
     claims = [claim for arm in arms for claim in _claims(arm, settings, cells, labels, trials, curves)]
     table = _table(cells, settings.reference, labels, done)
     largest = float(trials["fraction"].max())
-    each = each_finding.table(
-        {arm: own for (arm, fraction), own in tested.items() if fraction == largest}, f"Test AUROC of each finding, {_share(largest)}"
-    )
+    whole = {arm: tested[arm, largest] for arm in (settings.reference, *arms) if (arm, largest) in tested}
+    each = each_finding.table(whole, f"Test AUROC of each finding, {_share(largest)}")
     points = table.raw[["arm", "labels", "auroc", "auroc_low", "auroc_high"]].rename(
         columns={"auroc": "value", "auroc_low": "low", "auroc_high": "high"}
     )
