@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medtl.contracts import Task
-from medtl.evaluation.cases import Cases, findings_from_table, from_table
+from medtl.evaluation.cases import Cases, questions
 from medtl.evaluation.confusion import confusion, f1, macro, recall
 from medtl.evaluation.intervals import Interval, auroc_interval
 from medtl.evaluation.probability import calibration_error, calibration_gaps
@@ -111,10 +111,9 @@ class Answers:
 
 def answers(table: pd.DataFrame, task: Task) -> Answers:
     """Out of the rows of one split, whatever their order (rows of members and of unknown truth are left out, as ever)."""
-    if task.kind == "multi":
-        together = findings_from_table(table, task)
-        return Answers({name: together.one(index) for index, name in enumerate(task.names)}, several=True)
-    return Answers({"": from_table(table.sort_values(KEY, ignore_index=True), task)}, several=False)
+    several = task.kind == "multi"
+    _, asked = questions(table.sort_values(KEY, ignore_index=True), task)
+    return Answers(dict(zip(task.names if several else ("",), asked, strict=True)), several)
 
 
 def _values_of(part: Cases, several: bool) -> dict[str, Any]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from medtl.contracts import Task
 from medtl.errors import MedtlError
 from medtl.evaluation import confusion, intervals, ranking
-from medtl.evaluation.cases import Cases, Findings, from_table
+from medtl.evaluation.cases import Cases, Findings, questions
 from medtl.evaluation.resampling import RESAMPLES, resample
 from medtl.records import KEY
 
@@ -22,21 +24,27 @@ def difference(
 ) -> dict[str, Any]:
     """`{"value", "low", "high"}` of `one` minus `other`: above 0, `one` is the better.
 
-    Two predictions tables of one split each, of one class per image. The 95 % interval is a paired bootstrap: both models are resampled by
-    the same draws of groups (patients), so what makes an image hard for both cancels out. Raises MedtlError where images, truths or
-    groups differ.
+    Two predictions tables of one split each; of several findings per image, the difference of the means over them. The 95 % interval is a
+    paired bootstrap: both models are resampled by the same draws of groups (patients), so what makes an image hard for both cancels out.
+    Raises MedtlError where images, truths or groups differ.
     """
-    first, second = (from_table(_in_order(table), task) for table in (one, other))
+    (first, own), (second, others) = (questions(_in_order(table), task) for table in (one, other))
     refuse_other_images(one, other, first, second)
-    if first.group_count < 2:
+    groups = len(np.unique(first.groups))
+    if groups < 2:
         raise MedtlError("a difference needs images of at least two groups (patients)")
-    values = np.array([_value(cases, figure) for cases in (first, second)])
-    drawn = [getattr(resample(cases, seed, resamples), figure).reshape(resamples, -1) for cases in (first, second)]
+    values = [np.nanmean([_value(cases, figure) for cases in each]) for each in (own, others)]
+    drawn = [_drawn(each, figure, seed, resamples) for each in (own, others)]
     defined = np.isfinite(drawn[0]).any(axis=1) & np.isfinite(drawn[1]).any(axis=1)
     gaps = np.nanmean(drawn[0][defined], axis=1) - np.nanmean(drawn[1][defined], axis=1)
-    interval = intervals.percentiles(gaps, first.group_count)
+    interval = intervals.percentiles(gaps, groups)
     value = float(values[0] - values[1])
     return {"value": value, "low": min(interval.low, value), "high": max(interval.high, value)}
+
+
+def _drawn(each: Sequence[Cases], figure: Figure, seed: int, resamples: int) -> NDArray[np.float64]:
+    """(resamples, J) the figure of every class that is judged, or of every finding, on the same draws of groups."""
+    return np.concatenate([getattr(resample(cases, seed, resamples), figure).reshape(resamples, -1) for cases in each], axis=1)
 
 
 def _in_order(table: pd.DataFrame) -> pd.DataFrame:

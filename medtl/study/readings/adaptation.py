@@ -56,7 +56,7 @@ class Settings(registry.Settings):
             return "has `adaptation: none`; the reading `adaptation` is of trials that adapt"
         if experiment.task.kind == "multi":
             return (
-                "reading: adaptation serves one class per image so far, as do the release rule and the baseline of brightness in it; "
+                "reading: adaptation serves one class per image so far, as do its scores without labels and its baseline of brightness; "
                 "task.kind is multi"
             )
         return ""
