@@ -6,15 +6,18 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from medtl.contracts import Task
 from medtl.errors import MedtlError
 from medtl.evaluation import confusion, intervals, ranking
-from medtl.evaluation.cases import Cases, Findings, from_table
-from medtl.evaluation.resampling import RESAMPLES, resample
+from medtl.evaluation.cases import Cases, Findings, findings_from_table, from_table
+from medtl.evaluation.resampling import RESAMPLES, Resampled, resample
 from medtl.records import KEY
 
 Figure = Literal["auroc", "auprc", "macro_f1", "balanced_accuracy"]
+_Measure = Figure | Literal["f1"]
+"""`f1`: of a finding's presence."""
 
 
 def difference(
@@ -22,19 +25,24 @@ def difference(
 ) -> dict[str, Any]:
     """`{"value", "low", "high"}` of `one` minus `other`: above 0, `one` is the better.
 
-    Two predictions tables of one split each, of one class per image. The 95 % interval is a paired bootstrap: both models are resampled by
-    the same draws of groups (patients), so what makes an image hard for both cancels out. Raises MedtlError where images, truths or
-    groups differ.
+    Two predictions tables of one split each. The 95 % interval is a paired bootstrap: both models are resampled by the same draws of
+    groups (patients), so what makes an image hard for both cancels out. Several findings per image: the mean over the findings of which
+    both sides are known, each over its own images (`macro_f1`: of the finding's presence), with the same groups drawn for all of them.
+    Raises MedtlError where images, truths or groups differ.
     """
-    first, second = (from_table(_in_order(table), task) for table in (one, other))
+    read = findings_from_table if task.kind == "multi" else from_table
+    first, second = (read(_in_order(table), task) for table in (one, other))
     refuse_other_images(one, other, first, second)
-    if first.group_count < 2:
+    groups = len(np.unique(first.groups))
+    if groups < 2:
         raise MedtlError("a difference needs images of at least two groups (patients)")
-    values = np.array([_value(cases, figure) for cases in (first, second)])
-    drawn = [getattr(resample(cases, seed, resamples), figure).reshape(resamples, -1) for cases in (first, second)]
+    measure: _Measure = "f1" if task.kind == "multi" and figure == "macro_f1" else figure
+    parts = [_parts(told) for told in (first, second)]
+    values = [np.mean([_value(cases, measure) for cases in own]) for own in parts]
+    drawn = [np.column_stack([_drawn(resample(cases, seed, resamples), measure) for cases in own]) for own in parts]
     defined = np.isfinite(drawn[0]).any(axis=1) & np.isfinite(drawn[1]).any(axis=1)
     gaps = np.nanmean(drawn[0][defined], axis=1) - np.nanmean(drawn[1][defined], axis=1)
-    interval = intervals.percentiles(gaps, first.group_count)
+    interval = intervals.percentiles(gaps, groups)
     value = float(values[0] - values[1])
     return {"value": value, "low": min(interval.low, value), "high": max(interval.high, value)}
 
@@ -55,11 +63,30 @@ def refuse_other_images(one: pd.DataFrame, other: pd.DataFrame, first: Cases | F
         raise MedtlError("the two tables tell different truths or groups of the same images; evaluate both runs on the same records")
 
 
-def _value(cases: Cases, figure: Figure) -> float:
+def _parts(told: Cases | Findings) -> list[Cases]:
+    """What is judged by itself: all the cases, or those of each finding of which both sides are known."""
+    if isinstance(told, Cases):
+        return [told]
+    each = [told.one(index) for index in range(len(told.classes))]
+    both = [cases for cases in each if len(np.unique(cases.truth)) == 2]
+    if not both:
+        raise MedtlError("a difference needs images with and without a finding")
+    return both
+
+
+def _drawn(found: Resampled, measure: _Measure) -> NDArray[np.float64]:
+    """(R,) or (R, J) of each resample."""
+    values: NDArray[np.float64] = found.f1s[:, 1] if measure == "f1" else getattr(found, measure)
+    return values
+
+
+def _value(cases: Cases, measure: _Measure) -> float:
     read = cases.read
-    if figure in ("auroc", "auprc"):
-        area = ranking.auroc if figure == "auroc" else ranking.auprc
+    if measure in ("auroc", "auprc"):
+        area = ranking.auroc if measure == "auroc" else ranking.auprc
         return area(cases.truth[read], cases.probabilities[read], cases.positive)
     table, unread = confusion.confusion(cases.truth, cases.predicted, len(cases.classes))
-    share = confusion.f1 if figure == "macro_f1" else confusion.recall
+    if measure == "f1":
+        return float(confusion.f1(table, unread)[1])
+    share = confusion.f1 if measure == "macro_f1" else confusion.recall
     return float(confusion.macro(share(table, unread)))
