@@ -162,8 +162,8 @@ def _keep_spellings(source: SourceTable, task: Task, spelling: pd.Series) -> Non
     for name, rows in source.table[spelling.isin(task.classes) & ~spelling.isin(task.learned)].groupby(spelling):
         source.mistakes.append(
             f"{counted(len(rows), 'row')} with the label '{name}', which says the class and not which of its spellings; "
-            f"task.learn: spellings learns {listed(task.classes[str(name)])}; list '{name}' among them to have it learned as one more, "
-            "or leave `learn` out"
+            f"task.learn: spellings learns {listed(task.classes[str(name)])}; give one of these, or, where a model is trained anew, list "
+            f"'{name}' among them to have it learned as one more, or leave `learn` out"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,6 +73,20 @@ def from_table(predictions: pd.DataFrame, task: Task) -> Cases:
         answered=int((table["decision"] != NO_ANSWER).sum()),
         numbered=int(groups.max()) + 1 if len(groups) else 0,
     )
+
+
+def questions(predictions: pd.DataFrame, task: Task) -> tuple[Cases | Findings, list[Cases]]:
+    """The table as arrays, and what is asked of each image: which class it is; or of several findings, each by itself, sharing groups."""
+    if task.kind == "multi":
+        together = findings_from_table(predictions, task)
+        return together, [together.one(index) for index in range(len(task.names))]
+    cases = from_table(predictions, task)
+    return cases, [cases]
+
+
+def patients(asked: Iterable[Cases]) -> dict[str, int]:
+    """Class → groups that have an image of it; of findings, of those without (`no edema`) and with each."""
+    return {name: len(np.unique(cases.groups[cases.truth == k])) for cases in asked for k, name in enumerate(cases.classes)}
 
 
 def each_member(predictions: pd.DataFrame) -> pd.DataFrame:

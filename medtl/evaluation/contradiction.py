@@ -13,8 +13,8 @@ from medtl.evaluation.noninferiority import Verdict
 
 
 def believable(new: pd.DataFrame, reference: pd.DataFrame, task: Task, most: float) -> Verdict:
-    """The same model's predictions of other patients in either table → whether it is shown that macro-recall (the mean share of a class's
-    labels that the model agrees with) is by no more than `most` lower by the new labels than by the reference's.
+    """The same model's predictions of other patients in either table → whether it is shown that macro-recall (the mean share of a class's,
+    or finding's, labels that the model agrees with) is by no more than `most` lower by the new labels than by the reference's.
 
     Of a model that is right, a share f of wrong labels takes f (1 - e), e being what it gets wrong. The interval of the difference is made
     of both intervals (MOVER: Zou & Donner, Statistics in Medicine 2008), 95 %, by group.

@@ -10,6 +10,7 @@ import pandas as pd
 from medtl.contracts import Task
 from medtl.errors import listed
 from medtl.estimates import number
+from medtl.evaluation.cases import patients, questions
 from medtl.evaluation.noninferiority import FEWEST, Verdict
 from medtl.evaluation.paired import Figure, difference
 
@@ -20,10 +21,11 @@ _FIGURES: dict[Improves, Figure] = {"auroc": "auroc", "macro-recall": "balanced_
 def improved(new: pd.DataFrame, old: pd.DataFrame, task: Task, by: Improves = "auroc", seed: int = 0) -> Verdict:
     """Predictions of the same images → whether the lower bound of the paired bootstrap by group (95 %, two-sided) of (new - old) exceeds 0.
 
-    by: `auroc` (of several classes the mean of one against the rest), or `macro-recall`, which a better threshold raises too.
-    Not shown where a class has fewer than :data:`FEWEST` groups (patients). Raises MedtlError where images, truths or groups differ.
+    by: `auroc` (of several classes the mean of one against the rest, of findings their mean), or `macro-recall`, which a better threshold
+    raises too. Not shown where a class (of a finding, the images with or without it) has fewer than :data:`FEWEST` groups (patients).
+    Raises MedtlError where images, truths or groups differ.
     """
-    reason = too_few({name: new.loc[new["truth"] == name, "group_id"].nunique() for name in task.names})
+    reason = too_few(patients(questions(new, task)[1]))
     if reason:
         return Verdict(False, reason, {"value": None, "reason": reason})
     found = difference(new, old, task, _FIGURES[by], seed)

@@ -10,6 +10,7 @@ import pandas as pd
 from medtl.contracts import Task
 from medtl.errors import listed
 from medtl.estimates import number
+from medtl.evaluation.cases import patients, questions
 from medtl.evaluation.paired import difference
 
 FEWEST = 10
@@ -29,10 +30,7 @@ class Verdict:
 
 def not_worse(one: pd.DataFrame, other: pd.DataFrame, task: Task, margin: float, seed: int = 0) -> Verdict:
     """Predictions of the same images → whether the lower bound of the paired bootstrap by group (95 %, two-sided) exceeds `-margin`."""
-    if task.kind == "multi":
-        return _not_judged("paired intervals are for one class per image so far")
-    groups = {name: one.loc[one["truth"] == name, "group_id"].nunique() for name in task.names}
-    few = [f"{name} {count}" for name, count in groups.items() if count < FEWEST]
+    few = [f"{name} {count}" for name, count in patients(questions(one, task)[1]).items() if count < FEWEST]
     if few:
         return _not_judged(f"too few labelled target patients to show anything: {listed(few)}; {FEWEST} of every class are needed")
     found = difference(one, other, task, "auroc", seed)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from medtl.contracts import Task
 from medtl.errors import MedtlError
 from medtl.evaluation import confusion, intervals, ranking
-from medtl.evaluation.cases import Cases, Findings, findings_from_table, from_table
+from medtl.evaluation.cases import Cases, Findings, questions
 from medtl.evaluation.resampling import RESAMPLES, Resampled, resample
 from medtl.records import KEY
 
@@ -25,26 +25,39 @@ def difference(
 ) -> dict[str, Any]:
     """`{"value", "low", "high"}` of `one` minus `other`: above 0, `one` is the better.
 
-    Two predictions tables of one split each. The 95 % interval is a paired bootstrap: both models are resampled by the same draws of
-    groups (patients), so what makes an image hard for both cancels out. Several findings per image: the mean over the findings of which
-    both sides are known, each over its own images (`macro_f1`: of the finding's presence), with the same groups drawn for all of them.
-    Raises MedtlError where images, truths or groups differ.
+    Two predictions tables of one split each; of several findings per image, the difference of the means over those of which both sides are
+    known (`macro_f1`: the F1 of presence, as in metrics.json). The 95 % interval is a paired bootstrap: both models are resampled by the
+    same draws of groups (patients), so what makes an image hard for both cancels out. Raises MedtlError where images, truths or groups
+    differ.
     """
-    read = findings_from_table if task.kind == "multi" else from_table
-    first, second = (read(_in_order(table), task) for table in (one, other))
+    (first, own), (second, others) = (_asked(_in_order(table), task) for table in (one, other))
     refuse_other_images(one, other, first, second)
     groups = len(np.unique(first.groups))
     if groups < 2:
         raise MedtlError("a difference needs images of at least two groups (patients)")
     measure: _Measure = "f1" if task.kind == "multi" and figure == "macro_f1" else figure
-    parts = [_parts(told) for told in (first, second)]
-    values = [np.mean([_value(cases, measure) for cases in own]) for own in parts]
-    drawn = [np.column_stack([_drawn(resample(cases, seed, resamples), measure) for cases in own]) for own in parts]
+    values = [np.mean([_value(cases, measure) for cases in each]) for each in (own, others)]
+    drawn = [np.column_stack([_drawn(resample(cases, seed, resamples), measure) for cases in each]) for each in (own, others)]
     defined = np.isfinite(drawn[0]).any(axis=1) & np.isfinite(drawn[1]).any(axis=1)
     gaps = np.nanmean(drawn[0][defined], axis=1) - np.nanmean(drawn[1][defined], axis=1)
     interval = intervals.percentiles(gaps, groups)
     value = float(values[0] - values[1])
     return {"value": value, "low": min(interval.low, value), "high": max(interval.high, value)}
+
+
+def _asked(table: pd.DataFrame, task: Task) -> tuple[Cases | Findings, list[Cases]]:
+    told, each = questions(table, task)
+    if task.kind == "multi":
+        each = [cases for cases in each if len(np.unique(cases.truth)) == 2]
+        if not each:
+            raise MedtlError("a difference needs images with and without a finding")
+    return told, each
+
+
+def _drawn(found: Resampled, measure: _Measure) -> NDArray[np.float64]:
+    """(R,) or (R, J) of each resample."""
+    values: NDArray[np.float64] = found.f1s[:, 1] if measure == "f1" else getattr(found, measure)
+    return values
 
 
 def _in_order(table: pd.DataFrame) -> pd.DataFrame:
@@ -61,23 +74,6 @@ def refuse_other_images(one: pd.DataFrame, other: pd.DataFrame, first: Cases | F
         )
     if not np.array_equal(first.truth, second.truth, equal_nan=True) or not np.array_equal(first.groups, second.groups):
         raise MedtlError("the two tables tell different truths or groups of the same images; evaluate both runs on the same records")
-
-
-def _parts(told: Cases | Findings) -> list[Cases]:
-    """What is judged by itself: all the cases, or those of each finding of which both sides are known."""
-    if isinstance(told, Cases):
-        return [told]
-    each = [told.one(index) for index in range(len(told.classes))]
-    both = [cases for cases in each if len(np.unique(cases.truth)) == 2]
-    if not both:
-        raise MedtlError("a difference needs images with and without a finding")
-    return both
-
-
-def _drawn(found: Resampled, measure: _Measure) -> NDArray[np.float64]:
-    """(R,) or (R, J) of each resample."""
-    values: NDArray[np.float64] = found.f1s[:, 1] if measure == "f1" else getattr(found, measure)
-    return values
 
 
 def _value(cases: Cases, measure: _Measure) -> float:

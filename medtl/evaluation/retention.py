@@ -21,7 +21,7 @@ from scipy.stats import norm
 from medtl.contracts import Task
 from medtl.errors import listed
 from medtl.estimates import number
-from medtl.evaluation.cases import Cases, from_table
+from medtl.evaluation.cases import Cases, questions
 from medtl.evaluation.intervals import effective_cases, independent_at_least
 from medtl.evaluation.paired import refuse_other_images
 from medtl.records import KEY
@@ -48,12 +48,13 @@ def retained(new: pd.DataFrame, old: pd.DataFrame, task: Task, margin: float) ->
     """Predictions of the same images by both models → whether the lower bound of every class's recall difference exceeds `-margin`.
 
     All comers count: an image that could not be read is a miss. The bounds of K classes hold together (Bonferroni: each at
-    :data:`ERROR` / K). Raises MedtlError where images, truths or groups differ, or a task of several findings per image is given.
+    :data:`ERROR` / K); a finding is two of them, the images with and without it among those of which it is known. Raises MedtlError where
+    images, truths or groups differ.
     """
-    first, second = (from_table(table.sort_values(KEY, ignore_index=True), task) for table in (new, old))
+    (first, own), (second, others) = (questions(table.sort_values(KEY, ignore_index=True), task) for table in (new, old))
     refuse_other_images(new, old, first, second)
-    error = ERROR / len(task.names)
-    found = {name: _of_class(first, second, k, error) for k, name in enumerate(task.names)}
+    classes = [(name, one, other, k) for one, other in zip(own, others, strict=True) for k, name in enumerate(one.classes)]
+    found = {name: _of_class(one, other, k, ERROR / len(classes)) for name, one, other, k in classes}
     few = too_few({name: each["independent"] for name, each in found.items()}, margin)
     if few:
         return Retention(False, False, few, found)

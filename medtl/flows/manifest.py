@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +18,7 @@ from medtl.cohorts.tables import read_table
 from medtl.contracts import EXTERNAL, Task
 from medtl.errors import MedtlError, did_you_mean, listed
 from medtl.model.scope import FACTS
-from medtl.records import KEY
+from medtl.records import KEY, SPELLING
 from medtl.registry import parse_choice
 
 COLUMNS = ("image", "frame", "label", "patient_id", "lesion_id", "study_id", "domain")
@@ -61,6 +61,23 @@ def read_manifest(file: Path, task: Task, column: Mapping[str, str], spellings: 
     needed = ("image", "label") if task.kind == "single" else ("image",)  # findings may have columns of their own
     opened = _opened(file, column, needed)
     return _read(opened, with_spellings(task, spellings), opened.further((*FACTS, *further)))
+
+
+def read_teaching(file: Path, task: Task, column: Mapping[str, str], spellings: Mapping[str, str], further: Sequence[str] = ()) -> Manifest:
+    """As :func:`read_manifest`, of images that are to teach: where the network learned spellings, each label has to say which of them it
+    is, by itself or by `spellings` (`{"MEL": "mel"}`); the table keeps it."""
+    if task.learn == "classes":
+        return read_manifest(file, task, column, spellings, further)
+    opened, finer = _opened(file, column, ("image", "label")), with_spellings(task, spellings).model_copy(update={"learn": "spellings"})
+    given = _read(opened, finer, opened.further((*FACTS, *further)))
+    spelled = given.table[SPELLING].replace({label: name for label, name in spellings.items() if name in task.learned})
+    strange = sorted(set(spelled) - {*task.learned, ""})
+    if strange:
+        raise MedtlError(
+            f"'{opened.file.name}': the label {listed(strange)} says the class and not which of its spellings, which is what this network "
+            f"learns: {listed(task.learned)}; say --map {strange[0]}={task.learned[0]} or another of these"
+        )
+    return replace(given, table=given.table.assign(**{SPELLING: spelled}))
 
 
 def own_columns(files: Sequence[Path], column: Mapping[str, str]) -> list[dict[str, str]]:
@@ -157,18 +174,19 @@ def _opened(file: Path, column: Mapping[str, str], asked: Sequence[str] = ("imag
 
 def _read(opened: _Opened, task: Task, keep: tuple[str, ...] = (), split: SplitSettings | None = None) -> Manifest:
     file, root, cells = opened.file, opened.root, opened.cells
-    judged = task.model_copy(update={"learn": "classes"})  # what is finer than the classes is not asked of outside labels
-    plan = Outside(judged, (_cohort(file, root, opened.columns, cells),), keep, split or SplitSettings())
+    plan = Outside(task, (_cohort(file, root, opened.columns, cells),), keep, split or SplitSettings())
     source = read_cohorts(plan, root, every_class=False)
     domains = _domains(source.table, opened)
     return Manifest(source.table.assign(domain=domains), root, plan, source.notes)
 
 
 def with_spellings(task: Task, spellings: Mapping[str, str]) -> Task:
-    """The task with further spellings (`{"PNA": "pneumonia"}`); `ignore` as a class leaves a label out. Raises MedtlError."""
+    """The task with further spellings (`{"PNA": "pneumonia"}`), each of a class or as good as one that it has; `ignore` as a class leaves a
+    label out. It learns its classes, whatever the model's own did: what is finer is not asked of outside labels. Raises MedtlError."""
     classes = {name: list(known) for name, known in task.classes.items()}
-    ignored = list(task.ignore)
-    for label, name in spellings.items():
+    ignored, known_as = list(task.ignore), task.class_of()
+    for label, given in spellings.items():
+        name = given if given == "ignore" else known_as.get(given, given)
         if name != "ignore" and name not in classes:
             choices = [*classes, "ignore"]
             raise MedtlError(

@@ -51,7 +51,7 @@ def write_package(
         rule=rule.chosen_by,
         prior_shift=[fitted.prior_shift for fitted in members],
         metrics=metrics_file.read(folder / "metrics.json"),
-        training={"images": _counts(rows, _learned_from(experiment, rows)), "history": [fitted.history for fitted in members]},
+        training={"images": images_of(rows, _learned_from(experiment, rows)), "history": [fitted.history for fitted in members]},
         fitted_on=rule.threshold_on.split,
         fitted_n=rule.threshold_on.n,
         training_images=_training_pixels(rows, store, _learned_from(experiment, rows), adapting),
@@ -74,8 +74,9 @@ def _learned_from(experiment: Experiment, rows: pd.DataFrame) -> dict[str, str]:
     return {split: split for split in (TRAIN, VALIDATION, *([CALIBRATION] if whole else []))}
 
 
-def _counts(rows: pd.DataFrame, learned_from: dict[str, str]) -> dict[str, dict[str, int]]:
-    """Images per class (or with each finding) of each of these parts; test labels are not looked at. Over folds, of all together."""
+def images_of(rows: pd.DataFrame, learned_from: dict[str, str]) -> dict[str, dict[str, int]]:
+    """Images per class (or with each finding) of each of these parts (name → split); other labels are not looked at. Over folds, of all
+    together."""
     parts = {name: rows["split"] == split for name, split in learned_from.items()}
     parts = {name: part for name, part in parts.items() if part.any()}
     own = findings.columns_of(rows)

@@ -126,6 +126,13 @@ def own_rule(fitted: Fitted, experiment: Experiment) -> Rule:
     return Rule(fitted.calibration, fitted.threshold, fitted.rule, weighed, len(fitted.logits), prevalence=fitted.prevalence)
 
 
+def rule_together(members: Sequence[Fitted], experiment: Experiment, truth: ArrayLike, groups: int) -> Rule:
+    """Of networks that chose by the same validation images, of this truth: on what they say together. `groups`: of these, how many none of
+    them has learned from."""
+    logits, shift = np.stack([fitted.logits for fitted in members]), np.array([fitted.prior_shift for fitted in members])
+    return _fitted(experiment, logits, shift, truth, groups=groups)
+
+
 def held_out_logits(fitted: Fitted, rows: pd.DataFrame, store: Store, experiment: Experiment) -> tuple[pd.DataFrame, NDArray[np.float64]]:
     """The labelled images of `split.held_out` among `rows`, and what a single network says of them (1, N, K); it learned from none."""
     positions = held_out_positions(rows)

@@ -11,7 +11,7 @@ from typing import Any
 
 from medtl import records
 from medtl.contracts import EXTERNAL, FORMAT, TRAIN, VALIDATION
-from medtl.errors import GateRefusal, MedtlError
+from medtl.errors import GateRefusal
 from medtl.files import UNFINISHED, locked, write_atomically, write_json
 from medtl.flows import update_evidence
 from medtl.flows.judging import refuse_occupied, write_predictions
@@ -92,14 +92,7 @@ def _stage(place: Path) -> Iterator[Path]:
 
 def _refuse_unfit(old: Model, settings: UpdateSettings) -> None:
     """Before anything is read."""
-    old.task.refuse_several("medtl update")
-    if old.task.learn == "spellings":
-        raise MedtlError("medtl update serves models that learned their classes so far; this one learned finer labels (learn: spellings)")
     settings.decision(old.package)
-    if len(old.members) > 1:
-        raise MedtlError(
-            f"the model is an ensemble of {len(old.members)} networks; medtl update trains one: give a single run's, or a fold's"
-        )
 
 
 def _remember(stage: Path, ancestry: Ancestry, sets: Sets, seen: frozenset[str]) -> None:

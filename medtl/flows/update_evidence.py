@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from medtl import findings
 from medtl.contracts import EXTERNAL, TEST, TRAIN, VALIDATION, Task
 from medtl.errors import listed
 from medtl.estimates import percent
@@ -39,18 +40,20 @@ class Evidence:
 
 def too_few(sets: Sets, task: Task, settings: UpdateSettings) -> str:
     """Why no training could show enough, before it is begun; empty where one could."""
-    rows = sets.rows
-    by_class = {split: {name: rows[(rows["split"] == split) & (rows["label"] == name)] for name in task.names} for split in _SETS}
-    reference = {name: independent_at_least(own["group_id"]) if len(own) else 0.0 for name, own in by_class[EXTERNAL].items()}
-    held_out = {name: own["group_id"].nunique() for name, own in by_class[TEST].items()}
-    absent = [
-        f"{name} in {split}"
-        for split in (TRAIN, VALIDATION)
-        for name in task.names
-        if not ((rows["split"] == split) & (rows["label"] == name)).any()
-    ]
+    groups = {split: _groups_of(sets.rows[sets.rows["split"] == split], task) for split in (*_SETS, TRAIN, VALIDATION)}
+    reference = {name: independent_at_least(own) if len(own) else 0.0 for name, own in groups[EXTERNAL].items()}
+    held_out = {name: own.nunique() for name, own in groups[TEST].items()}
+    absent = [f"{name} in {split}" for split in (TRAIN, VALIDATION) for name, own in groups[split].items() if not len(own)]
     none = f"no image is left to train or choose by: {listed(absent)}; bring more new patients" if absent else ""
     return ". ".join(filter(None, [retention.too_few(reference, settings.margin), improvement.too_few(held_out), none]))
+
+
+def _groups_of(rows: pd.DataFrame, task: Task) -> dict[str, pd.Series[str]]:
+    """Class → the groups of its images; of findings, of those without and with each, as :func:`medtl.evaluation.cases.patients`."""
+    if task.kind == "single":
+        return {name: rows.loc[rows["label"] == name, "group_id"] for name in task.names}
+    sides = {f"{word}{name}": (findings.PREFIX + name, value) for name in task.names for word, value in (("no ", "0"), ("", "1"))}
+    return {name: rows.loc[rows[column] == value, "group_id"] for name, (column, value) in sides.items()}
 
 
 def answers(model: Model, sets: Sets, what: str, line: Line) -> pd.DataFrame:

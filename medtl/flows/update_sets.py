@@ -16,7 +16,8 @@ from medtl.cohorts.chance import draw
 from medtl.cohorts.splitting import external_records
 from medtl.contracts import EXCLUDED, EXTERNAL, TEST, TRAIN, VALIDATION
 from medtl.errors import MedtlError, listed
-from medtl.flows.manifest import Manifest, Outside, own_columns, read_manifest
+from medtl.flows.manifest import Manifest, Outside, own_columns, read_manifest, read_teaching
+from medtl.flows.packaging import images_of
 from medtl.flows.update_settings import UpdateSettings
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store, open_store
@@ -56,7 +57,7 @@ class Sets:
             found[role] = {
                 "images": len(used),
                 "patients": int(used["group_id"].nunique()),
-                "splits": {split: part["label"].value_counts().sort_index().to_dict() for split, part in used.groupby("split", sort=True)},
+                "splits": images_of(used, {split: split for split in sorted(set(used["split"]))}),
                 "left_out_seen_model": self.left_out.get(role, 0),
                 "not_usable": int((own["split"] == EXCLUDED).sum()),
                 "sha256": hashlib.sha256("\n".join(sorted(used["sha256"])).encode()).hexdigest(),
@@ -72,7 +73,8 @@ def read_sets(model: Model, files: Mapping[str, Path], column: Mapping[str, str]
     """
     tables, left_out, plans, roots = [], {}, [], {}
     for (role, file), called in zip(files.items(), own_columns(list(files.values()), column), strict=True):
-        given = read_manifest(file, model.task, called, spellings, further=(SEEN_MODEL, BASIS))
+        read = read_manifest if role == REFERENCE else read_teaching
+        given = read(file, model.task, called, spellings, further=(SEEN_MODEL, BASIS))
         for note in given.notes:
             line.keep(f"{role}: {note}")
         table, left_out[role] = unprompted(given.table, file)

@@ -9,7 +9,7 @@ from pydantic import Field, SerializeAsAny, ValidationError
 
 from medtl.augmentation import AugmentationSettings
 from medtl.cohorts import CohortSettings
-from medtl.decisions.threshold import said
+from medtl.decisions.threshold import said, strength
 from medtl.errors import MedtlError, Mistakes
 from medtl.evaluation.improvement import Improves
 from medtl.experiment.explain import dotted, explain
@@ -48,7 +48,7 @@ class UpdateSettings(Settings):
     batch_norm: Literal["train", "affine", "frozen"] = "affine"
     """As `transfer.batch_norm`; `affine` keeps the running averages, which the new images alone would make those of the new place."""
     threshold: Annotated[SerializeAsAny[Settings], Chosen("decisions.rules")] | None = None
-    """Two classes: the rule that chooses the threshold; default: the package's own, where it has no number in it (`youden`, `f1`)."""
+    """Two classes, or findings: the rule of a threshold; default: the package's, where it has no number in it (`youden`, `f1`)."""
     augmentation: AugmentationSettings = AugmentationSettings()
     trainer: TrainerSettings = TrainerSettings()
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
@@ -89,12 +89,20 @@ class UpdateSettings(Settings):
 
     def decision(self, package: PackageFile) -> dict[str, Any]:
         """How the updated model is to answer: as the package, by thresholds chosen anew. Raises MedtlError where that cannot be."""
-        decision: dict[str, Any] = {"flips": package.flips, "gate": {"refuse": package.gate.refuse if package.gate else 0}}
-        if package.operating_point.adjusted is not None:
-            raise MedtlError(
-                "the model's decisions are adjusted for rare classes (decision.adjust), which an update cannot choose anew yet"
-            )
-        return decision if package.task.positive_index is None else {**decision, "threshold": self.threshold or _rule_of(package)}
+        decision: dict[str, Any] = {
+            "flips": package.flips,
+            "gate": {"refuse": package.gate.refuse if package.gate else 0},
+            "adjust": _adjusted_by(package),
+        }
+        return decision if package.operating_point.threshold is None else {**decision, "threshold": self.threshold or _rule_of(package)}
+
+
+def _adjusted_by(package: PackageFile) -> float:
+    """`decision.adjust` of the package; the frequencies that it weighs by are of the new validation images."""
+    try:
+        return strength(package.operating_point.adjusted)
+    except MedtlError as refusal:
+        raise MedtlError(f"{refusal}: how this model weighs rare classes cannot be chosen anew; update the one it was made from") from None
 
 
 def _rule_of(package: PackageFile) -> str:

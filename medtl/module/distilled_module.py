@@ -15,10 +15,11 @@ from medtl.module.transfer_module import TransferModule
 
 class DistilledModule(TransferModule):
     """The loss of the labels, and `weight` times :func:`distillation` of what the classifier said of the same augmented images when this
-    module was made. That older classifier is frozen, and no part of what is kept."""
+    module was made; of `findings`, the mean over each of them and its absence. That older classifier is frozen, and is not kept."""
 
-    def __init__(self, classifier: Classifier, *given: Any, weight: float, temperature: float, **named: Any):
+    def __init__(self, classifier: Classifier, *given: Any, weight: float, temperature: float, findings: bool, **named: Any):
         super().__init__(classifier, *given, **named)
+        self.findings = findings
         self.older = copy.deepcopy(classifier).requires_grad_(False).eval()
         self.weight, self.temperature = weight, temperature
         self._said: tuple[Tensor, Tensor] | None = None
@@ -33,6 +34,8 @@ class DistilledModule(TransferModule):
         assert self._said is not None
         with torch.autocast(self.device.type, enabled=False):
             now, before = (each.float() for each in self._said)
+            if self.findings:  # each is told apart from its absence, whose logit is 0
+                now, before = (torch.stack([torch.zeros_like(each), each], dim=2).flatten(0, 1) for each in (now, before))
             remembered = distillation(now, before, self.temperature)
         self._said = None
         return value + self.weight * remembered
@@ -40,7 +43,7 @@ class DistilledModule(TransferModule):
     def answer(self, given: Tensor) -> Tensor:
         logits = super().answer(given)
         with torch.no_grad():
-            before = self.older.classify(self.older.network.features(as_input(given)))
+            before = self.older.learned(self.older.network.features(as_input(given)))
         self._said = (logits, before)
         return logits
 

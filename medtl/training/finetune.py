@@ -102,7 +102,7 @@ def _module(job: Job, classifier: Classifier, steps: int, maps: bool, positive: 
     if further is not None and further.distillation:
         return DistilledModule(
             classifier, job.balanced.loss, e.transfer, steps, e.seed, positive, maps, shift,
-            weight=further.distillation, temperature=further.temperature,
+            weight=further.distillation, temperature=further.temperature, findings=e.task.kind == "multi",
         )  # fmt: skip
     if adapting is None:
         return TransferModule(classifier, job.balanced.loss, e.transfer, steps, e.seed, positive, maps, shift)

@@ -20,7 +20,8 @@ class Further:
     """Where a training goes on from, and how it is kept from forgetting."""
 
     package: Path
-    """Of one network."""
+    member: int = 0
+    """Which of its networks."""
     distillation: float = 0.0
     """Weight of what the packaged model said of the same images; see `medtl.module.distilled_module`."""
     temperature: float = 2.0
@@ -48,10 +49,11 @@ def _begin(job: Job) -> Classifier:
 
     assert job.further is not None
     model = Model.load(job.further.package, "cpu")
-    classifier: Classifier = model.members[0]
+    classifier: Classifier = model.members[job.further.member]
     classifier.dropout = nn.Dropout(job.experiment.transfer.dropout)
-    shift = np.subtract(job.balanced.prior_shift, model.package.prior_shift[0])
+    shift = np.subtract(job.balanced.prior_shift, model.package.prior_shift[job.further.member])
     with torch.no_grad():
-        classifier.head.bias.add_(torch.from_numpy(shift).to(classifier.head.bias.dtype))
-    classifier.network.provenance = {"source": "package", "package": model.package.name, "sha256": model.package.weights[0].sha256}
+        classifier.head.bias.add_(torch.from_numpy(np.repeat(shift, classifier.outputs)).to(classifier.head.bias.dtype))
+    weights = model.package.weights[job.further.member].sha256
+    classifier.network.provenance = {"source": "package", "package": model.package.name, "sha256": weights}
     return classifier.to(device=job.device, memory_format=torch.channels_last)

@@ -13,7 +13,6 @@ from medtl.errors import MedtlError
 from medtl.experiment.schema import TrainerSettings
 from medtl.processors import processors
 
-
 PAYS, CLEAR = 1.15, 1.25
 """How many times as fast bfloat16 has to be, and by what factor beyond that, or short of it, one look at it is enough."""
 
@@ -69,7 +68,7 @@ def _cpu_has_bfloat16() -> bool:
 
 
 def _gain(step: Callable[[], None], device: str) -> float:
-    """How many times as fast a step is in bfloat16: by the fastest of three of each after a warm-up, taking turns; by one where that is clear.
+    """How many times as fast a step is in bfloat16: by the fastest of three after a warm-up, taking turns; by one where that is clear.
 
     A neighbour's load must not decide, or one config trains in two ways on two days: on a CPU its own processor time is what counts.
     """

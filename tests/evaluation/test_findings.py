@@ -16,8 +16,11 @@ from medtl import findings, predictions
 from medtl.contracts import Task
 from medtl.errors import MedtlError
 from medtl.evaluation import monitor
-from medtl.evaluation.cases import findings_from_table
+from medtl.evaluation.cases import findings_from_table, from_table
+from medtl.evaluation.improvement import improved
+from medtl.evaluation.noninferiority import not_worse
 from medtl.evaluation.paired import difference
+from medtl.evaluation.retention import retained
 from medtl.evaluation.summary import summarize
 from medtl.evaluation.table import lines
 
@@ -188,7 +191,46 @@ def test_tables_of_the_other_kind_are_refused() -> None:
     with pytest.raises(MedtlError, match="column 'truth' holds 'fracture'"):
         summarize(table.assign(truth="fracture"), TASK)
     with pytest.raises(MedtlError, match="several findings per image"):
-        difference(table, table, TASK)
+        from_table(table, TASK)
+
+
+def test_two_models_of_findings_differ_by_their_means_on_the_same_draws_of_patients() -> None:
+    truth, logits, group = drawn(8, 60)
+    worse = logits + np.random.default_rng(9).normal(size=logits.shape) * 2
+    one, other = table_of(truth, logits, group), table_of(truth, worse, group)
+
+    def mean_area(given: NDArray[np.float64], rows: NDArray[np.int64]) -> float:
+        known = [rows[np.isfinite(truth[rows, k])] for k in range(3)]
+        return float(np.mean([metrics.roc_auc_score(truth[own, k], given[own, k]) for k, own in enumerate(known)]))
+
+    found, everyone = difference(one, other.sample(frac=1, random_state=0), TASK), np.arange(len(group))
+    assert found["value"] == pytest.approx(mean_area(logits, everyone) - mean_area(worse, everyone))
+    random, of = np.random.default_rng(10), [np.flatnonzero(group == each) for each in range(60)]
+    gaps = []
+    for _ in range(150):
+        rows = np.concatenate([of[each] for each in random.integers(0, 60, 60)])
+        gaps.append(mean_area(logits, rows) - mean_area(worse, rows))
+    assert (found["low"], found["high"]) == pytest.approx(tuple(np.quantile(gaps, [0.025, 0.975])), abs=0.02)
+    assert improved(one, other, TASK).shown
+    assert not improved(other, one, TASK).shown
+    assert not_worse(one, other, TASK, 0.02).shown
+    assert not not_worse(other, one, TASK, 0.02).shown
+
+
+def test_what_a_model_must_keep_of_findings_are_those_with_and_those_without_each() -> None:
+    truth, logits, group = drawn(11, 150, unknown=0.3)
+    missed = logits.copy()
+    missed[:, 1] = -9
+    kept, lost = (retained(table_of(truth, each, group), table_of(truth, logits, group), TASK, 0.2) for each in (logits, missed))
+    assert list(kept.per_class) == [f"{word}{name}" for name in CLASSES for word in ("no ", "")]
+    assert kept.per_class["nodule"]["images"] == (truth[:, 1] == 1).sum()
+    assert kept.shown
+    assert not lost.shown
+    assert "nodule" in lost.reason
+    assert "mass" not in lost.reason
+    assert lost.per_class["nodule"]["after"] == 0
+    assert lost.per_class["no nodule"]["after"] == 1
+    assert lost.per_class["edema"]["low"] == kept.per_class["edema"]["low"]
 
 
 def test_the_monitor_is_the_mean_over_findings_of_what_is_known() -> None:

@@ -15,6 +15,7 @@ from medtl.errors import MedtlError
 from medtl.evaluation.paired import difference
 from medtl.evaluation.summary import summarize
 from medtl.findings import unknown_words, words
+from medtl.predictions import known_only_of
 
 
 @pytest.fixture
@@ -90,20 +91,19 @@ def findings() -> tuple[Task, np.ndarray, list[np.ndarray], list[pd.DataFrame]]:
     return task, truth, scores, tables
 
 
-@pytest.mark.parametrize(("figure", "of_one"), [("auroc", roc_auc_score), ("macro_f1", lambda y, p: f1_score(y, p > 0.5))])
-def test_of_findings_it_is_the_mean_of_those_that_are_known(findings: Any, figure: Any, of_one: Any) -> None:
-    """By hand, the same patients drawn for both findings."""
+def test_macro_f1_of_findings_is_that_of_their_presence(findings: Any) -> None:
+    """As in metrics.json; by hand, the same patients drawn for both findings."""
     task, truth, scores, tables = findings
-    found = difference(tables[0], tables[1].sample(frac=1, random_state=1), task, figure)
+    found = difference(tables[0], tables[1].sample(frac=1, random_state=1), task, "macro_f1")
 
     def gap(rows: np.ndarray) -> float:
         known = [rows[np.isfinite(truth[rows, k])] for k in range(2)]
-        means = [np.mean([of_one(truth[known[k], k], p[known[k], k]) for k in range(2)]) for p in scores]
+        means = [np.mean([f1_score(truth[known[k], k], p[known[k], k] > 0.5) for k in range(2)]) for p in scores]
         return float(means[0] - means[1])
 
     assert found["value"] == pytest.approx(gap(np.arange(160)))
     random = np.random.default_rng(11)
-    gaps = [gap(_rows(random)) for _ in range(300)]
+    gaps = [gap(_rows(random)) for _ in range(150)]
     assert found["low"] == pytest.approx(np.quantile(gaps, 0.025), abs=0.02)
     assert found["high"] == pytest.approx(np.quantile(gaps, 0.975), abs=0.02)
 
@@ -118,3 +118,14 @@ def test_an_unknown_finding_of_an_image_moves_no_difference(findings: Any) -> No
     task, truth, _, tables = findings
     moved = tables[0].assign(p_a=np.where(np.isnan(truth[:, 0]), 0.99, tables[0]["p_a"]))
     assert difference(moved, tables[1], task) == difference(tables[0], tables[1], task)
+
+
+def test_a_finding_that_nothing_is_known_of_is_left_out(findings: Any) -> None:
+    task, truth, scores, tables = findings
+    found = difference(*(known_only_of(table, ["a"]) for table in tables), task)
+    known = np.isfinite(truth[:, 0])
+    areas = [roc_auc_score(truth[known, 0], p[known, 0]) for p in scores]
+    assert found["value"] == pytest.approx(areas[0] - areas[1])
+    assert found["low"] < found["value"] < found["high"]
+    with pytest.raises(MedtlError, match="with and without a finding"):
+        difference(*(known_only_of(table, []).assign(truth="none") for table in tables), task)

@@ -24,7 +24,7 @@ def module() -> DistilledModule:
     torch.nn.init.normal_(classifier.head.weight)
     loss = cross_entropy.build(cross_entropy.Settings(), torch.ones(2).numpy())
     transfer = TransferSettings(batch_norm="affine", dropout=0.0)
-    return DistilledModule(classifier, loss, transfer, 10, 0, weight=3.0, temperature=2.0)
+    return DistilledModule(classifier, loss, transfer, 10, 0, weight=3.0, temperature=2.0, findings=False)
 
 
 def test_of_equal_answers_it_is_0_and_of_others_what_a_hand_reckons() -> None:
@@ -60,3 +60,15 @@ def test_at_the_start_only_the_labels_count_and_later_what_was_said_before(modul
     assert module.loss_of(images, targets, 0).item() > module.loss(moved, targets, None).item()
     assert torch.equal(module.older.head.weight, before)
     assert not any(parameter.requires_grad for parameter in module.older.parameters())
+
+
+def test_of_findings_each_is_held_against_its_own_absence(module: DistilledModule) -> None:
+    module.findings, images = True, torch.randint(0, 256, (4, 32, 32, 1), dtype=torch.uint8)
+    module.train()
+    with torch.no_grad():
+        module.classifier.head.weight.add_(0.5)
+    now, before = (torch.sigmoid(each.double() / 2.0) for each in (module.classifier(images), module.older(images)))
+    by_hand = (before * (before / now).log() + (1 - before) * ((1 - before) / (1 - now)).log()).mean() * 4
+    targets = torch.tensor([0, 1, 1, 0])
+    added = module.loss_of(images, targets, 0) - module.loss(module.classifier(images), targets, None)
+    assert added.item() == pytest.approx(3.0 * by_hand.item(), rel=1e-3)

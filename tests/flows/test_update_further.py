@@ -1,0 +1,166 @@
+"""`medtl update` of more than one network of two classes: ensembles, labels finer than the question, several findings per image."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from medtl import predictions
+from medtl.decisions.threshold import adjustment
+from medtl.errors import GateRefusal, MedtlError
+from medtl.flows.train import train
+from medtl.flows.update import update
+from medtl.flows.update_settings import UpdateSettings
+from medtl.model.model import Model
+
+SIDE = 32
+CONFIG = """
+name: shapes
+task: {task}
+cohorts: [{{name: csv, domain: here, table: here.csv}}]
+split: {{by: patient, validation: 0.25, test: 0.1, seed: 1}}
+image: {{size: 32, channels: 1}}
+backbone: {{name: test_resnet, weights: none}}
+transfer: {{strategy: scratch, epochs: 1, batch: 16, rate: 0.001, members: {members}}}
+decision: {{gate: {{refuse: 0}}}}
+trainer: {{device: cpu, threads: 1, precision: float32}}
+"""
+QUICK = [
+    "epochs=4", "margin=0.2", "batch=16", "rate=0.003", "batch_norm=train", "trainer={device: cpu, threads: 1, precision: float32}",
+]  # fmt: skip
+
+
+def picture(disc: bool, square: bool, random: np.random.Generator) -> Image.Image:
+    across, down = np.meshgrid(np.arange(SIDE), np.arange(SIDE))
+    values = random.normal(80, 12, size=(SIDE, SIDE))
+    if disc:
+        values += 90 * (np.hypot(across - 9, down - random.uniform(8, 24)) < random.uniform(5, 7))
+    if square:
+        values += 90 * (np.maximum(np.abs(across - 23), np.abs(down - random.uniform(8, 24))) < random.uniform(4, 6))
+    return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+
+
+def write_shapes(folder: Path, name: str, count: int, seed: int) -> pd.DataFrame:
+    """One disc or square each, of a patient of its own; discs are called `ring` or `dot`, by chance."""
+    random, rows = np.random.default_rng(seed), []
+    (folder / name).mkdir(parents=True)
+    for number in range(count):
+        disc = number % 2 == 0
+        picture(disc, not disc, random).save(folder / name / f"{number}.png")
+        rows.append((f"{name}/{number}.png", random.choice(["dot", "ring"]) if disc else "square", f"{name}{number}"))
+    return pd.DataFrame(rows, columns=["image", "label", "patient_id"])
+
+
+def write_findings(folder: Path, name: str, count: int, seed: int) -> pd.DataFrame:
+    """A disc, a square, both or neither; a tenth of the labels is not known."""
+    random, rows = np.random.default_rng(seed), []
+    (folder / name).mkdir(parents=True)
+    for number in range(count):
+        there = random.random(2) < 0.5
+        picture(*there, random).save(folder / name / f"{number}.png")
+        rows.append((f"{name}/{number}.png", *(str(int(each)) if random.random() > 0.1 else "" for each in there), f"{name}{number}"))
+    return pd.DataFrame(rows, columns=["image", "disc", "square", "patient_id"])
+
+
+@pytest.fixture(scope="module")
+def finer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two networks that learned spellings; `new.csv` calls them otherwise, `reference.csv` knows only the classes."""
+    folder = tmp_path_factory.mktemp("finer")
+    write_shapes(folder, "here", 160, 0).to_csv(folder / "here.csv", index=False)
+    new, reference = write_shapes(folder, "new", 240, 1), write_shapes(folder, "reference", 120, 2)
+    new.assign(label=new["label"].replace({"dot": "DOT"})).to_csv(folder / "new.csv", index=False)
+    classes = reference["label"].map({"dot": "round", "ring": "round", "square": "edged"})
+    reference.assign(label=classes).to_csv(folder / "reference.csv", index=False)
+    task = "{classes: {round: [dot, ring], edged: [square]}, positive: edged, learn: spellings}"
+    (folder / "config.yaml").write_text(CONFIG.format(task=task, members=2))
+    train(folder / "config.yaml", out=folder / "run", with_report=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def findings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("findings")
+    for seed, (name, count) in enumerate((("here", 160), ("new", 240), ("reference", 160))):
+        write_findings(folder, name, count, seed).to_csv(folder / f"{name}.csv", index=False)
+    (folder / "config.yaml").write_text(CONFIG.format(task="{kind: multi, classes: {disc: [disc], square: [square]}}", members=1))
+    train(folder / "config.yaml", out=folder / "run", with_report=False)
+    return folder
+
+
+def test_every_network_of_an_ensemble_learns_and_they_decide_together(finer: Path, tmp_path: Path) -> None:
+    files = (finer / "run", finer / "new.csv", finer / "reference.csv")
+    update(*files, map={"DOT": "dot"}, overrides=[*QUICK, "distillation=0", "l2_sp=0"], out=tmp_path / "out")
+    old, new = Model.load(finer / "run" / "model"), Model.load(tmp_path / "out" / "model")
+    assert len(new.members) == 2
+    assert {each.sha256 for each in new.package.weights}.isdisjoint(each.sha256 for each in old.package.weights)
+    assert [each.provenance["sha256"] for each in new.package.weights] == [each.sha256 for each in old.package.weights]
+    assert new.package.task == old.package.task
+    assert [each.head.out_features for each in new.members] == [3, 3]
+    assert new.package.ensemble is not None
+    assert new.package.ensemble.groups == new.package.operating_point.n > 0, "validation patients are new, and all of them chose"
+    told = json.loads((tmp_path / "out" / "update.json").read_text())
+    assert told["released"]
+    after = predictions.read(tmp_path / "out" / "after.csv").query("split == 'external'")
+    assert (after["predicted"] == after["truth"]).mean() > 0.9
+
+
+def test_a_label_that_says_the_class_alone_teaches_no_network_that_learned_more(finer: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        MedtlError, match=r"60 rows with the label 'round', which says the class .* learns dot, ring, DOT; give one of these"
+    ):
+        update(finer / "run", finer / "reference.csv", finer / "new.csv", map={"DOT": "dot"}, overrides=QUICK, out=tmp_path / "out")
+    with pytest.raises(MedtlError, match=r"the label DOT says the class .* dot, ring, square; say --map DOT=dot or another of these"):
+        update(finer / "run", finer / "new.csv", finer / "reference.csv", map={"DOT": "round"}, overrides=QUICK, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_findings_are_kept_and_bettered_with_and_without_each(findings: Path, tmp_path: Path) -> None:
+    files = (findings / "run", findings / "new.csv", findings / "reference.csv", findings / "here.csv")
+    with pytest.raises(GateRefusal, match="stand in an earlier test or reference set"):
+        update(*files, overrides=QUICK, out=tmp_path / "refused")
+    taught = pd.read_csv(findings / "run" / "records.csv").query("split in ('train', 'validation')")["image"]
+    here = pd.read_csv(findings / "here.csv", dtype=str)
+    here[here["image"].isin(taught)].to_csv(findings / "replay.csv", index=False)
+    told = update(*files[:3], findings / "replay.csv", overrides=QUICK, out=tmp_path / "out")
+    assert told["released"]
+    assert set(told["reference"]["recall"]) == {"no disc", "disc", "no square", "square"}
+    reference = pd.read_csv(findings / "reference.csv", dtype=str, keep_default_na=False)
+    assert told["reference"]["recall"]["no disc"]["images"] == (reference["disc"] == "0").sum()
+    new = Model.load(tmp_path / "out" / "model")
+    assert new.package.task.kind == "multi"
+    assert len(new.package.operating_point.threshold) == 2
+    assert set(new.package.training["images"]["train"]) == {"disc", "square"}
+    assert told["improvement"]["difference"]["low"] > 0
+
+
+def test_without_replay_what_was_said_of_findings_stands_in(findings: Path, tmp_path: Path) -> None:
+    files = (findings / "run", findings / "new.csv", findings / "reference.csv")
+    still = ["epochs=1", "rate=1e-7", "batch=16", "margin=0.2", QUICK[-1]]
+    with pytest.raises(GateRefusal, match="does not exceed 0"):
+        update(*files, overrides=still, out=tmp_path / "out")
+    before, after = (predictions.read(tmp_path / "out" / f"{name}.csv") for name in ("before", "after"))
+    assert np.abs(predictions.logits(before) - predictions.logits(after)).max() < 0.5
+
+
+def test_too_few_with_or_without_a_finding_are_named(findings: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(findings / "reference.csv", dtype=str, keep_default_na=False)
+    table.assign(square=table["square"].where(table["square"] != "1", "")).to_csv(findings / "none.csv", index=False)
+    with pytest.raises(GateRefusal, match=r"too few reference patients .*: square 0; \d+ of every class are needed"):
+        update(findings / "run", findings / "new.csv", findings / "none.csv", overrides=QUICK, out=tmp_path / "out")
+
+
+def test_rare_classes_are_weighed_as_before(finer: Path) -> None:
+    package = Model.load(finer / "run" / "model").package
+    assert UpdateSettings().decision(package)["adjust"] == 0
+    weighed = adjustment(np.array([[0.7, 0.3], [0.9, 0.1]]), 0.5)
+    point = package.operating_point.model_copy(update={"adjusted": weighed})
+    adjusted = package.model_copy(update={"operating_point": point})
+    assert UpdateSettings().decision(adjusted)["adjust"] == pytest.approx(0.5)
+    moved = package.model_copy(update={"operating_point": point.model_copy(update={"adjusted": (0.3, -0.2)})})
+    with pytest.raises(MedtlError, match="cannot be chosen anew; update the one it was made from"):
+        UpdateSettings().decision(moved)
