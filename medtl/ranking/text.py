@@ -19,7 +19,7 @@ def lines(ranking: Ranking) -> str:
     """Table, taus, advice and commands. No trailing newline."""
     parts = [said_of_images(ranking), "", *aligned([header(ranking), *(row(each, ranking) for each in ranking.candidates)])]
     parts += [f"  {told_apart_said(ranking)}"] if told_apart_said(ranking) else []
-    parts += ["", *aligned([of_findings_header(ranking), *of_findings_rows(ranking)]), ""] if ranking.findings else []
+    parts += ["", *aligned([of_findings_header(ranking), *of_findings_rows(ranking)])] if ranking.findings else []
     parts += [f"  not compared: {name}: {reason}" for name, reason in ranking.missing]
     parts += ["", *(f"  {sentence}" for sentence in agreements_said(ranking))] if ranking.tuned else []
     parts += ["", f"advice: {ranking.advice.strategy}" + (f" from {ranking.best}" if ranking.best else "")]
@@ -34,7 +34,7 @@ def said_of_images(ranking: Ranking) -> str:
     counts = ranking.counts
     some = f"{counts['scored']:,} of " if counts["scored"] < counts["images"] else ""
     told = (
-        f"{ranking.headline} of probe and neighbours, out of fold: {some}{counts['images']:,} images "
+        f"{ranking.headline[0].upper()}{ranking.headline[1:]} of probe and neighbours, out of fold: {some}{counts['images']:,} images "
         f"of {counts['groups']:,} groups (train and validation; 95 % intervals by {ranking.unit})"
     )
     if not ranking.findings:

@@ -127,7 +127,7 @@ def test_what_is_written(ranked: Ranked) -> None:
     table = pd.read_csv(ranked.folder / "rank_findings.csv")
     assert table[["finding", "candidate"]].drop_duplicates().shape == (6, 2)
     page = (ranked.folder / "rank.html").read_text()
-    for part in ("mean AUROC of probe and neighbours", "mean over 2 findings", "Findings, each by itself", "rare (4 with it, 60 without)"):
+    for part in ("Mean AUROC of probe and neighbours", "mean over 2 findings", "Findings, each by itself", "rare (4 with it, 60 without)"):
         assert part in page
 
 
