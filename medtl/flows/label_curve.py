@@ -78,7 +78,8 @@ def label_curve(
         looks = count_look(judged["sha256"], f"labels of {domain}", experiment.name)
         possible = [count for count in counts if count <= len(places.pool.truth)]
         curve = _draw(places, possible, draws, line)
-        table, lead = curve.table(), list(_lead(curve, domain))
+        figure = "mean AUROC" if places.findings else "AUROC"
+        table, lead = curve.table(figure), list(_lead(curve, domain, figure))
         notes = list(_notes(places, domain, draws, looks.count, sorted(set(counts) - set(possible)), experiment.task))
         page = write_page(
             experiment.name, domain, lead, table, learning_curves(curve.points(), f"labelled images of {domain}"), notes, folder
@@ -167,15 +168,15 @@ def _draw(places: Places, counts: Sequence[int], draws: int, line: Line) -> Curv
     return Curve(cells, ALONE, {cell: judge.matched(answers) for cell, answers in given.items()})
 
 
-def _lead(curve: Curve, domain: str) -> Iterator[str]:
+def _lead(curve: Curve, domain: str, figure: str) -> Iterator[str]:
     """What to take away: for each number of labels what they give by themselves, and what the source's add."""
     rows = curve.rows()
-    yield from (f"Without a label of {domain}: AUROC {_said(row)}." for row in rows if row.learned == SOURCE)
+    yield from (f"Without a label of {domain}: {figure} {_said(row)}." for row in rows if row.learned == SOURCE)
     for count in sorted({row.labels for row in rows if row.labels}):
         own = {(row.learned, row.chosen): row for row in rows if row.labels == count}
         alone = " / ".join(f"{row.chosen} {_said(row)}" for (learned, _), row in own.items() if learned == ALONE)
         beside = f" With the source's labels, {AT_RANDOM}: {_said(own[JOINTLY, AT_RANDOM])}." if (JOINTLY, AT_RANDOM) in own else ""
-        yield f"{count} labels of {domain}: AUROC {alone}.{beside} Brightness: {_with_interval(own[BRIGHTNESS, AT_RANDOM])}."
+        yield f"{count} labels of {domain}: {figure} {alone}.{beside} Brightness: {_with_interval(own[BRIGHTNESS, AT_RANDOM])}."
 
 
 def _said(row: Row) -> str:
@@ -194,7 +195,7 @@ def _notes(places: Places, domain: str, draws: int, looks: int, too_many: Sequen
         names, others = ([name for name, known in zip(task.names, there, strict=True) if known == side] for side in (True, False))
         without = f" Not judged, for images with or without it are missing: {listed(others)}." if others else ""
         yield (
-            f"AUROC is the mean over the findings ({listed(names)}), each learned and judged by itself on the images of which it is known; "
+            f"The mean is over the findings ({listed(names)}), each learned and judged by itself on the images of which it is known; "
             f"a label is one image with all that is known of it.{without}"
         )
     yield (

@@ -104,7 +104,8 @@ def test_findings_are_learned_and_judged_each_by_itself(places: Path, tmp_path: 
     rows = {row.name: row for row in curve.rows() if row.labels in (0, 20)}
     assert rows[SOURCE].auroc < 0.7 < 0.9 < rows[f"{ALONE}, at random"].auroc, "what was learned here is the wrong way round there"
     page = (folder / "labels.html").read_text()
-    assert "AUROC is the mean over the findings (left, right)" in page
+    assert "The mean is over the findings (left, right)" in page
+    assert "Without a label of there: mean AUROC" in page
 
 
 def test_answers_for_a_finding_are_those_of_a_task_of_two_classes() -> None:
