@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from medtl.errors import MedtlError, did_you_mean
+from medtl.errors import did_you_mean
 from medtl.registry import Mistake, Settings, refuse
 
 TRAIN, VALIDATION, CALIBRATION, TEST, EXTERNAL, EXCLUDED = "train", "validation", "calibration", "test", "external", "excluded"
@@ -89,11 +89,6 @@ class Task(Settings):
             yield Mistake(("learn",), self.learn, "is for one class per image; findings are learned each by itself")
         elif self.learn == "spellings" and len(self.learned) == len(self.classes):
             yield Mistake(("learn",), self.learn, "changes nothing where no class has several spellings; list them under `classes`")
-
-    def refuse_several(self, what: str) -> None:
-        """Raises MedtlError where an image may have several findings, which `what` (`medtl rank`) does not serve yet."""
-        if self.kind == "multi":
-            raise MedtlError(f"{what} serves tasks of one class per image so far; task.kind is multi")
 
     @property
     def names(self) -> tuple[str, ...]:

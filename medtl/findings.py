@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from medtl.contracts import NONE
+from medtl.contracts import NONE, Task
 
 Floats = NDArray[np.float64]
 BETWEEN = "|"
@@ -76,3 +76,10 @@ def from_words(present: Sequence[str], unknown: Sequence[str], classes: Sequence
         if not_known:
             found[row, [place[name] for name in not_known.split(BETWEEN)]] = np.nan
     return found
+
+
+def alone(records: pd.DataFrame, name: str) -> tuple[pd.DataFrame, Task]:
+    """One finding as a task of two classes, `no <name>` and `<name>`; images of which it is not known have no label."""
+    absent = f"no {name}"
+    label = records[PREFIX + name].map({"1": name, "0": absent, "": ""})
+    return records.drop(columns=columns_of(records)).assign(label=label), Task(classes={absent: (), name: ()})

@@ -64,6 +64,13 @@ def true_findings(table: pd.DataFrame) -> NDArray[np.float64]:
     return findings.from_words(table["truth"].tolist(), table[UNKNOWN].tolist(), classes_of(table))
 
 
+def known_only_of(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """The same table, of findings, with the truth of all but `names` unknown."""
+    classes = classes_of(table)
+    truth = np.where([name in names for name in classes], true_findings(table), np.nan)
+    return table.assign(truth=findings.words(truth, classes), unknown=findings.unknown_words(truth, classes))
+
+
 def true_positions(table: pd.DataFrame) -> NDArray[np.int64]:
     """(N,) the position of each image's one class; every truth must be known."""
     place = {name: k for k, name in enumerate(classes_of(table))}

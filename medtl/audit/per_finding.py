@@ -27,10 +27,8 @@ def of_each(check: Check, records: pd.DataFrame, task: Task, predictions: pd.Dat
 
 def _alone(records: pd.DataFrame, name: str, predictions: pd.DataFrame | None) -> tuple[pd.DataFrame, Task, pd.DataFrame | None]:
     """One finding as a task of two classes; images of which it is not known have no label."""
-    absent = f"no {name}"
-    label = records[findings.PREFIX + name].map({"1": name, "0": absent, "": ""})
-    own = records.drop(columns=findings.columns_of(records)).assign(label=label)
-    task = Task(classes={absent: (), name: ()})
+    own, task = findings.alone(records, name)
+    absent = task.names[0]
     if predictions is None:
         return own, task, None
     p = predictions[f"p_{name}"]

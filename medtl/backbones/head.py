@@ -23,7 +23,14 @@ class Head:
 
     def probabilities(self, features: Tensor) -> Tensor:
         """Features (N, D) → (N, Z), as the source's softmax gives them."""
-        return torch.softmax(features @ self.weight.T + self.bias, dim=1)
+        return torch.softmax(self._logits(features), dim=1)
+
+    def findings(self, features: Tensor) -> Tensor:
+        """The same where the source's classes are findings, each with a probability by itself."""
+        return torch.sigmoid(self._logits(features))
+
+    def _logits(self, features: Tensor) -> Tensor:
+        return features @ self.weight.T + self.bias
 
 
 def linear_head(settings: BackboneSettings, given: Weights, dim: int) -> Head | None:

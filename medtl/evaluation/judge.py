@@ -20,7 +20,8 @@ RESAMPLES = 500
 class Judge:
     """Images that several models are all judged on: one for each draw of labels, or each seed."""
 
-    truth: NDArray[np.int64]
+    truth: NDArray[np.int64] | NDArray[np.float32]
+    """(N,) 0 … K-1; of several findings per image (N, K) 1, 0, or NaN = unknown, each judged by itself, and the mean over them."""
     groups: NDArray[np.int64]
     """0 … G-1."""
     positive: int | None
@@ -52,21 +53,24 @@ class Judge:
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Of one part of the images: each judged class against the rest."""
+    """Of one part of the images: each judged class against the rest, with the groups of its images."""
 
-    orders: list[ranking.RankOrder]
-    groups: NDArray[np.int64]
+    orders: list[tuple[ranking.RankOrder, NDArray[np.int64]]]
 
     @classmethod
     def of(cls, judge: Judge, answers: NDArray[np.float64], inside: NDArray[np.intp]) -> _Pairs:
-        return cls(ranking.one_against_rest(judge.truth[inside], answers[inside], judge.positive), judge.groups[inside])
+        truth, groups = judge.truth[inside], judge.groups[inside]
+        if truth.ndim == 1:
+            return cls([(order, groups) for order in ranking.one_against_rest(truth, answers[inside], judge.positive)])
+        known = [np.flatnonzero(np.isfinite(present)) for present in truth.T]
+        return cls([(ranking.rank(truth[own, k] == 1, answers[inside][own, k]), groups[own]) for k, own in enumerate(known)])
 
     def areas(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         """(G, R) weights of groups → (2, R, K): AUROC times the pairs that it is of, and these pairs."""
         found = []
-        for order in self.orders:
-            pairs = counts[self.groups[order.positives]].sum(axis=0) * counts[self.groups[order.negatives]].sum(axis=0)
-            found.append([pairs * np.nan_to_num(ranking.curves_areas(order, counts, self.groups)[0]), pairs])
+        for order, groups in self.orders:
+            pairs = counts[groups[order.positives]].sum(axis=0) * counts[groups[order.negatives]].sum(axis=0)
+            found.append([pairs * np.nan_to_num(ranking.curves_areas(order, counts, groups)[0]), pairs])
         return np.moveaxis(np.array(found), 0, -1)
 
 

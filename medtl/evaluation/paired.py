@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -13,10 +12,12 @@ from medtl.contracts import Task
 from medtl.errors import MedtlError
 from medtl.evaluation import confusion, intervals, ranking
 from medtl.evaluation.cases import Cases, Findings, questions
-from medtl.evaluation.resampling import RESAMPLES, resample
+from medtl.evaluation.resampling import RESAMPLES, Resampled, resample
 from medtl.records import KEY
 
 Figure = Literal["auroc", "auprc", "macro_f1", "balanced_accuracy"]
+_Measure = Figure | Literal["f1"]
+"""`f1`: of a finding's presence."""
 
 
 def difference(
@@ -24,17 +25,19 @@ def difference(
 ) -> dict[str, Any]:
     """`{"value", "low", "high"}` of `one` minus `other`: above 0, `one` is the better.
 
-    Two predictions tables of one split each; of several findings per image, the difference of the means over them. The 95 % interval is a
-    paired bootstrap: both models are resampled by the same draws of groups (patients), so what makes an image hard for both cancels out.
-    Raises MedtlError where images, truths or groups differ.
+    Two predictions tables of one split each; of several findings per image, the difference of the means over those of which both sides are
+    known (`macro_f1`: the F1 of presence, as in metrics.json). The 95 % interval is a paired bootstrap: both models are resampled by the
+    same draws of groups (patients), so what makes an image hard for both cancels out. Raises MedtlError where images, truths or groups
+    differ.
     """
-    (first, own), (second, others) = (questions(_in_order(table), task) for table in (one, other))
+    (first, own), (second, others) = (_asked(_in_order(table), task) for table in (one, other))
     refuse_other_images(one, other, first, second)
     groups = len(np.unique(first.groups))
     if groups < 2:
         raise MedtlError("a difference needs images of at least two groups (patients)")
-    values = [np.nanmean([_value(cases, figure) for cases in each]) for each in (own, others)]
-    drawn = [_drawn(each, figure, seed, resamples) for each in (own, others)]
+    measure: _Measure = "f1" if task.kind == "multi" and figure == "macro_f1" else figure
+    values = [np.mean([_value(cases, measure) for cases in each]) for each in (own, others)]
+    drawn = [np.column_stack([_drawn(resample(cases, seed, resamples), measure) for cases in each]) for each in (own, others)]
     defined = np.isfinite(drawn[0]).any(axis=1) & np.isfinite(drawn[1]).any(axis=1)
     gaps = np.nanmean(drawn[0][defined], axis=1) - np.nanmean(drawn[1][defined], axis=1)
     interval = intervals.percentiles(gaps, groups)
@@ -42,9 +45,19 @@ def difference(
     return {"value": value, "low": min(interval.low, value), "high": max(interval.high, value)}
 
 
-def _drawn(each: Sequence[Cases], figure: Figure, seed: int, resamples: int) -> NDArray[np.float64]:
-    """(resamples, J) the figure of every class that is judged, or of every finding, on the same draws of groups."""
-    return np.concatenate([getattr(resample(cases, seed, resamples), figure).reshape(resamples, -1) for cases in each], axis=1)
+def _asked(table: pd.DataFrame, task: Task) -> tuple[Cases | Findings, list[Cases]]:
+    told, each = questions(table, task)
+    if task.kind == "multi":
+        each = [cases for cases in each if len(np.unique(cases.truth)) == 2]
+        if not each:
+            raise MedtlError("a difference needs images with and without a finding")
+    return told, each
+
+
+def _drawn(found: Resampled, measure: _Measure) -> NDArray[np.float64]:
+    """(R,) or (R, J) of each resample."""
+    values: NDArray[np.float64] = found.f1s[:, 1] if measure == "f1" else getattr(found, measure)
+    return values
 
 
 def _in_order(table: pd.DataFrame) -> pd.DataFrame:
@@ -63,11 +76,13 @@ def refuse_other_images(one: pd.DataFrame, other: pd.DataFrame, first: Cases | F
         raise MedtlError("the two tables tell different truths or groups of the same images; evaluate both runs on the same records")
 
 
-def _value(cases: Cases, figure: Figure) -> float:
+def _value(cases: Cases, measure: _Measure) -> float:
     read = cases.read
-    if figure in ("auroc", "auprc"):
-        area = ranking.auroc if figure == "auroc" else ranking.auprc
+    if measure in ("auroc", "auprc"):
+        area = ranking.auroc if measure == "auroc" else ranking.auprc
         return area(cases.truth[read], cases.probabilities[read], cases.positive)
     table, unread = confusion.confusion(cases.truth, cases.predicted, len(cases.classes))
-    share = confusion.f1 if figure == "macro_f1" else confusion.recall
+    if measure == "f1":
+        return float(confusion.f1(table, unread)[1])
+    share = confusion.f1 if measure == "macro_f1" else confusion.recall
     return float(confusion.macro(share(table, unread)))

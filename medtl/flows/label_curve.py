@@ -6,6 +6,7 @@ Cached features, so that many draws of the labels cost minutes: which images hap
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from medtl.contracts import TEST, TRAIN, VALIDATION
+from medtl.contracts import TEST, TRAIN, VALIDATION, Task
 from medtl.errors import MedtlError, did_you_mean, listed
 from medtl.evaluation.judge import Judge
 from medtl.experiment.load import data_root, load_experiment
@@ -77,8 +78,9 @@ def label_curve(
         looks = count_look(judged["sha256"], f"labels of {domain}", experiment.name)
         possible = [count for count in counts if count <= len(places.pool.truth)]
         curve = _draw(places, possible, draws, line)
-        table, lead = curve.table(), list(_lead(curve, domain))
-        notes = list(_notes(places, domain, draws, looks.count, sorted(set(counts) - set(possible))))
+        figure = "mean AUROC" if places.findings else "AUROC"
+        table, lead = curve.table(figure), list(_lead(curve, domain, figure))
+        notes = list(_notes(places, domain, draws, looks.count, sorted(set(counts) - set(possible)), experiment.task))
         page = write_page(
             experiment.name, domain, lead, table, learning_curves(curve.points(), f"labelled images of {domain}"), notes, folder
         )
@@ -87,7 +89,6 @@ def label_curve(
 
 
 def _refuse(experiment: Experiment, domain: str, counts: Sequence[int], draws: int) -> None:
-    experiment.task.refuse_several("medtl labels")
     domains = [cohort.domain for cohort in experiment.cohorts]
     if domain not in domains:
         raise MedtlError(f"--domain {domain}: is the domain of no cohort{did_you_mean(domain, domains)}; there are: {listed(domains)}")
@@ -119,9 +120,7 @@ def _places(experiment: Experiment, domain: str, rows: pd.DataFrame, store: Stor
         found = cached_features(network, store, positions.astype(np.int64), device, cache_dir(), line.progress(what))
         bright = torch.from_numpy(store.measurements["brightness"].to_numpy(np.float32)[positions, None])
         own = rows.iloc[positions]
-        return Side(
-            found, bright, np.asarray(targets_of(own, experiment.task), np.int64), pd.factorize(own["group_id"])[0].astype(np.int64)
-        )
+        return Side(found, bright, targets_of(own, experiment.task), pd.factorize(own["group_id"])[0].astype(np.int64))
 
     of_target, learned = rows["domain"] == domain, rows["split"].isin([TRAIN, VALIDATION])
     places = Places(
@@ -132,10 +131,20 @@ def _places(experiment: Experiment, domain: str, rows: pd.DataFrame, store: Stor
         len(experiment.task.names),
         experiment.task.positive_index,
     )
+    if places.findings:
+        return _judged_where_known(places, domain)
     for what, given in (("be drawn from", places.pool), ("be judged on", places.judged)):
         if len(np.unique(given.truth)) < 2:
             raise MedtlError(f"{domain}: {len(given.truth)} labelled images to {what} are not of two classes; bring more, or see `split`")
     return places
+
+
+def _judged_where_known(places: Places, domain: str) -> Places:
+    """Without the truth of findings of which one side is missing, where labels are drawn from or where they are judged."""
+    both = [np.all([(side.truth == value).any(axis=0) for value in (0, 1)], axis=0) for side in (places.pool, places.judged)]
+    if not (both[0] & both[1]).any():
+        raise MedtlError(f"{domain}: there is no finding that some labelled images have and some have not, both to learn from and to judge")
+    return replace(places, judged=replace(places.judged, truth=np.where(both[0] & both[1], places.judged.truth, np.nan)))
 
 
 def _draw(places: Places, counts: Sequence[int], draws: int, line: Line) -> Curve:
@@ -159,15 +168,15 @@ def _draw(places: Places, counts: Sequence[int], draws: int, line: Line) -> Curv
     return Curve(cells, ALONE, {cell: judge.matched(answers) for cell, answers in given.items()})
 
 
-def _lead(curve: Curve, domain: str) -> Iterator[str]:
+def _lead(curve: Curve, domain: str, figure: str) -> Iterator[str]:
     """What to take away: for each number of labels what they give by themselves, and what the source's add."""
     rows = curve.rows()
-    yield from (f"Without a label of {domain}: AUROC {_said(row)}." for row in rows if row.learned == SOURCE)
+    yield from (f"Without a label of {domain}: {figure} {_said(row)}." for row in rows if row.learned == SOURCE)
     for count in sorted({row.labels for row in rows if row.labels}):
         own = {(row.learned, row.chosen): row for row in rows if row.labels == count}
         alone = " / ".join(f"{row.chosen} {_said(row)}" for (learned, _), row in own.items() if learned == ALONE)
         beside = f" With the source's labels, {AT_RANDOM}: {_said(own[JOINTLY, AT_RANDOM])}." if (JOINTLY, AT_RANDOM) in own else ""
-        yield f"{count} labels of {domain}: AUROC {alone}.{beside} Brightness: {_with_interval(own[BRIGHTNESS, AT_RANDOM])}."
+        yield f"{count} labels of {domain}: {figure} {alone}.{beside} Brightness: {_with_interval(own[BRIGHTNESS, AT_RANDOM])}."
 
 
 def _said(row: Row) -> str:
@@ -179,8 +188,16 @@ def _with_interval(row: Row) -> str:
     return f"{row.auroc:.3f} ({row.low:.3f} to {row.high:.3f})"
 
 
-def _notes(places: Places, domain: str, draws: int, looks: int, too_many: Sequence[int]) -> Iterator[str]:
+def _notes(places: Places, domain: str, draws: int, looks: int, too_many: Sequence[int], task: Task) -> Iterator[str]:
     judged = places.judged
+    if places.findings:
+        there = np.isfinite(judged.truth).any(axis=0)
+        names, others = ([name for name, known in zip(task.names, there, strict=True) if known == side] for side in (True, False))
+        without = f" Not judged, for images with or without it are missing: {listed(others)}." if others else ""
+        yield (
+            f"The mean is over the findings ({listed(names)}), each learned and judged by itself on the images of which it is known; "
+            f"a label is one image with all that is known of it.{without}"
+        )
     yield (
         f"Judged on {len(judged.truth):,} images of {len(np.unique(judged.groups)):,} other patients of {domain}, the same for all draws; "
         f"look {looks} at them. {draws} draws of each number of labels from {len(places.pool.truth):,} images."

@@ -1,4 +1,4 @@
-"""Answers for every labelled image by a linear probe that has not seen it: what the audit judges labels by."""
+"""Answers for every labelled image by a linear probe that has not seen it: what the audit judges labels by, and a ranking weights."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medtl import findings
 from medtl.contracts import EXCLUDED, TEST, Task
 from medtl.predictions import columns
 from medtl.records import KEY
@@ -24,7 +25,12 @@ def out_of_fold(records: pd.DataFrame, features: NDArray[np.float32], task: Task
     features: (N, D) row for row as `records`, NaN rows where an image was not read. Each group (patient, lesion) is answered for
     whole, by a penalised logistic regression on the other groups' principal components. Test images take no part: what a model
     says of them, nobody is to know before they are opened on purpose. Classes of fewer than five groups take no part either.
+
+    Several findings per image: each is such a task of two classes over the images of which it is known. One that fewer than five groups
+    have, or have not, stands as unknown throughout; None where that is so of all.
     """
+    if task.kind == "multi":
+        return _of_findings(records, features, task)
     used = (records["label"] != "") & ~records["split"].isin([EXCLUDED, TEST]) & np.isfinite(features).all(axis=1)
     counts = records[used].groupby("label")["group_id"].nunique()
     enough = [name for name in task.names if counts.get(name, 0) >= PARTS]
@@ -34,6 +40,29 @@ def out_of_fold(records: pd.DataFrame, features: NDArray[np.float32], task: Task
     targets = rows["label"].map({name: k for k, name in enumerate(task.names)}).to_numpy(np.int64)
     probabilities = _probabilities(_components(features[rows.index]), targets, pd.factorize(rows["group_id"])[0], len(task.names))
     return _table(rows, probabilities, task)
+
+
+def _of_findings(records: pd.DataFrame, features: NDArray[np.float32], task: Task) -> pd.DataFrame | None:
+    each = {name: out_of_fold(alone, features, own) for name in task.names for alone, own in [findings.alone(records, name)]}
+    answered = {name: table.set_index(KEY) for name, table in each.items() if table is not None}
+    if not answered:
+        return None
+    keys = pd.MultiIndex.from_frame(records[KEY])
+    truth, p = (pd.DataFrame(value, keys, list(task.names)) for value in (np.nan, 0.5))  # where nothing is known an answer judges nothing
+    for name, table in answered.items():
+        truth.loc[table.index, name] = (table["truth"] == name).astype(float)
+        p.loc[table.index, name] = table[f"p_{name}"]
+    known = truth.notna().any(axis=1).to_numpy()
+    rows, present = records.loc[known, [*KEY, "domain", "split", "fold", "group_id"]], truth.to_numpy()[known]
+    called = findings.words(p.to_numpy()[known] > 0.5, task.names)
+    table = rows.assign(
+        member="", view="plain", truth=findings.words(present, task.names), unknown=findings.unknown_words(present, task.names),
+        predicted=called, decision=called, reason="",
+    )  # fmt: skip
+    for name in task.names:
+        own = np.clip(p.loc[known, name].to_numpy(), 1e-12, 1 - 1e-12)
+        table[f"logit_{name}"], table[f"p_{name}"] = np.log(own / (1 - own)), own
+    return table[columns(task.names, together=True)].reset_index(drop=True)
 
 
 def _components(features: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -12,10 +12,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from medtl.batches import Part
 from medtl.contracts import TRAIN, VALIDATION
 from medtl.errors import MedtlError
-from medtl.evaluation.table import HEADLINES
 from medtl.experiment.load import data_root, load_experiment
 from medtl.experiment.overrides import weights_override
 from medtl.experiment.save import save_experiment
@@ -24,12 +22,15 @@ from medtl.files import locked
 from medtl.flows import run_folder
 from medtl.flows.judging import refuse_occupied, unit_of
 from medtl.flows.rank_candidates import Candidate, gather
-from medtl.flows.rank_scores import MEASURES, Images, score_all
-from medtl.flows.rank_tuning import command, starting_from, tune
-from medtl.flows.rehearsal import Rehearsal, cost
+from medtl.flows.rank_figures import MEASURES
+from medtl.flows.rank_questions import left_out, questions
+from medtl.flows.rank_scores import Images, score_all
+from medtl.flows.rank_situation import counts_of, minutes_of, situation
+from medtl.flows.rank_tuning import command, tune
+from medtl.flows.rehearsal import Rehearsal
 from medtl.flows.train import read_images
 from medtl.ranking import kept, text
-from medtl.ranking.advice import Advice, Figure, Situation, advise
+from medtl.ranking.advice import Figure, advise
 from medtl.ranking.agreement import Agreement, agreement
 from medtl.ranking.kept import SCORES, TUNED, Ranking, Scored
 from medtl.ranking.page import write_page
@@ -70,7 +71,6 @@ def rank(
     started = time.monotonic()
     given = list(overrides)
     settings = load_experiment(Path(config), [*given, weights_override(weights)] if weights is not None else given)
-    settings.task.refuse_several("medtl rank")
     root = data_root(Path(config), data)
     found = gather(settings, root, candidates, Path(weights_folder) if weights_folder is not None else None)
     experiment, notes = _of_one_split(settings)
@@ -91,7 +91,7 @@ def rank(
         save_experiment(experiment, folder / "settings.yaml")
         _write(ranking, folder)
         if epochs is not None:
-            tuned = tune(usable, experiment, epochs, ranking.measure, root, folder)
+            tuned = tune(usable, experiment, epochs, ranking.measure, ranking.findings, root, folder)
             ranking = _with_truth(ranking, usable, tuned, epochs, experiment)
             ranking = replace(ranking, minutes=(time.monotonic() - started) / 60)
             _write(ranking, folder)
@@ -113,9 +113,7 @@ def _images(experiment: Experiment, folder: Path, root: Path, line: Line) -> tup
     """Read as training reads them, and drawn from where they are many."""
     rows, store = read_images(experiment, folder, root, line, Log(folder / "log.jsonl"))
     parts = parts_of(rows, experiment)
-    positions, targets = (
-        np.concatenate([getattr(parts[split], name) for split in (TRAIN, VALIDATION)]) for name in ("positions", "targets")
-    )
+    positions = np.concatenate([parts[split].positions for split in (TRAIN, VALIDATION)])
     groups = pd.factorize(rows["group_id"].iloc[positions])[0].astype(np.int64)
     notes = []
     if len(positions) > MOST_IMAGES:
@@ -123,8 +121,10 @@ def _images(experiment: Experiment, folder: Path, root: Path, line: Line) -> tup
         sizes = np.bincount(groups)[order]
         chosen = np.isin(groups, order[np.cumsum(sizes) <= MOST_IMAGES])
         notes.append(f"Scored on {chosen.sum():,} of {len(positions):,} images, whole groups drawn at random.")
-        positions, targets, groups = positions[chosen], targets[chosen], groups[chosen]
-    return Images(rows, store, parts[TRAIN], Part(positions, targets), groups), notes
+        positions, groups = positions[chosen], groups[chosen]
+    asked = questions(rows, positions, experiment.task)
+    notes += left_out(rows, positions, asked, experiment.task)
+    return Images(rows, store, parts[TRAIN], positions, groups, asked), notes
 
 
 def _ranking(
@@ -141,9 +141,9 @@ def _ranking(
     order = kept.ordered(scored)
     best = next((each for each in order if each.pretrained), order[0])
     place = list(scored).index(best)
-    expected = {how: _minutes(settings, experiment, usable[place], how, costs[place], images) for how in ("linear-probe", "lp-ft")}
-    counts = _counts(images, settings)
-    advice = _advice(settings, counts, best, expected["lp-ft"], minutes)
+    expected = {how: minutes_of(settings, experiment, usable[place], how, costs[place], images) for how in ("linear-probe", "lp-ft")}
+    counts = counts_of(images, settings.task)
+    advice = advise(situation(settings, counts, best, expected["lp-ft"], minutes))
     strategies = list(dict.fromkeys([advice.strategy, advice.beside]))
     starts = [replace(usable[place], pretrained=usable[place].pretrained and strategy != "scratch") for strategy in strategies]
     config, data, overrides = asked
@@ -152,46 +152,8 @@ def _ranking(
         missing=(), best=best.name if best.pretrained else "", advice=advice,
         commands=[command(config, data, overrides, settings, start, how) for start, how in zip(starts, strategies, strict=True)],
         expected_minutes=[expected["linear-probe" if how == "linear-probe" else "lp-ft"] for how in strategies],
-        agreements={}, tuned="", notes=(), minutes=0.0,
+        agreements={}, tuned="", notes=(), minutes=0.0, findings=[question.finding for question in images.asked if question.finding],
     )  # fmt: skip
-
-
-def _counts(images: Images, settings: Experiment) -> dict[str, int]:
-    """Of the labelled training and validation images: all, those scored, their groups, the groups of each class."""
-    rows = images.rows[images.rows["split"].isin([TRAIN, VALIDATION]) & (images.rows["label"] != "")]
-    per_class = rows.groupby("label")["group_id"].nunique()
-    whole = {"images": len(rows), "scored": len(images.scored), "groups": int(rows["group_id"].nunique())}
-    return {**whole, **{f"groups of {name}": int(per_class.get(name, 0)) for name in settings.task.names}}
-
-
-def _advice(settings: Experiment, counts: Mapping[str, int], best: Scored, tune_minutes: float, minutes: float) -> Advice:
-    of_classes = {name: counts[f"groups of {name}"] for name in settings.task.names}
-    rarest = min(of_classes, key=lambda name: of_classes[name])
-    return advise(
-        Situation(
-            measure=HEADLINES[MEASURES[settings.transfer.monitor]],
-            images=counts["images"],
-            groups=counts["groups"],
-            rarest=(rarest, of_classes[rarest]),
-            classes=len(of_classes),
-            pretrained=best.pretrained,
-            probe=best.figures["probe"],
-            gain=best.figures["gain"],
-            distance=best.figures["distance"].get("value"),
-            tune_minutes=tune_minutes,
-            most_minutes=minutes,
-        )
-    )
-
-
-def _minutes(
-    settings: Experiment, experiment: Experiment, candidate: Candidate, strategy: str, rehearsed: Rehearsal, images: Images
-) -> float:
-    """What training by `strategy` takes here, all folds of the config together."""
-    counts = images.rows["split"].value_counts()
-    planned = starting_from(experiment, candidate, strategy)
-    once = cost(planned, rehearsed, int(counts[TRAIN]), int(counts[VALIDATION]), len(images.rows)).minutes
-    return (settings.split.fits or 1) * once
 
 
 def _with_truth(ranking: Ranking, usable: Sequence[Candidate], tuned: Sequence[Figure], epochs: int, experiment: Experiment) -> Ranking:
@@ -202,7 +164,7 @@ def _with_truth(ranking: Ranking, usable: Sequence[Candidate], tuned: Sequence[F
         score: agreement([each.value(score) for each in candidates], [each.value(TUNED) for each in candidates]) for score in SCORES
     }
     strategy = "lp-ft" if experiment.transfer.strategy == "scratch" else experiment.transfer.strategy
-    said = f"{HEADLINES[ranking.measure]} on validation after {epochs} epochs of {strategy} (random weights: scratch), one run each"
+    said = f"{ranking.headline} on validation after {epochs} epochs of {strategy} (random weights: scratch), one run each"
     return replace(ranking, candidates=candidates, agreements={score: each for score, each in found.items() if each}, tuned=said)
 
 

@@ -22,9 +22,11 @@ from medtl.flows.rank_candidates import Candidate
 from medtl.flows.rehearsal import Rehearsal, rehearse
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store
+from medtl.model import format as package_format
 from medtl.model.seen import read_seen, truncated
 from medtl.module.classifier import as_input
 from medtl.ranking.distance import Layer
+from medtl.ranking.leep import MOST_FINDINGS, sets_of_findings
 from medtl.terminal import Line
 
 STATISTICS_IMAGES = 256
@@ -44,13 +46,18 @@ def features_of(network: Network, store: Store, positions: NDArray[np.int64], li
 
 
 def source_answers(candidate: Candidate, features: Tensor, root: Path) -> tuple[NDArray[np.float64] | None, str]:
-    """(N, Z) probabilities of the source's classes; else None, and why."""
+    """(N, Z) probabilities of the source's classes, or of every set of its findings; else None, and why."""
     if not candidate.pretrained:
         return None, "random weights have no source task"
     head = linear_head(candidate.backbone, open_weights(candidate.backbone, root), features.shape[1])
     if head is None:
         return None, "the weights come without their head, or with one that is not one linear layer on the features"
-    return head.probabilities(features).double().numpy(), ""
+    if candidate.package is None or package_format.read(candidate.package).task.kind == "single":
+        return head.probabilities(features).double().numpy(), ""
+    present = head.findings(features).double().numpy()
+    if present.shape[1] > MOST_FINDINGS:
+        return None, f"the source's {present.shape[1]} findings have more than 1,000 sets, which would fit any labels by chance"
+    return sets_of_findings(present), ""
 
 
 def seen_images(candidate: Candidate, store: Store) -> int:

@@ -13,28 +13,18 @@ from numpy.typing import NDArray
 from medtl.backbones.fitting import sentence
 from medtl.batches import Part
 from medtl.errors import MedtlError
-from medtl.evaluation import monitor
 from medtl.evaluation.paired import difference
-from medtl.evaluation.summary import summarize
 from medtl.experiment.schema import Experiment
 from medtl.flows import rank_evidence as evidence
-from medtl.flows.out_of_fold import out_of_fold
 from medtl.flows.rank_candidates import Candidate, reference
+from medtl.flows.rank_figures import FEW_GROUPS, MEASURES, by_features, figure, of_probe
+from medtl.flows.rank_questions import Question
 from medtl.flows.rehearsal import Rehearsal
 from medtl.imaging.store import Store
 from medtl.ranking import kept
-from medtl.ranking.advice import Figure
 from medtl.ranking.distance import distance
-from medtl.ranking.hscore import h_score
 from medtl.ranking.kept import Scored
-from medtl.ranking.knn import neighbours_votes
-from medtl.ranking.leep import leep
-from medtl.ranking.logme import logme
 from medtl.terminal import Line
-
-FEW_GROUPS = "fewer than two classes have five groups"
-MEASURES = {"auroc": "auroc", "auprc": "auprc", "macro-f1": "macro_f1", "balanced-accuracy": "balanced_accuracy", "loss": "auroc"}
-"""`transfer.monitor` → the figure that probe, neighbours and tuning are judged by."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +35,10 @@ class Images:
     """Records of all images, row for row as the store."""
     store: Store
     train: Part
-    scored: Part
+    positions: NDArray[np.int64]
+    """(N,) of the scored images, as the next."""
     groups: NDArray[np.int64]
-    """(N,) of the scored images."""
+    asked: Sequence[Question]
 
 
 def score_all(
@@ -85,49 +76,26 @@ def _score(
         raise MedtlError(f"the model has learned from {seen:,} of these very images, which flatters every score")
     network = evidence.network_of(candidate, experiment, root)
     name = candidate.backbone.name
-    features = evidence.features_of(network, images.store, images.scored.positions, line, candidate.name)
+    features = evidence.features_of(network, images.store, images.positions, line, candidate.name)
     line.show(f"{candidate.name}: scores …")
     answers, why_not = evidence.source_answers(candidate, features, root)
     layers = evidence.batch_norm_statistics(network, images.store, images.train.positions) if candidate.pretrained else []
     if name not in known:
         line.show(f"{candidate.name}: a few training steps …")
         known[name] = evidence.seconds(candidate, experiment, images.store, images.train, root)
-    figures, table = _figures(features.numpy(), answers, why_not, images, experiment)
+    figures, of_findings = by_features(features.numpy(), answers, why_not, images.asked, images.groups, experiment)
+    figures["probe"], probes, table = of_probe(features.numpy(), images.positions, images.rows, images.asked, experiment)
     apart = distance(layers)
     lacking = "the network has no batch norm" if candidate.pretrained else "random weights have no source"
-    figures["distance"] = _figure(apart, lacking)
+    figures["distance"] = figure(apart, lacking)
     batch = len(known[name].images)
     scored = Scored(
         name=candidate.name, network=name, weights=sentence(network.provenance), pretrained=candidate.pretrained, figures=figures,
         features=network.dim, parameters=sum(parameter.numel() for parameter in network.parameters()),
         forward_milliseconds=1000 * known[name].forward_seconds, step_milliseconds=1000 * known[name].step_seconds / batch,
+        of_findings={finding: {"probe": probes[finding], **own} for finding, own in of_findings.items()},
     )  # fmt: skip
     return scored, table
-
-
-def _figures(
-    features: NDArray[np.float32], answers: NDArray[np.float64] | None, why_not: str, images: Images, experiment: Experiment
-) -> tuple[dict[str, Figure], pd.DataFrame | None]:
-    """The scores of features (N, D) and of the source's answers (N, Z) or why there are none; and the probe's answers."""
-    task, targets, classes = experiment.task, images.scored.targets, len(experiment.task.names)
-    spread = np.full((len(images.rows), features.shape[1]), np.nan, np.float32)
-    spread[images.scored.positions] = features
-    table = out_of_fold(images.rows, spread, task)
-    measure = MEASURES[experiment.transfer.monitor]
-    votes = np.log(np.maximum(neighbours_votes(features, targets, images.groups, classes), 1e-12))
-    watched = "auroc" if experiment.transfer.monitor == "loss" else experiment.transfer.monitor
-    figures = {
-        "probe": summarize(table, task)[measure] if table is not None else _figure(None, FEW_GROUPS),
-        "knn": _figure(monitor.score(watched, targets, votes, task.positive_index)),
-        "logme": _figure(logme(features, targets, classes)),
-        "leep": _figure(leep(answers, targets, classes) if answers is not None else None, why_not),
-        "h_score": _figure(h_score(features, targets)),
-    }
-    return figures, table
-
-
-def _figure(value: float | None, why_not: str = "") -> Figure:
-    return {"value": None, "reason": why_not} if value is None else {"value": value, "low": None, "high": None, "reason": "no interval"}
 
 
 def _compared(scored: Sequence[tuple[Scored, pd.DataFrame | None]], experiment: Experiment) -> list[Scored]:
@@ -140,9 +108,9 @@ def _compared(scored: Sequence[tuple[Scored, pd.DataFrame | None]], experiment: 
         for name, (other, sign) in against.items():
             table = scored[other][1]
             if place == other:
-                figures[name] = _figure(None, "this is what others are compared with")
+                figures[name] = figure(None, "this is what others are compared with")
             elif own is None or table is None:
-                figures[name] = _figure(None, FEW_GROUPS)
+                figures[name] = figure(None, FEW_GROUPS)
             else:
                 pair = (own, table) if sign > 0 else (table, own)
                 figures[name] = difference(*pair, experiment.task, MEASURES[experiment.transfer.monitor])  # type: ignore[arg-type]

@@ -6,12 +6,18 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from medtl.contracts import VALIDATION
 from medtl.errors import MedtlError
+from medtl.evaluation.cases import each_member
+from medtl.evaluation.summary import summarize
 from medtl.evaluation.table import estimate
 from medtl.experiment.save import save_experiment
 from medtl.experiment.schema import Experiment
 from medtl.flows.rank_candidates import Candidate
+from medtl.flows.rank_figures import headline_of
+from medtl.flows.run import Run
 from medtl.flows.train import train
+from medtl.predictions import known_only_of
 from medtl.ranking.advice import Figure
 from medtl.terminal import Line
 from medtl.transfer import TransferSettings
@@ -36,10 +42,12 @@ def starting_from(experiment: Experiment, candidate: Candidate, strategy: str, e
     return experiment.model_copy(update=changed)
 
 
-def tune(candidates: Sequence[Candidate], experiment: Experiment, epochs: int, measure: str, root: Path, folder: Path) -> list[Figure]:
+def tune(
+    candidates: Sequence[Candidate], experiment: Experiment, epochs: int, measure: str, scored: Sequence[str], root: Path, folder: Path
+) -> list[Figure]:
     """The validation score of each candidate after `epochs` of training by the experiment's strategy; runs below `folder`/tuned.
 
-    One that cannot be trained gets no value, and why.
+    scored: of a task of findings those that the score is the mean over. One that cannot be trained gets no value, and why.
     """
     strategy = "lp-ft" if experiment.transfer.strategy == "scratch" else experiment.transfer.strategy
     line, figures = Line(), []
@@ -53,9 +61,18 @@ def tune(candidates: Sequence[Candidate], experiment: Experiment, epochs: int, m
         except MedtlError as refused:
             figures.append({"value": None, "reason": str(refused).splitlines()[0]})
             continue
-        figures.append(run.metrics()["splits"]["validation"][measure])
+        figures.append(_reached(run, measure, scored))
         line.keep(f"tuned {candidate.name}: {measure} {estimate(figures[-1])}")
     return figures
+
+
+def _reached(run: Run, measure: str, scored: Sequence[str]) -> Figure:
+    """On validation, as training says it; where findings are left out of the scores, without these."""
+    entry, task = run.metrics()["splits"][VALIDATION], run.experiment.task
+    if task.kind == "multi" and len(scored) < len(task.names):
+        table = run.predictions()
+        entry = summarize(known_only_of(each_member(table[table["split"] == VALIDATION]), scored), task)
+    return headline_of(entry, measure)
 
 
 def command(

@@ -76,8 +76,8 @@ class Curve:
         gain = cell.less(against)
         return replace(row, gain=gain.mean, gain_low=interval(gain).low, gain_high=interval(gain).high)
 
-    def table(self) -> Table:
-        """A row per cell."""
+    def table(self, figure: str = "AUROC") -> Table:
+        """A row per cell. figure: in words, `mean AUROC` where it is one over findings."""
         rows = self.rows()
         texts = [
             [
@@ -92,12 +92,12 @@ class Curve:
             "labels",
             "learned from",
             "labels chosen",
-            "AUROC (95 %)",
+            f"{figure} (95 %)",
             "of like brightness (95 %)",
             f"less {self.alone}, {AT_RANDOM} (95 %)",
         ]
         note = "Means over draws of the labels; intervals cross draws and the patients that are judged."
-        caption = "AUROC on the target's test images by its labels"
+        caption = f"{figure[0].upper()}{figure[1:]} on the target's test images by its labels"
         return Table("labels", caption, header, texts, pd.DataFrame([asdict(row) for row in rows]), note)
 
     def points(self) -> pd.DataFrame:

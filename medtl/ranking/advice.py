@@ -15,9 +15,10 @@ from medtl.estimates import estimate, number
 ENOUGH = 0.98
 """A probe's score from which tuning has nothing left to gain. Measured: children's pneumonia, probe 0.998, lp-ft 0.999."""
 FEW = 200
-"""Groups (patients, lesions) per class below which tuning all layers has not been shown to pay. Measured: nothing gained with 154 (breast:
-0.884 and 0.885), within the intervals with 126 (adults' pneumonia: 0.892 and 0.910), 0.058 gained with 269 (seven skin lesions: 0.876 and
-0.934). Kumar et al., ICLR 2022: with few images tuning distorts features that a probe keeps."""
+"""Groups (patients, lesions) per class (of findings: on the rarer side of the median one) below which tuning all layers has not been shown
+to pay. Measured: nothing gained with 154 (breast: 0.884 and 0.885), within the intervals with 126 (adults' pneumonia: 0.892 and 0.910),
+0.058 gained with 269 (seven skin lesions: 0.876 and 0.934). Kumar et al., ICLR 2022: with few images
+tuning distorts features that a probe keeps."""
 MANY = 50_000
 """Images from which random weights come near pretrained ones: Raghu et al. (Transfusion, NeurIPS 2019) find little difference on 200,000
 retinal images and a clear one on 5,000."""
@@ -53,6 +54,8 @@ class Situation:
     """Expected minutes of tuning all layers of the best candidate here."""
     most_minutes: float
     """What the user grants a training."""
+    rarer_side: float | None = None
+    """Of several findings per image: how many groups have the median finding, or have it not, whichever is less. None: one class each."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,8 @@ def advise(situation: Situation) -> Advice:
 
 def _by_size(s: Situation) -> tuple[str, str, str]:
     """Strategy, the one to hold it against, and why."""
-    value, per_class = s.probe.get("value"), s.groups / s.classes
-    size = f"{s.groups:,} groups in {s.classes} classes ({per_class:.0f} per class)"
+    value = s.probe.get("value")
+    size, per_class, per = _size(s)
     if value is not None and value >= ENOUGH:
         return (
             "linear-probe",
@@ -99,7 +102,7 @@ def _by_size(s: Situation) -> tuple[str, str, str]:
             f"A linear probe alone reaches {s.measure} {estimate(s.probe)}: tuning has hardly anything left to gain.",
         )
     if per_class < FEW:
-        few = f"{size} are few (fewer than {FEW} per class): tuning all layers has not been shown to gain over a probe with so many"
+        few = f"{size} are few (fewer than {FEW} {per}): tuning all layers has not been shown to gain over a probe with so many"
         if s.distance is not None and s.distance > FAR:
             return "partial", "linear-probe", f"{few}; but the source is far away, so the upper stages should be learned anew."
         return "linear-probe", "lp-ft", f"{few}, and it takes the longest."
@@ -116,6 +119,15 @@ def _by_size(s: Situation) -> tuple[str, str, str]:
             f"{size} are enough to tune all layers from a fitted head; the source is near, so the upper stages may be enough.",
         )
     return "lp-ft", "linear-probe", f"{size} are enough to tune all layers, from a fitted head so that they are not torn at the start."
+
+
+def _size(s: Situation) -> tuple[str, float, str]:
+    """How much there is in words, the number that decides, and of what it is."""
+    if s.rarer_side is None:
+        each = s.groups / s.classes
+        return f"{s.groups:,} groups in {s.classes} classes ({each:.0f} per class)", each, "per class"
+    rarer = f"the rarer side of the median finding counts {s.rarer_side:,.0f}"
+    return f"{s.groups:,} groups for {s.classes} findings ({rarer})", s.rarer_side, "there"
 
 
 def _gains_nothing(s: Situation) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from medtl.evaluation.table import HEADLINES
 from medtl.ranking.kept import SCORES, TUNED, Ranking
 from medtl.report.figures import style
 
@@ -27,7 +26,7 @@ def probes(ranking: Ranking) -> style.Plot:
             label = "tuned, validation" if not place else None
             axes.plot(each.figures[TUNED]["value"], place, "D", color=style.VERMILLION, markersize=4, label=label)
     axes.set_yticks(range(len(known)), [style.short(each.name, 40) for each in reversed(known)])
-    axes.set_xlabel(HEADLINES[ranking.measure])
+    axes.set_xlabel(ranking.headline)
     axes.grid(axis="x", color=style.PALE, linewidth=0.4)
     if ranking.tuned and known:
         plot.legend(loc="outside lower center", ncols=2)

@@ -1,9 +1,9 @@
-"""A ranking as tables: what was measured of every candidate, in rank.csv and rank.json (format 1)."""
+"""A ranking as tables: what was measured of every candidate, in rank.csv and rank.json (format 1), and of findings in rank_findings.csv."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from medtl.contracts import FORMAT
 from medtl.document.table import flat, write_csv
+from medtl.evaluation.table import HEADLINES, HEADLINES_OF_FINDINGS
 from medtl.files import write_json
 from medtl.ranking.advice import Advice, Figure
 from medtl.ranking.agreement import Agreement
@@ -18,7 +19,7 @@ from medtl.ranking.agreement import Agreement
 SCORES = {"probe": "linear probe", "knn": "neighbours", "logme": "LogME", "leep": "LEEP", "h_score": "H-score", "distance": "distance"}
 """Name in the files → in words; of the distance less is better, of all others more."""
 TUNED = "tuned"
-JSON, CSV = "rank.json", "rank.csv"
+JSON, CSV, FINDINGS_CSV = "rank.json", "rank.csv", "rank_findings.csv"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Scored:
     """Of one image."""
     step_milliseconds: float
     """Of one image in a training step of all layers."""
+    of_findings: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
+    """Finding → score → its own figure, on the images of which it is known; `figures` hold their means (but for the distance)."""
 
     def value(self, score: str) -> float:
         """NaN where there is none; the distance with its sign turned, so that more is better throughout."""
@@ -54,7 +57,8 @@ class Ranking:
     measure: str
     """Of probe, neighbours and tuning: auroc, auprc, macro_f1, balanced_accuracy."""
     counts: Mapping[str, int]
-    """Of train and validation: `images`, `scored` ones, `groups`, `groups of <class>`."""
+    """Of train and validation: `images`, `scored` ones, `groups`, `groups of <class>`; of several findings per image `images of known
+    <finding>`, `groups with <finding>`, `groups without <finding>`."""
     unit: str
     candidates: Sequence[Scored]
     missing: Sequence[tuple[str, str]]
@@ -73,6 +77,18 @@ class Ranking:
     notes: Sequence[str]
     minutes: float
     """What the ranking took."""
+    findings: Sequence[str] = ()
+    """Those that are scored, where an image may have several; empty where it is of one class."""
+
+    @property
+    def headline(self) -> str:
+        """The measure in words."""
+        return headline(self.measure, bool(self.findings))
+
+
+def headline(measure: str, several: bool) -> str:
+    """`AUROC`, or `mean AUROC` where an image may have several findings."""
+    return (HEADLINES_OF_FINDINGS if several else HEADLINES)[measure]
 
 
 def order(each: Scored) -> tuple[float, float]:
@@ -111,9 +127,17 @@ def table(ranking: Ranking) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def table_of_findings(ranking: Ranking) -> pd.DataFrame:
+    """A row per finding and candidate, the latter best first in the mean."""
+    pairs = [(name, each) for name in ranking.findings for each in ranking.candidates]
+    return pd.DataFrame([{"finding": name, "candidate": each.name, **flat(each.of_findings[name])} for name, each in pairs])
+
+
 def write(ranking: Ranking, folder: Path) -> None:
-    """`rank.csv` and `rank.json`."""
+    """`rank.csv`, `rank.json`, and where there are several findings `rank_findings.csv`."""
     write_csv(table(ranking), folder / CSV)
+    if ranking.findings:
+        write_csv(table_of_findings(ranking), folder / FINDINGS_CSV)
     write_json(folder / JSON, {"format": FORMAT, **_plain(asdict(ranking))})
 
 

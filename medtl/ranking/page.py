@@ -12,7 +12,7 @@ from medtl.document.table import Table
 from medtl.files import write_text
 from medtl.ranking import text
 from medtl.ranking.figures import foreseen, probes
-from medtl.ranking.kept import CSV, SCORES, Ranking
+from medtl.ranking.kept import CSV, FINDINGS_CSV, SCORES, Ranking
 from medtl.report.figures.style import svg
 
 FILE = "rank.html"
@@ -27,6 +27,9 @@ def write_page(ranking: Ranking, folder: Path) -> Path:
         part for part in (text.told_apart_said(ranking).capitalize(), f"Intervals, reasons, weights, sizes and seconds: {CSV}") if part
     )
     shown = Table("rank", "Candidates, best first", header, rows, pd.DataFrame(), note)
+    own = (text.of_findings_header(ranking), text.of_findings_rows(ranking))
+    note = f"Every score of every candidate for each finding: {FINDINGS_CSV}"
+    of_findings = [Table("findings", "Findings, each by itself", *own, pd.DataFrame(), note)] if ranking.findings else []
     lacking = [
         f"{each.name}: no {SCORES[score]}, for {each.figures[score]['reason']}"
         for each in ranking.candidates
@@ -38,6 +41,7 @@ def write_page(ranking: Ranking, folder: Path) -> Path:
     figures += [Markup(svg(foreseen(ranking), "foreseen"))] if ranking.agreements else []
     page = environment("medtl.ranking").get_template("rank.html.j2").render(
         ranking=ranking, table=shown, about=text.said_of_images(ranking), agreed=agreed, figures=figures, lacking=lacking,
+        of_findings=of_findings,
         commands=list(zip(ranking.commands, ranking.expected_minutes, strict=True)),
     )  # fmt: skip
     write_text(folder / FILE, page)

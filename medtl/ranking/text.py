@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from medtl.errors import listed
 from medtl.estimates import number
-from medtl.evaluation.table import HEADLINES, estimate
+from medtl.evaluation.table import estimate
 from medtl.ranking.advice import Figure
 from medtl.ranking.agreement import Agreement
 from medtl.ranking.kept import SCORES, TUNED, Ranking, Scored, not_told_apart
@@ -19,6 +19,7 @@ def lines(ranking: Ranking) -> str:
     """Table, taus, advice and commands. No trailing newline."""
     parts = [said_of_images(ranking), "", *aligned([header(ranking), *(row(each, ranking) for each in ranking.candidates)])]
     parts += [f"  {told_apart_said(ranking)}"] if told_apart_said(ranking) else []
+    parts += ["", *aligned([of_findings_header(ranking), *of_findings_rows(ranking)])] if ranking.findings else []
     parts += [f"  not compared: {name}: {reason}" for name, reason in ranking.missing]
     parts += ["", *(f"  {sentence}" for sentence in agreements_said(ranking))] if ranking.tuned else []
     parts += ["", f"advice: {ranking.advice.strategy}" + (f" from {ranking.best}" if ranking.best else "")]
@@ -32,10 +33,18 @@ def said_of_images(ranking: Ranking) -> str:
     """What the figures are of."""
     counts = ranking.counts
     some = f"{counts['scored']:,} of " if counts["scored"] < counts["images"] else ""
-    return (
-        f"{HEADLINES[ranking.measure]} of probe and neighbours, out of fold: {some}{counts['images']:,} images "
+    told = (
+        f"{ranking.headline[0].upper()}{ranking.headline[1:]} of probe and neighbours, out of fold: {some}{counts['images']:,} images "
         f"of {counts['groups']:,} groups (train and validation; 95 % intervals by {ranking.unit})"
     )
+    if not ranking.findings:
+        return told
+    return f"{told}; every score but the distance is the mean over {_findings(ranking)}, each by itself on the images of which it is known"
+
+
+def _findings(ranking: Ranking) -> str:
+    number = len(ranking.findings)
+    return f"{number} findings" if number > 1 else f"one finding, {ranking.findings[0]}"
 
 
 def header(ranking: Ranking) -> list[str]:
@@ -50,6 +59,23 @@ def row(each: Scored, ranking: Ranking) -> list[str]:
     probe = estimate(each.figures["probe"]) if each.figures["probe"].get("value") is not None else "-"
     scores = [_short(each.figures[score]) for score in SCORES if score != "probe"]
     return [each.name, *interval, probe, *scores, f"{each.features:,}", f"{each.forward_milliseconds:.1f}", f"{each.step_milliseconds:.1f}"]
+
+
+def of_findings_header(ranking: Ranking) -> list[str]:
+    """Of the table of findings."""
+    return ["finding", "images", "groups with", "without", f"probe of {ranking.best or ranking.candidates[0].name}", "highest probe"]
+
+
+def of_findings_rows(ranking: Ranking) -> list[list[str]]:
+    """What is known of each finding, the probe of the best candidate, and whose probe is highest for this finding alone."""
+    shown = next((each for each in ranking.candidates if each.name == ranking.best), ranking.candidates[0])
+    rows = []
+    for name in ranking.findings:
+        counts = [ranking.counts[key] for key in (f"images of known {name}", f"groups with {name}", f"groups without {name}")]
+        first = max(ranking.candidates, key=lambda each: each.of_findings[name]["probe"]["value"])
+        highest = "the same" if first is shown else f"{first.name}, {number(first.of_findings[name]['probe']['value'])}"
+        rows.append([name, *(f"{count:,}" for count in counts), estimate(shown.of_findings[name]["probe"]), highest])
+    return rows
 
 
 def agreements_said(ranking: Ranking) -> list[str]:

@@ -6,12 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
+from medtl.contracts import Task
 from medtl.errors import MedtlError
 from medtl.evaluation.paired import difference
 from medtl.evaluation.summary import summarize
+from medtl.findings import unknown_words, words
+from medtl.predictions import known_only_of
 
 
 @pytest.fixture
@@ -66,3 +70,62 @@ def test_other_images_or_truths_are_refused(two: Any, make_task: Callable[[int],
     flipped = other.assign(truth=other["truth"].map({"a": "b", "b": "a"}))
     with pytest.raises(MedtlError, match="different truths"):
         difference(one, flipped, make_task(2))
+
+
+@pytest.fixture
+def findings() -> tuple[Task, np.ndarray, list[np.ndarray], list[pd.DataFrame]]:
+    """Two models of two findings on 80 patients of 2 images, a fifth of each unknown; the second is worse."""
+    random = np.random.default_rng(5)
+    task, groups = Task(kind="multi", classes={"a": (), "b": ()}), np.repeat(np.arange(80), 2)
+    truth = (random.random((160, 2)) < (0.5, 0.3)).astype(float)
+    scores = [1 / (1 + np.exp(-(lift * (truth - 0.5) + random.normal(size=truth.shape)))) for lift in (2.5, 1.2)]
+    truth[random.random(truth.shape) < 0.2] = np.nan
+    tables = []
+    for p in scores:
+        called = words(p > 0.5, task.names)
+        table = pd.DataFrame({"image": [f"{i}.png" for i in range(160)], "frame": 0, "domain": "", "split": "test", "fold": ""})
+        table = table.assign(
+            member="", view="plain", group_id=groups.astype(str), truth=words(truth, task.names), unknown=unknown_words(truth, task.names)
+        ).assign(**{f"logit_{name}": 0.0 for name in task.names}, **{f"p_{name}": p[:, k] for k, name in enumerate(task.names)})
+        tables.append(table.assign(predicted=called, decision=called, reason=""))
+    return task, truth, scores, tables
+
+
+def test_macro_f1_of_findings_is_that_of_their_presence(findings: Any) -> None:
+    """As in metrics.json; by hand, the same patients drawn for both findings."""
+    task, truth, scores, tables = findings
+    found = difference(tables[0], tables[1].sample(frac=1, random_state=1), task, "macro_f1")
+
+    def gap(rows: np.ndarray) -> float:
+        known = [rows[np.isfinite(truth[rows, k])] for k in range(2)]
+        means = [np.mean([f1_score(truth[known[k], k], p[known[k], k] > 0.5) for k in range(2)]) for p in scores]
+        return float(means[0] - means[1])
+
+    assert found["value"] == pytest.approx(gap(np.arange(160)))
+    random = np.random.default_rng(11)
+    gaps = [gap(_rows(random)) for _ in range(150)]
+    assert found["low"] == pytest.approx(np.quantile(gaps, 0.025), abs=0.02)
+    assert found["high"] == pytest.approx(np.quantile(gaps, 0.975), abs=0.02)
+
+
+def _rows(random: np.random.Generator) -> np.ndarray:
+    """Two images of each of 80 patients drawn."""
+    drawn = random.integers(0, 80, 80)
+    return np.concatenate([2 * drawn, 2 * drawn + 1])
+
+
+def test_an_unknown_finding_of_an_image_moves_no_difference(findings: Any) -> None:
+    task, truth, _, tables = findings
+    moved = tables[0].assign(p_a=np.where(np.isnan(truth[:, 0]), 0.99, tables[0]["p_a"]))
+    assert difference(moved, tables[1], task) == difference(tables[0], tables[1], task)
+
+
+def test_a_finding_that_nothing_is_known_of_is_left_out(findings: Any) -> None:
+    task, truth, scores, tables = findings
+    found = difference(*(known_only_of(table, ["a"]) for table in tables), task)
+    known = np.isfinite(truth[:, 0])
+    areas = [roc_auc_score(truth[known, 0], p[known, 0]) for p in scores]
+    assert found["value"] == pytest.approx(areas[0] - areas[1])
+    assert found["low"] < found["value"] < found["high"]
+    with pytest.raises(MedtlError, match="with and without a finding"):
+        difference(*(known_only_of(table, []).assign(truth="none") for table in tables), task)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
+from sklearn.metrics import roc_auc_score
 
 from medtl.errors import MedtlError
-from medtl.flows.few_labels import ALONE, BRIGHTNESS, JOINTLY, SOURCE
+from medtl.evaluation.judge import Judge
+from medtl.flows.few_labels import ALONE, BRIGHTNESS, JOINTLY, SOURCE, Places, Side, from_source, ways_of_learning
 from medtl.flows.label_curve import label_curve
 from medtl.flows.looks import state_dir
 
@@ -28,6 +32,7 @@ transfer: {strategy: scratch}
 trainer: {threads: 1, device: cpu}
 seed: 0
 """
+FINDINGS = "{kind: multi, classes: {left: [], right: []}}"
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +88,47 @@ def test_what_cannot_be_asked(
     with pytest.raises(MedtlError, match=message.replace("'", ".?")):
         label_curve(places / "two.yaml", domain, overrides=overrides, counts=counts, draws=draws, out=tmp_path / "refused")
     assert not (tmp_path / "refused").exists()
+
+
+def test_findings_are_learned_and_judged_each_by_itself(places: Path, tmp_path: Path) -> None:
+    """Two findings, the second known of two images in three."""
+    for place in ("here", "there"):
+        table = pd.read_csv(places / f"{place}.csv")
+        left = (table["side"] == "left").astype(int)
+        known = np.where(np.arange(len(table)) % 3 == 0, "", (1 - left).astype(str))
+        table.assign(left=left, right=known).drop(columns="side").to_csv(places / f"{place}-findings.csv", index=False)
+    config = CONFIG.replace("{kind: single, classes: {left: [left], right: [right]}, positive: right}", FINDINGS)
+    config = config.replace(".csv, image: file, label: side", "-findings.csv, image: file").replace("name: two-places", "name: findings")
+    (places / "findings.yaml").write_text(config)
+    folder, curve = label_curve(places / "findings.yaml", "there", counts=(6, 20), draws=3, out=tmp_path / "found")
+    rows = {row.name: row for row in curve.rows() if row.labels in (0, 20)}
+    assert rows[SOURCE].auroc < 0.7 < 0.9 < rows[f"{ALONE}, at random"].auroc, "what was learned here is the wrong way round there"
+    page = (folder / "labels.html").read_text()
+    assert "The mean is over the findings (left, right)" in page
+    assert "Without a label of there: mean AUROC" in page
+
+
+def test_answers_for_a_finding_are_those_of_a_task_of_two_classes() -> None:
+    random = np.random.default_rng(0)
+
+    def side(images: int) -> Side:
+        truth = random.integers(0, 2, (images, 2)).astype(np.float32)
+        features = torch.from_numpy(random.normal(size=(images, 4)) + np.pad(truth, ((0, 0), (0, 2)))).float()
+        truth[random.random(truth.shape) < 0.2] = np.nan
+        return Side(features, features[:, :1], truth, np.arange(images))
+
+    places = Places(side(50), side(60), side(40), (4,), 2, None)
+    labelled, found = places.pool.some(np.arange(25)), ways_of_learning(places)
+    for k in range(2):
+        alone = ways_of_learning(places.finding(k))
+        for name in (ALONE, JOINTLY, BRIGHTNESS):
+            own = alone[name](labelled.finding(k))
+            np.testing.assert_allclose(found[name](labelled)[:, k], own[:, 1])
+        nothing = replace(labelled, truth=np.full_like(labelled.truth, np.nan))
+        np.testing.assert_array_equal(found[ALONE](nothing), 0.5)
+        np.testing.assert_allclose(found[JOINTLY](nothing), from_source(places, places.judged))
+    answers = found[ALONE](labelled)
+    repeated = Judge(places.judged.truth, places.judged.groups, None, places.judged.brightness[:, 0].numpy()).repeated([answers])
+    known = [np.isfinite(places.judged.truth[:, k]) for k in range(2)]
+    areas = [roc_auc_score(places.judged.truth[own, k], answers[own, k]) for k, own in enumerate(known)]
+    assert repeated.values[0] == pytest.approx(np.mean(areas))

@@ -46,6 +46,7 @@ backbone: {name: test_resnet, weights: a.safetensors}
 transfer: {strategy: lp-ft, epochs: 9, batch: 8}
 trainer: {threads: 1}
 """
+TASK_BY_SPELLINGS = "{classes: {bright: [day], dark: [night, dusk]}, positive: dark, learn: spellings}"
 
 
 @pytest.fixture(scope="module")
@@ -252,3 +253,21 @@ def test_a_package_of_another_task_is_a_candidate(make_run: Callable[..., Path],
     found = medtl.rank(place / "made.yaml", place / "images", candidates=[str(run)], out=tmp_path / "out")
     of_package = next(each for each in found.ranking.candidates if each.name == "test_resnet, made")
     assert of_package.figures["leep"]["value"] is not None, "its own head answers"
+
+
+def test_labels_finer_than_the_question_are_scored_by_the_question(place: Path, tmp_path: Path) -> None:
+    """What a network learns are the spellings; weights are ranked by how well they tell the classes."""
+    records = pd.DataFrame(
+        [(path.relative_to(place / "images").as_posix(), path.parent.name) for path in (place / "images").rglob("*.png")]
+    )
+    finer = np.where(records[1] == "dark", np.where(np.arange(len(records)) % 3 == 0, "night", "dusk"), "day")
+    pd.DataFrame({"file": records[0], "label": finer, "who": records[0].str.extract(r"(p\d+)_")[0]}).to_csv(
+        place / "images" / "finer.csv", index=False
+    )
+    config = CONFIG.replace("{classes: {bright: [bright], dark: [dark]}, positive: dark}", TASK_BY_SPELLINGS)
+    cohort = "[{name: csv, table: finer.csv, image: file, label: label, patient: who}]"
+    (tmp_path / "finer.yaml").write_text(config.replace("[{name: folders, patient: {from: filename, pattern: '(p\\d+)_'}}]", cohort))
+    found = medtl.rank(tmp_path / "finer.yaml", place / "images", out=tmp_path / "out")
+    assert found.ranking.counts["groups of dark"] > 0
+    assert all(each.figures["probe"]["value"] > 0.9 for each in found.ranking.candidates)
+    assert all(each.figures["logme"]["value"] is not None for each in found.ranking.candidates)

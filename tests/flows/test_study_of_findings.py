@@ -23,6 +23,7 @@ split: {validation: 0.25, test: 0.25, seed: 3}
 image: {size: 32, channels: 1}
 backbone: {name: test_resnet, weights: weights.safetensors}
 transfer: {strategy: linear-probe, epochs: 1, batch: 8, rate: 0.002, probe_penalty: [1]}
+decision: {gate: none}
 trainer: {device: cpu, threads: 1, precision: float32}
 """
 LEDGER = """

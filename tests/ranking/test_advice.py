@@ -33,6 +33,8 @@ KNOWN = {"value": 0.1, "low": 0.05, "high": 0.15}
         ({"tune_minutes": 61.0, "most_minutes": 62.0}, "lp-ft", "linear-probe"),
         ({"probe": {"value": None, "reason": "few"}, "gain": {"value": None, "reason": "few"}}, "lp-ft", "linear-probe"),
         ({"pretrained": False}, "scratch", "scratch"),
+        ({"rarer_side": FEW - 1.0}, "linear-probe", "lp-ft"),
+        ({"rarer_side": FEW, "groups": FEW + 1}, "lp-ft", "linear-probe"),
     ],
 )
 def test_what_turns_the_advice(situation: Make, changes: dict[str, Any], strategy: str, beside: str) -> None:
@@ -48,6 +50,11 @@ def test_the_reasons_hold_the_numbers(situation: Make) -> None:
     assert "neither near nor far: 0.200" in text
     assert f"Of 'ill' there are {RARE - 1} groups only" in text
     assert "about 90 minutes here, more than the 60 granted" in text
+
+
+def test_findings_are_counted_on_their_rarer_side(situation: Make) -> None:
+    reason = advise(situation(rarer_side=150.0, classes=5)).reasons[0]
+    assert reason.startswith("1,000 groups for 5 findings (the rarer side of the median finding counts 150) are few (fewer than 200 there)")
 
 
 @given(

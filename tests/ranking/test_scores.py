@@ -13,7 +13,7 @@ from sklearn.covariance import LedoitWolf
 
 from medtl.ranking.hscore import h_score
 from medtl.ranking.knn import TEMPERATURE, neighbours_votes, votes_of_training
-from medtl.ranking.leep import leep
+from medtl.ranking.leep import leep, sets_of_findings
 from medtl.ranking.logme import logme
 
 Made = tuple[NDArray[np.float64], NDArray[np.int64]]
@@ -68,6 +68,18 @@ def test_leep_of_a_source_that_tells_nothing_is_minus_the_entropy() -> None:
     assert leep(np.full((4, 7), 1 / 7), targets, 2) == pytest.approx(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
     unseen = np.column_stack([np.ones(4), np.zeros(4)])
     assert leep(unseen, targets, 3) == pytest.approx(0.75 * np.log(0.75) + 0.25 * np.log(0.25)), "a class never seen, one never predicted"
+
+
+def test_leep_of_a_source_of_findings_sees_each_of_them() -> None:
+    """One of the source's findings is the target, the other is chance: the target is told as well as by the first alone."""
+    targets = np.repeat([0, 1], 20)
+    p = np.stack([targets.astype(float), np.full(40, 0.5)], axis=1)
+    assert leep(sets_of_findings(p), targets, 2) == pytest.approx(0)
+    doubtful = np.stack([np.where(targets == 1, 0.8, 0.3), np.full(40, 0.5)], axis=1)
+    alone = np.stack([1 - doubtful[:, 0], doubtful[:, 0]], axis=1)
+    assert leep(sets_of_findings(doubtful), targets, 2) == pytest.approx(leep(alone, targets, 2))
+    with pytest.raises(ValueError, match="11 findings have too many sets"):
+        sets_of_findings(np.full((3, 11), 0.5))
 
 
 def test_h_score_by_the_explicit_formula() -> None:
