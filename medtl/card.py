@@ -67,7 +67,7 @@ def unverified(package: Mapping[str, Any]) -> str:
     if len(package["weights"]) < 2 or (package.get("ensemble") or {}).get("verified"):
         return ""
     what = "calibration was" if package["operating_point"]["threshold"] is None else "threshold and calibration were"
-    return f"The ensemble's {what} fitted on its members, one by one, and never checked on images that none of them has seen: unverified."
+    return f"The ensemble's {what} never checked on images that none of its networks has seen: unverified."
 
 
 def _ensemble(package: Mapping[str, Any]) -> str:

@@ -62,6 +62,10 @@ class Task(Settings):
         for name, spellings in self.classes.items():
             if not name or name != name.strip() or "|" in name or "," in name:
                 yield Mistake(("classes", name), name, "is no class name; allowed: no '|', no ',', no spaces around")
+            if self.kind == "multi" and name.startswith("no ") and name.removeprefix("no ") in self.classes:
+                yield Mistake(
+                    ("classes", name), name, f"is what images without '{name.removeprefix('no ')}' are called; choose another name"
+                )
             if self.kind == "multi" and name == NONE:
                 yield Mistake(("classes", name), name, "is what an image without any finding is called; leave it out: it is no finding")
             for spelling in spellings:

@@ -30,8 +30,10 @@ def difference(
     same draws of groups (patients), so what makes an image hard for both cancels out. Raises MedtlError where images, truths or groups
     differ.
     """
-    (first, own), (second, others) = (_asked(_in_order(table), task) for table in (one, other))
+    (first, own), (second, others) = (questions(_in_order(table), task) for table in (one, other))
     refuse_other_images(one, other, first, second)
+    if task.kind == "multi":
+        own, others = _of_both_sides(own, others)
     groups = len(np.unique(first.groups))
     if groups < 2:
         raise MedtlError("a difference needs images of at least two groups (patients)")
@@ -45,13 +47,12 @@ def difference(
     return {"value": value, "low": min(interval.low, value), "high": max(interval.high, value)}
 
 
-def _asked(table: pd.DataFrame, task: Task) -> tuple[Cases | Findings, list[Cases]]:
-    told, each = questions(table, task)
-    if task.kind == "multi":
-        each = [cases for cases in each if len(np.unique(cases.truth)) == 2]
-        if not each:
-            raise MedtlError("a difference needs images with and without a finding")
-    return told, each
+def _of_both_sides(one: list[Cases], other: list[Cases]) -> tuple[list[Cases], list[Cases]]:
+    """The findings with which, and without which, both models could read an image."""
+    both = [pair for pair in zip(one, other, strict=True) if all(len(np.unique(cases.truth[cases.read])) == 2 for cases in pair)]
+    if not both:
+        raise MedtlError("a difference needs images with and without a finding")
+    return [pair[0] for pair in both], [pair[1] for pair in both]
 
 
 def _drawn(found: Resampled, measure: _Measure) -> NDArray[np.float64]:

@@ -68,14 +68,16 @@ def read_teaching(file: Path, task: Task, column: Mapping[str, str], spellings: 
     is, by itself or by `spellings` (`{"MEL": "mel"}`); the table keeps it."""
     if task.learn == "classes":
         return read_manifest(file, task, column, spellings, further)
-    opened, finer = _opened(file, column, ("image", "label")), with_spellings(task, spellings).model_copy(update={"learn": "spellings"})
+    opened, told = _opened(file, column, ("image", "label")), {name: known or (name,) for name, known in task.classes.items()}
+    finer = with_spellings(task.model_copy(update={"classes": told}), spellings).model_copy(update={"learn": "spellings"})
     given = _read(opened, finer, opened.further((*FACTS, *further)))
     spelled = given.table[SPELLING].replace({label: name for label, name in spellings.items() if name in task.learned})
     strange = sorted(set(spelled) - {*task.learned, ""})
     if strange:
+        learned = told[finer.class_of()[strange[0]]]
         raise MedtlError(
             f"'{opened.file.name}': the label {listed(strange)} says the class and not which of its spellings, which is what this network "
-            f"learns: {listed(task.learned)}; say --map {strange[0]}={task.learned[0]} or another of these"
+            f"learns; say which: --map {strange[0]}=…, one of {listed(learned)}"
         )
     return replace(given, table=given.table.assign(**{SPELLING: spelled}))
 
@@ -186,7 +188,7 @@ def with_spellings(task: Task, spellings: Mapping[str, str]) -> Task:
     classes = {name: list(known) for name, known in task.classes.items()}
     ignored, known_as = list(task.ignore), task.class_of()
     for label, given in spellings.items():
-        name = given if given == "ignore" else known_as.get(given, given)
+        name = given if given == "ignore" or given in classes else known_as.get(given, given)
         if name != "ignore" and name not in classes:
             choices = [*classes, "ignore"]
             raise MedtlError(

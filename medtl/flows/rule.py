@@ -126,9 +126,9 @@ def own_rule(fitted: Fitted, experiment: Experiment) -> Rule:
     return Rule(fitted.calibration, fitted.threshold, fitted.rule, weighed, len(fitted.logits), prevalence=fitted.prevalence)
 
 
-def rule_together(members: Sequence[Fitted], experiment: Experiment, truth: ArrayLike, groups: int) -> Rule:
-    """Of networks that chose by the same validation images, of this truth: on what they say together. `groups`: of these, how many none of
-    them has learned from."""
+def rule_together(members: Sequence[Fitted], experiment: Experiment, truth: ArrayLike, groups: int | None) -> Rule:
+    """Of networks that chose by the same validation images, of this truth: on what they say together. `groups`: how many these are, if none
+    of the networks has learned from any, also none that it was made from."""
     logits, shift = np.stack([fitted.logits for fitted in members]), np.array([fitted.prior_shift for fitted in members])
     return _fitted(experiment, logits, shift, truth, groups=groups)
 

@@ -121,8 +121,8 @@ def _decide(
     }  # fmt: skip
     if not found.released:
         _refuse(place, content, found.reason)
-    package.copy(stage, place / "model")
     write_json(place / FILE, content)
+    package.copy(stage, place / "model")
     line.keep(f"released: {found.reason}")
     line.keep(f"model: {place / 'model'}\nthe model before it is as it was: {old.folder}")
     return content

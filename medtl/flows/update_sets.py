@@ -43,6 +43,8 @@ class Sets:
     plan: Outside
     left_out: Mapping[str, int]
     """Role → images whose labels were given after the model's answer was seen."""
+    known: NDArray[np.bool_] | None = None
+    """(N,) images of patients that taught the model before, or are replayed; None: not looked up."""
 
     def positions(self, split: str) -> NDArray[np.intp]:
         """Where the images of a split stand."""
@@ -106,7 +108,7 @@ def assigned(sets: Sets, taught: NDArray[np.bool_], settings: UpdateSettings) ->
     split[new & ~known & (chance < settings.held_out)] = TEST
     split[sets.roles == REFERENCE] = EXTERNAL
     split[~usable] = EXCLUDED
-    return replace(sets, rows=rows.assign(split=split))
+    return replace(sets, rows=rows.assign(split=split), known=known)
 
 
 def half_each(roles: NDArray[np.object_]) -> NDArray[np.float64] | None:

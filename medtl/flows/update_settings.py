@@ -100,7 +100,7 @@ class UpdateSettings(Settings):
 def _adjusted_by(package: PackageFile) -> float:
     """`decision.adjust` of the package; the frequencies that it weighs by are of the new validation images."""
     try:
-        return strength(package.operating_point.adjusted)
+        return round(strength(package.operating_point.adjusted), 9)
     except MedtlError as refusal:
         raise MedtlError(f"{refusal}: how this model weighs rare classes cannot be chosen anew; update the one it was made from") from None
 

@@ -89,8 +89,8 @@ def _job(experiment: Experiment, sets: Sets, further: Further, place: Path, line
 
 def _package(members: Sequence[Fitted], experiment: Experiment, old: Model, sets: Sets, stage: Path) -> None:
     chose = sets.rows.iloc[sets.positions(VALIDATION)]
-    fresh = chose.loc[sets.roles[sets.positions(VALIDATION)] != REPLAY, "group_id"].nunique()
-    rule = rule_together(members, experiment, targets_of(chose, experiment.task), fresh)
+    seen = sets.known is None or bool(sets.known[sets.positions(VALIDATION)].any())
+    rule = rule_together(members, experiment, targets_of(chose, experiment.task), None if seen else chose["group_id"].nunique())
     package.save(
         stage,
         members=[fitted.classifier for fitted in members],

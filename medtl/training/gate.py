@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from medtl.training.job import Job
 from medtl.training.made_outliers import KINDS, made
 
 MOST_TRAINING, MOST_OUTLIERS = 2000, 40
-"""Images that the statistics are fitted on, and of which outliers are made: more would cost time and tell no more (docs/gate.md)."""
+"""Images that the statistics are fitted on, and of which outliers are made: more would tell no more (docs/decisions/0030-gate.md)."""
 
 
 def fit_gate(job: Job, classifier: Classifier, groups: NDArray[np.object_]) -> tuple[Gate | None, Reasons]:
@@ -30,8 +32,7 @@ def fit_gate(job: Job, classifier: Classifier, groups: NDArray[np.object_]) -> t
     if not refuse:
         return None, Reasons.none(len(job.validation))
     shown = job.train.positions if job.adapting is None else np.concatenate([job.train.positions, job.adapting.target])
-    with job.training_precision():  # statistics of many images do not feel the rounding; what is held against them is exact
-        training = _features(job, classifier, _some(shown, MOST_TRAINING))
+    training = _features(job, classifier, _some(shown, MOST_TRAINING), job.training_precision())  # many images do not feel the rounding
     validation = _features(job, classifier, job.validation.positions)
     images, seed = job.store.read(_some(job.validation.positions, MOST_OUTLIERS)), job.experiment.seed
     chosen = outlyingness.choose(training, validation, {kind: _of_arrays(job, classifier, made(images, kind, seed)) for kind in KINDS})
@@ -73,19 +74,23 @@ def _some(positions: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     return positions if len(positions) <= most else positions[np.linspace(0, len(positions) - 1, most).astype(np.int64)]
 
 
-def _features(job: Job, classifier: Classifier, positions: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(N, D) of stored images, not mirrored. Those of a network that was not tuned are in the cache; others would only fill it."""
+def _features(
+    job: Job, classifier: Classifier, positions: NDArray[np.int64], precision: AbstractContextManager[object] | None = None
+) -> NDArray[np.float64]:
+    """(N, D) of stored images, not mirrored. Those of a network that was not tuned are in the cache, always exact; others would only
+    fill it, and are computed in this `precision`."""
     network = classifier.network
     if not job.experiment.transfer.tuned:
         return cached_features(network, job.store, positions, job.device, job.cache, job.line.progress("gate")).double().numpy()
     frozen = Frozen(network.features, network, (network.dim,))
-    return compute(frozen, job.store, positions, job.device, job.line.progress("gate")).astype(np.float64)
+    with precision or nullcontext():
+        return compute(frozen, job.store, positions, job.device, job.line.progress("gate")).astype(np.float64)
 
 
 def _of_arrays(job: Job, classifier: Classifier, images: NDArray[np.uint8]) -> NDArray[np.float64]:
     """(N, D) of images that no store holds."""
     classifier.network.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
         parts = [
             classifier.network.features(as_input(torch.from_numpy(images[start : start + BATCH]).to(job.device)))
             for start in range(0, len(images), BATCH)

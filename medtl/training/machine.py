@@ -84,7 +84,7 @@ def _gain(step: Callable[[], None], device: str) -> float:
                     torch.cuda.synchronize()
                 seconds.append(clock() - start)
         if turn:
-            gain = min(taken[False][1:]) / min(taken[True][1:])
+            gain = min(taken[False][1:]) / max(min(taken[True][1:]), 1e-9)
             if not PAYS / CLEAR < gain < PAYS * CLEAR:
                 break
     return gain

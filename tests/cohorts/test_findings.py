@@ -87,6 +87,7 @@ def test_the_task_and_its_cohorts_are_checked() -> None:
     for wrong, said in (
         ({"positive": "edema"}, "no meaning with several findings"),
         ({"classes": {"none": [], "edema": []}}, "no finding"),
+        ({"classes": {"edema": [], "no edema": []}}, "is what images without 'edema' are called"),
     ):
         with pytest.raises(ValidationError, match=said):
             Task(**{"kind": "multi", "classes": TASK.classes, **wrong})

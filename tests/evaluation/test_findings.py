@@ -217,6 +217,19 @@ def test_two_models_of_findings_differ_by_their_means_on_the_same_draws_of_patie
     assert not not_worse(other, one, TASK, 0.02).shown
 
 
+def test_a_finding_that_is_read_on_one_side_alone_takes_no_part_in_a_difference() -> None:
+    truth, logits, group = drawn(12, 60)
+    truth[:, 2] = 0
+    truth[:4, 2] = 1
+    one, other = table_of(truth, logits, group, unread=range(4)), table_of(truth, logits - 1, group)
+    found = difference(one, other, TASK)
+    alone = truth.copy()
+    alone[:, 2] = np.nan
+    expected = difference(table_of(alone, logits, group, unread=range(4)), table_of(alone, logits - 1, group), TASK)
+    assert np.isfinite(found["value"])
+    assert found == pytest.approx(expected)
+
+
 def test_what_a_model_must_keep_of_findings_are_those_with_and_those_without_each() -> None:
     truth, logits, group = drawn(11, 150, unknown=0.3)
     missed = logits.copy()

@@ -121,7 +121,7 @@ def test_a_verified_package_says_by_what_and_knows_these_images(verified: Path) 
 def test_an_unverified_ensemble_is_called_so_everywhere(
     data: Path, unverified: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sentence = "threshold and calibration were fitted on its members, one by one, and never checked on images that none of them has seen"
+    sentence = "threshold and calibration were never checked on images that none of its networks has seen"
     package = package_format.read(unverified / "model")
     assert not package.ensemble.verified
     assert sentence in (unverified / "model" / "card.md").read_text()

@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 from medtl import predictions
+from medtl.contracts import Task
 from medtl.decisions.threshold import adjustment
 from medtl.errors import GateRefusal, MedtlError
+from medtl.flows.manifest import read_teaching
 from medtl.flows.train import train
 from medtl.flows.update import update
 from medtl.flows.update_settings import UpdateSettings
@@ -114,9 +116,21 @@ def test_a_label_that_says_the_class_alone_teaches_no_network_that_learned_more(
         MedtlError, match=r"60 rows with the label 'round', which says the class .* learns dot, ring, DOT; give one of these"
     ):
         update(finer / "run", finer / "reference.csv", finer / "new.csv", map={"DOT": "dot"}, overrides=QUICK, out=tmp_path / "out")
-    with pytest.raises(MedtlError, match=r"the label DOT says the class .* dot, ring, square; say --map DOT=dot or another of these"):
+    with pytest.raises(MedtlError, match=r"the label DOT says the class .*; say which: --map DOT=…, one of dot, ring$"):
         update(finer / "run", finer / "new.csv", finer / "reference.csv", map={"DOT": "round"}, overrides=QUICK, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_class_without_spellings_is_learned_by_its_name_whatever_is_mapped_to_it(tmp_path: Path) -> None:
+    task = Task(classes={"benign": (), "malignant": ("mel", "bcc")}, learn="spellings")
+    labels = ["benign", "NV", "mel", "BCC"]
+    for number in range(len(labels)):
+        (tmp_path / f"{number}.png").touch()
+    table = pd.DataFrame({"image": [f"{number}.png" for number in range(len(labels))], "label": labels})
+    table.to_csv(tmp_path / "new.csv", index=False)
+    read = read_teaching(tmp_path / "new.csv", task, {}, {"NV": "benign", "BCC": "bcc"}).table.set_index("image")
+    assert read["spelling"].to_dict() == {"0.png": "benign", "1.png": "benign", "2.png": "mel", "3.png": "bcc"}
+    assert read["label"].to_dict() == {"0.png": "benign", "1.png": "benign", "2.png": "malignant", "3.png": "malignant"}
 
 
 def test_findings_are_kept_and_bettered_with_and_without_each(findings: Path, tmp_path: Path) -> None:
@@ -160,7 +174,7 @@ def test_rare_classes_are_weighed_as_before(finer: Path) -> None:
     weighed = adjustment(np.array([[0.7, 0.3], [0.9, 0.1]]), 0.5)
     point = package.operating_point.model_copy(update={"adjusted": weighed})
     adjusted = package.model_copy(update={"operating_point": point})
-    assert UpdateSettings().decision(adjusted)["adjust"] == pytest.approx(0.5)
+    assert UpdateSettings().decision(adjusted)["adjust"] == 0.5
     moved = package.model_copy(update={"operating_point": point.model_copy(update={"adjusted": (0.3, -0.2)})})
     with pytest.raises(MedtlError, match="cannot be chosen anew; update the one it was made from"):
         UpdateSettings().decision(moved)
