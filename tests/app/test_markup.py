@@ -107,7 +107,7 @@ def test_synthetic_is_called_synthetic(made, figures):
 def test_an_ensemble_says_that_its_parts_were_judged(made, figures):
     package = made(members=2)
     assert "one of the 2 networks that did not learn from it" in markup.model(package, figures(["test"]))
-    assert "never checked on images that none of them has seen: unverified." in markup.model(package, figures(["test"]))
+    assert "never checked on images that none of its networks has seen: unverified." in markup.model(package, figures(["test"]))
     checked = package.model_copy(update={"ensemble": package_format.Ensemble(verified=True, groups=12)})
     assert "unverified" not in markup.model(checked, figures(["test"]))
 
