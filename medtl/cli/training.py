@@ -72,8 +72,10 @@ def update(
         Path, typer.Option(metavar="MANIFEST.csv", help="Labelled images that taught and chose nothing: no recall may fall on them.")
     ],
     replay: Annotated[
-        Path | None, typer.Option(metavar="MANIFEST.csv", help="Images that taught the model, to be shown beside the new ones.")
+        Path | None,
+        typer.Option(metavar="RUN|MANIFEST.csv", help="What taught the model, to be shown beside the new ones: its run, or a table."),
     ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the replayed run's images are now, if they were moved.")] = None,
     column: Column = None,
     map_: Map = None,
     set_: Annotated[
@@ -87,7 +89,7 @@ def update(
     choosing the older folder."""
     from medtl.flows.update import update
 
-    update(model, manifest, reference, replay, pairs("--column", column), pairs("--map", map_), set_ or (), out)
+    update(model, manifest, reference, replay, pairs("--column", column), pairs("--map", map_), set_ or (), out, data)
 
 
 @answers

@@ -64,22 +64,21 @@ def read_manifest(file: Path, task: Task, column: Mapping[str, str], spellings: 
 
 
 def read_teaching(file: Path, task: Task, column: Mapping[str, str], spellings: Mapping[str, str], further: Sequence[str] = ()) -> Manifest:
-    """As :func:`read_manifest`, of images that are to teach: where the network learned spellings, each label has to say which of them it
-    is, by itself or by `spellings` (`{"MEL": "mel"}`); the table keeps it."""
+    """As :func:`read_manifest`, of images that are to teach: where the network learned spellings, the table keeps which of them a label is,
+    by itself or by `spellings` (`{"MEL": "mel"}`); empty where it says the class alone and the class has several."""
     if task.learn == "classes":
         return read_manifest(file, task, column, spellings, further)
-    opened, told = _opened(file, column, ("image", "label")), {name: known or (name,) for name, known in task.classes.items()}
-    finer = with_spellings(task.model_copy(update={"classes": told}), spellings).model_copy(update={"learn": "spellings"})
-    given = _read(opened, finer, opened.further((*FACTS, *further)))
-    spelled = given.table[SPELLING].replace({label: name for label, name in spellings.items() if name in task.learned})
-    strange = sorted(set(spelled) - {*task.learned, ""})
-    if strange:
-        learned = told[finer.class_of()[strange[0]]]
-        raise MedtlError(
-            f"'{opened.file.name}': the label {listed(strange)} says the class and not which of its spellings, which is what this network "
-            f"learns; say which: --map {strange[0]}=…, one of {listed(learned)}"
-        )
-    return replace(given, table=given.table.assign(**{SPELLING: spelled}))
+    opened, classes = _opened(file, column, ("image", "label")), task.class_of()
+    alone = [name for name in task.names if name not in task.learned and classes.get(name) == name]
+    finer = task.model_copy(update={"classes": {name: (name,) for name in (*task.learned, *alone)}, "positive": None})
+    given = _read(opened, with_spellings(finer, spellings), opened.further((*FACTS, *further)))
+    only = {name: task.classes[name][0] for name in alone if len(task.classes[name]) == 1}  # such a class says which
+    said = given.table["label"].replace(only)
+    table = given.table.assign(label=said.map(classes).fillna(""), **{SPELLING: said.where(said.isin(task.learned), "")})
+    notes = [*given.notes]
+    if few := int((said.isin(alone)).sum()):
+        notes.append(f"{few:,} images whose label says the class alone teach the class, and not which of its kinds they are")
+    return replace(given, table=table, plan=replace(given.plan, task=task), notes=notes)
 
 
 def own_columns(files: Sequence[Path], column: Mapping[str, str]) -> list[dict[str, str]]:
@@ -198,9 +197,8 @@ def with_spellings(task: Task, spellings: Mapping[str, str]) -> Task:
             if label in known:
                 known.remove(label)
         (ignored if name == "ignore" else classes[name]).append(label)
-    return Task(
-        kind=task.kind, classes={name: tuple(known) for name, known in classes.items()}, positive=task.positive, ignore=tuple(ignored)
-    )
+    spelled = {name: tuple(known) for name, known in classes.items()}
+    return task.model_copy(update={"classes": spelled, "ignore": tuple(ignored), "learn": "classes"})
 
 
 def _cohort(file: Path, root: Path, column: Mapping[str, str], cells: pd.DataFrame) -> CohortSettings:

@@ -11,13 +11,14 @@ from typing import Any
 
 from medtl import records
 from medtl.contracts import EXTERNAL, FORMAT, TRAIN, VALIDATION
-from medtl.errors import GateRefusal
+from medtl.errors import GateRefusal, MedtlError
 from medtl.files import UNFINISHED, locked, write_atomically, write_json
 from medtl.flows import update_evidence
 from medtl.flows.judging import refuse_occupied, write_predictions
 from medtl.flows.looks import count_look
-from medtl.flows.run import model_folder
+from medtl.flows.run import load_run, model_folder
 from medtl.flows.update_lineage import UNKNOWN, ancestry_of, ancestry_with, taught_before
+from medtl.flows.update_replay import read_taught
 from medtl.flows.update_sets import NEW, REFERENCE, REPLAY, Sets, assigned, read_sets
 from medtl.flows.update_settings import UpdateSettings
 from medtl.flows.update_training import CHECKPOINTS, train_candidate
@@ -39,13 +40,14 @@ def update(
     map: Mapping[str, str] | None = None,
     overrides: Sequence[str] = (),
     out: Path | str | None = None,
+    data: Path | None = None,
 ) -> dict[str, Any]:
     """Train `model` further on the labelled images of `manifest`; returns the content of `update.json` of a released one.
 
     reference: labelled images that neither taught nor chose, on which no class's recall may fall. replay: images that taught the model,
-    to be shown beside the new ones. column, map: as of `medtl evaluate`, for all manifests. overrides: of :class:`UpdateSettings`. out:
-    a new folder for `update.json`, its evidence and, where it is released, `model/`; default `runs/<name>/update-<time>`. The old
-    package is only read.
+    to be shown beside the new ones: a manifest, or the run that it came from, whose images are in `data` (None: where they were). column,
+    map: as of `medtl evaluate`, for all manifests. overrides: of :class:`UpdateSettings`. out: a new folder for `update.json`, its
+    evidence and, where it is released, `model/`; default `runs/<name>/update-<time>`. The old package is only read.
     Raises GateRefusal (exit code 3) where the update is not released, with the evidence in `out`, and where a set has judged before;
     MedtlError where the model or a manifest cannot be used.
     """
@@ -54,8 +56,14 @@ def update(
     _refuse_unfit(old, settings)
     place = Path(out) if out else Path("runs") / old.package.name / f"update-{datetime.now():%Y%m%d-%H%M%S}"
     refuse_occupied(place)
-    files = {NEW: Path(manifest), REFERENCE: Path(reference), **({REPLAY: Path(replay)} if replay is not None else {})}
-    sets = read_sets(old, files, column or {}, map or {}, line)
+    files, taught = {NEW: Path(manifest), REFERENCE: Path(reference)}, None
+    if replay is not None and Path(replay).is_dir():
+        taught = read_taught(load_run(replay), old.task, data, line)
+    elif data is not None:
+        raise MedtlError(f"--data {data}: says where the images of a replayed run are; name the run with --replay")
+    elif replay is not None:
+        files[REPLAY] = Path(replay)
+    sets = read_sets(old, files, column or {}, map or {}, line, taught)
     before, known = ancestry_of(folder)
     if not known:
         line.keep(UNKNOWN)

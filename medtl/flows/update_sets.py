@@ -18,6 +18,7 @@ from medtl.contracts import EXCLUDED, EXTERNAL, TEST, TRAIN, VALIDATION
 from medtl.errors import MedtlError, listed
 from medtl.flows.manifest import Manifest, Outside, own_columns, read_manifest, read_teaching
 from medtl.flows.packaging import images_of
+from medtl.flows.update_replay import tied_by_id
 from medtl.flows.update_settings import UpdateSettings
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store, open_store
@@ -67,19 +68,28 @@ class Sets:
         return found
 
 
-def read_sets(model: Model, files: Mapping[str, Path], column: Mapping[str, str], spellings: Mapping[str, str], line: Line) -> Sets:
+def read_sets(
+    model: Model,
+    files: Mapping[str, Path],
+    column: Mapping[str, str],
+    spellings: Mapping[str, str],
+    line: Line,
+    replayed: Manifest | None = None,
+) -> Sets:
     """Read the manifests (role → file) and open all their images; every usable labelled one is in the split `external` so far.
 
-    column: for whichever of them have a column of that name (:func:`medtl.flows.manifest.own_columns`).
+    column: for whichever of them have a column of that name (:func:`medtl.flows.manifest.own_columns`). replayed: what is replayed, where
+    a run says it and no file does.
     Raises MedtlError as :func:`medtl.flows.manifest.read_manifest`, or where an image stands in two manifests.
     """
     tables, left_out, plans, roots = [], {}, [], {}
-    for (role, file), called in zip(files.items(), own_columns(list(files.values()), column), strict=True):
-        read = read_manifest if role == REFERENCE else read_teaching
-        given = read(file, model.task, called, spellings, further=(SEEN_MODEL, BASIS))
+    read = _read(model, files, column, spellings)
+    if replayed is not None:
+        read[REPLAY] = replayed
+    for role, given in read.items():
         for note in given.notes:
             line.keep(f"{role}: {note}")
-        table, left_out[role] = unprompted(given.table, file)
+        table, left_out[role] = unprompted(given.table, files.get(role, given.root))
         if left_out[role]:
             line.keep(f"{role}: {left_out[role]:,} images left out: labelled after the model's answer was seen, not by {either()}")
         domain = table["domain"].where(table["domain"] != EXTERNAL, role)
@@ -87,9 +97,18 @@ def read_sets(model: Model, files: Mapping[str, Path], column: Mapping[str, str]
         plans.append(given)
         roots[role] = given.root
     root = Path(os.path.commonpath([str(each) for each in roots.values()]))
-    together = pd.concat([_below(table, roots[role], root) for role, table in zip(files, tables, strict=True)], ignore_index=True)
+    together = pd.concat([_below(table, roots[role], root) for role, table in zip(read, tables, strict=True)], ignore_index=True)
     _refuse_twice(together)
+    together = tied_by_id(together) if replayed is not None else together
     return opened(model, together.sort_values(KEY, ignore_index=True), root, _plan(plans), left_out, line)
+
+
+def _read(model: Model, files: Mapping[str, Path], column: Mapping[str, str], spellings: Mapping[str, str]) -> dict[str, Manifest]:
+    found = {}
+    for (role, file), called in zip(files.items(), own_columns(list(files.values()), column), strict=True):
+        read = read_manifest if role == REFERENCE else read_teaching
+        found[role] = read(file, model.task, called, spellings, further=(SEEN_MODEL, BASIS))
+    return found
 
 
 def assigned(sets: Sets, taught: NDArray[np.bool_], settings: UpdateSettings) -> Sets:

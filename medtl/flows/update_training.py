@@ -23,7 +23,7 @@ from medtl.model import package
 from medtl.model.model import Model
 from medtl.terminal import Line
 from medtl.training import machine
-from medtl.training.balance import balance
+from medtl.training.balance import balance_further
 from medtl.training.fit import Fitted, parts_of, targets_of
 from medtl.training.further import Further, fit_further
 from medtl.training.gate import fit_gate
@@ -70,8 +70,8 @@ def _decided(settings: TrainerSettings) -> TrainerSettings:
 
 
 def _job(experiment: Experiment, sets: Sets, further: Further, place: Path, line: Line) -> Job:
-    parts = parts_of(sets.rows, experiment)
-    balanced = balance(experiment, parts[TRAIN].targets)
+    parts = parts_of(sets.rows, experiment, class_alone=True)
+    balanced = balance_further(experiment, parts[TRAIN].targets)
     return Job(
         experiment,
         sets.store,

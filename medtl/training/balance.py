@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,16 @@ def balance(experiment: Experiment, targets: Targets) -> Balance:
         weights=None if natural else per_class[targets],
         prior_shift=centred(shift) if experiment.task.learn == "classes" else (0.0,) * len(experiment.task.names),
     )
+
+
+def balance_further(experiment: Experiment, targets: Targets) -> Balance:
+    """As :func:`balance`; where finer outputs are learned, the targets may name a class alone (`training.fit.learned_targets`)."""
+    if experiment.task.learn == "classes":
+        return balance(experiment, targets)
+    from medtl.imbalance.losses._superset import SupersetLoss
+
+    finer = targets[targets < len(experiment.task.learned)]
+    return replace(balance(experiment, finer), loss=SupersetLoss(experiment.task.outputs))
 
 
 def _of_findings(experiment: Experiment, targets: Targets) -> Balance:

@@ -48,28 +48,37 @@ class Fitted:
     """None: `decision.gate: none`."""
 
 
-def parts_of(records: pd.DataFrame, experiment: Experiment) -> dict[str, Part]:
-    """Training and validation parts: positions in `records` (and so in the store) of labelled images; training's hold what is learned."""
+def parts_of(records: pd.DataFrame, experiment: Experiment, class_alone: bool = False) -> dict[str, Part]:
+    """Training and validation parts: positions in `records` (and so in the store) of labelled images; training's hold what is learned
+    (:func:`learned_targets`)."""
     found = {}
     for split in (TRAIN, VALIDATION):
         positions = np.flatnonzero((records["split"] == split) & (records["label"] != ""))
-        of = learned_targets if split == TRAIN else targets_of
-        found[split] = Part(positions.astype(np.int64), of(records.iloc[positions], experiment.task))
+        labelled, task = records.iloc[positions], experiment.task
+        targets = learned_targets(labelled, task, class_alone) if split == TRAIN else targets_of(labelled, task)
+        found[split] = Part(positions.astype(np.int64), targets)
     return found
 
 
-def learned_targets(labelled: pd.DataFrame, task: Task) -> Targets:
-    """What training images teach: :func:`targets_of`, or (N,) positions of their spellings in `task.learned`."""
+def learned_targets(labelled: pd.DataFrame, task: Task, class_alone: bool = False) -> Targets:
+    """What training images teach: :func:`targets_of`, or (N,) positions of their spellings in `task.learned`.
+
+    class_alone: a label without a spelling teaches its class k alone, as position `len(task.learned) + k`; else MedtlError.
+    """
     if task.learn == "classes":
         return targets_of(labelled, task)
+    position_of = {name: k for k, name in enumerate(task.learned)}
     spelling, classes = labelled[SPELLING], task.class_of()
-    stale = labelled.loc[spelling.map(classes) != labelled["label"], "image"]
+    stale = labelled[spelling.map(classes) != labelled["label"]]
+    if class_alone and (stale[SPELLING] == "").all():
+        alone = {name: len(position_of) + k for k, name in enumerate(task.names)}
+        return spelling.map(position_of).fillna(labelled["label"].map(alone)).to_numpy(np.int64)
     if len(stale):
         raise MedtlError(
-            f"task.learn: spellings: {len(stale)} images have a corrected class, but no spelling of it ({listed(stale, most=3)}); "
+            f"task.learn: spellings: {len(stale)} images have a corrected class, but no spelling of it ({listed(stale['image'], most=3)}); "
             "exclude them in the corrections, or leave `learn` out"
         )
-    return spelling.map({name: k for k, name in enumerate(task.learned)}).to_numpy(np.int64, copy=True)
+    return spelling.map(position_of).to_numpy(np.int64, copy=True)
 
 
 def targets_of(labelled: pd.DataFrame, task: Task) -> Targets:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,20 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from medtl import predictions
+from medtl import predictions, records
 from medtl.contracts import Task
 from medtl.decisions.threshold import adjustment
 from medtl.errors import GateRefusal, MedtlError
 from medtl.flows.manifest import read_teaching
+from medtl.flows.run import load_run
 from medtl.flows.train import train
 from medtl.flows.update import update
+from medtl.flows.update_replay import read_taught
+from medtl.flows.update_sets import NEW, REFERENCE, REPLAY, read_sets
 from medtl.flows.update_settings import UpdateSettings
 from medtl.model.model import Model
+from medtl.terminal import Line
+from medtl.training.fit import learned_targets
 
 SIDE = 32
 CONFIG = """
@@ -111,14 +117,39 @@ def test_every_network_of_an_ensemble_learns_and_they_decide_together(finer: Pat
     assert (after["predicted"] == after["truth"]).mean() > 0.9
 
 
-def test_a_label_that_says_the_class_alone_teaches_no_network_that_learned_more(finer: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        MedtlError, match=r"60 rows with the label 'round', which says the class .* learns dot, ring, DOT; give one of these"
-    ):
-        update(finer / "run", finer / "reference.csv", finer / "new.csv", map={"DOT": "dot"}, overrides=QUICK, out=tmp_path / "out")
-    with pytest.raises(MedtlError, match=r"the label DOT says the class .*; say which: --map DOT=…, one of dot, ring$"):
-        update(finer / "run", finer / "new.csv", finer / "reference.csv", map={"DOT": "round"}, overrides=QUICK, out=tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+def test_labels_that_say_the_class_alone_teach_the_class(finer: Path, tmp_path: Path) -> None:
+    """Of a new place that knows only whether it is round; nothing is known of dots and rings there."""
+    new = pd.read_csv(finer / "new.csv", dtype=str)
+    new.assign(label=new["label"].replace({"DOT": "round", "ring": "ROUND"})).to_csv(finer / "coarse.csv", index=False)
+    files = (finer / "run", finer / "coarse.csv", finer / "reference.csv")
+    told = update(*files, map={"ROUND": "round"}, overrides=[*QUICK, "distillation=0", "l2_sp=0"], out=tmp_path / "out")
+    assert told["released"]
+    after = predictions.read(tmp_path / "out" / "after.csv").query("split == 'external'")
+    assert (after["predicted"] == after["truth"]).mean() > 0.9
+    rows = records.read(tmp_path / "out" / "records.csv").query("domain == 'new'")
+    assert set(rows.loc[rows["label"] == "round", "spelling"]) == {""}
+    assert set(rows.loc[rows["label"] == "edged", "spelling"]) == {"square"}, "a class of one kind says which"
+    assert [each.head.out_features for each in Model.load(tmp_path / "out" / "model").members] == [3, 3]
+
+
+def test_some_labels_may_be_finer_than_others(tmp_path: Path) -> None:
+    task = Task(classes={"benign": ("nv, junctional", "df"), "malignant": ("mel", "bcc")}, learn="spellings", ignore=("artefact",))
+    labels = ["malignant", "mel", "nv, junctional", "NEVUS", "M", "", "artefact"]
+    for number in range(len(labels)):
+        (tmp_path / f"{number}.png").touch()
+    pd.DataFrame({"image": [f"{number}.png" for number in range(len(labels))], "label": labels}).to_csv(tmp_path / "new.csv", index=False)
+    given = read_teaching(tmp_path / "new.csv", task, {}, {"NEVUS": "nv, junctional", "M": "malignant"})
+    read = given.table.set_index("image")
+    classes = ["malignant", "malignant", "benign", "benign", "malignant", ""]
+    assert list(read["label"]) == classes
+    assert list(read["spelling"]) == ["", "mel", "nv, junctional", "nv, junctional", "", ""]
+    assert "2 images whose label says the class alone teach the class, and not which of its kinds they are" in given.notes
+    known = read[read["label"] != ""].reset_index()
+    assert learned_targets(known, task, class_alone=True).tolist() == [5, 2, 0, 0, 5]
+    with pytest.raises(MedtlError, match="2 images have a corrected class, but no spelling of it"):
+        learned_targets(known, task)
+    with pytest.raises(MedtlError, match=r"--map M=maligant: the model has no class 'maligant'; did you mean 'malignant'\?"):
+        read_teaching(tmp_path / "new.csv", task, {}, {"M": "maligant"})
 
 
 def test_a_class_without_spellings_is_learned_by_its_name_whatever_is_mapped_to_it(tmp_path: Path) -> None:
@@ -150,6 +181,55 @@ def test_findings_are_kept_and_bettered_with_and_without_each(findings: Path, tm
     assert len(new.package.operating_point.threshold) == 2
     assert set(new.package.training["images"]["train"]) == {"disc", "square"}
     assert told["improvement"]["difference"]["low"] > 0
+
+
+def test_a_run_is_replayed_without_a_table_of_what_it_learned_from(findings: Path, finer: Path, tmp_path: Path) -> None:
+    told = update(*(findings / name for name in ("run", "new.csv", "reference.csv", "run")), overrides=QUICK, out=tmp_path / "out")
+    before, now = (records.read(folder / "records.csv") for folder in (findings / "run", tmp_path / "out"))
+    taught = before[before["split"].isin(["train", "validation"])].set_index("image")
+    replayed = now[now["domain"] == "here"].set_index("image")
+    assert set(replayed.index) == set(taught.index), "neither the test images nor others"
+    assert set(replayed["split"]) == {"train", "validation"}
+    assert told["sets"]["replay"]["images"] == len(taught)
+    columns = ["y_disc", "y_square", "patient_id", "sha256"]
+    assert replayed.loc[taught.index, columns].equals(taught[columns])
+    with pytest.raises(MedtlError, match="teaches disc, square, and the model has learned dot, ring, square; replay the run that it came"):
+        update(*(finer / name for name in ("run", "new.csv", "reference.csv")), findings / "run", overrides=QUICK, out=tmp_path / "other")
+
+
+def test_patients_and_lesions_of_a_replayed_run_are_known_again(finer: Path, tmp_path: Path) -> None:
+    """Of a new image of a patient who taught, and with labels finer than the classes."""
+    before = records.read(finer / "run" / "records.csv")
+    here, new = pd.read_csv(finer / "here.csv", dtype=str), pd.read_csv(finer / "new.csv", dtype=str)
+    taught = here[here["image"].isin(before.loc[before["split"] == "train", "image"])]["patient_id"].iloc[0]
+    new.loc[0, "patient_id"] = taught
+    new.to_csv(finer / "again.csv", index=False)
+    sets = read_sets(
+        Model.load(finer / "run" / "model"),
+        {NEW: finer / "again.csv", REFERENCE: finer / "reference.csv"},
+        {},
+        {"DOT": "dot"},
+        Line(),
+        read_taught(load_run(finer / "run"), Model.load(finer / "run" / "model").task, None, Line()),
+    )
+    rows = sets.rows.assign(role=sets.roles)
+    together = rows[rows["group_id"] == rows.loc[rows["image"] == "new/0.png", "group_id"].item()]
+    assert set(together["role"]) == {NEW, REPLAY}
+    assert rows["group_id"].nunique() == len(rows) - 1, "each other image is of a patient of its own"
+    assert set(rows.loc[rows["role"] == REPLAY, "spelling"]) == {"dot", "ring", "square"}
+
+
+def test_a_replayed_run_whose_images_are_gone_or_others_is_refused(findings: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(findings, moved)
+    taught = records.read(moved / "run" / "records.csv").query("split == 'train'")["image"].iloc[0]
+    Image.fromarray(np.zeros((SIDE, SIDE), np.uint8)).save(moved / taught)
+    files = [moved / name for name in ("run", "new.csv", "reference.csv", "run")]
+    with pytest.raises(MedtlError, match=f"(?s)1 of .* images in .*moved are missing or not the files of .*{taught}"):
+        update(*files, overrides=QUICK, out=tmp_path / "out", data=moved)
+    with pytest.raises(MedtlError, match="say where they are now with --data DIR"):
+        update(*files, overrides=QUICK, out=tmp_path / "out", data=tmp_path / "nowhere")
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_replay_what_was_said_of_findings_stands_in(findings: Path, tmp_path: Path) -> None:

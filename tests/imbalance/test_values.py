@@ -10,6 +10,7 @@ import torch
 
 from medtl import registry
 from medtl.imbalance.losses import ldam
+from medtl.imbalance.losses._superset import SupersetLoss
 
 NAN = float("nan")
 COUNTS = np.array([75.0, 25.0])
@@ -137,3 +138,14 @@ def test_nothing_known_is_nothing_learned() -> None:
     loss.backward()
     assert loss.item() == 0
     assert not logits.grad.any()
+
+
+def test_a_label_that_names_the_class_alone() -> None:
+    # Outputs (0.5, 0.2) of one class and (0.3) of another. Of the first class alone p = 0.7; of its second output p = 0.2.
+    loss = SupersetLoss([2, 1])
+    logits = torch.log(torch.tensor([[0.5, 0.2, 0.3]] * 2, dtype=torch.float64)).requires_grad_()
+    assert loss(logits, torch.tensor([3, 1])).item() == mean(0.35667494, 1.60943791)  # -ln 0.7, -ln 0.2
+    assert loss(logits, torch.tensor([4, 2])).item() == mean(1.20397280, 1.20397280)  # a class of one output, and that output: -ln 0.3
+    loss(logits[:1], torch.tensor([3])).backward()
+    # p - p / 0.7 of the class's own outputs, p of the other: what they share stays as 5 to 2
+    assert logits.grad[0].tolist() == pytest.approx([-0.21428571, -0.08571429, 0.3], abs=1e-7)
