@@ -114,6 +114,16 @@ class Findings:
     """(N,) images that got an answer (not `no answer`)."""
 
     @property
+    def read(self) -> NDArray[np.bool_]:
+        """(N,) images that have probabilities."""
+        return np.asarray(np.isfinite(self.probabilities).all(axis=1), dtype=bool)
+
+    @property
+    def group_count(self) -> int:
+        """Groups that have images here."""
+        return len(np.unique(self.groups))
+
+    @property
     def answered(self) -> int:
         """How many these are."""
         return int(self.given.sum())

@@ -22,7 +22,7 @@ from medtl.experiment.schema import Experiment
 from medtl.files import claimed
 from medtl.flows import release_file
 from medtl.flows.ceilings import failed_ceiling, finished_ceiling, train_ceiling
-from medtl.flows.few_labels import probed
+from medtl.flows.few_labels import Places, Side, from_source
 from medtl.flows.hidden_labels import opened
 from medtl.flows.judging import judge
 from medtl.flows.looks import Looks, count_look
@@ -92,9 +92,12 @@ def _opened(site: Site, run: Run, asked: Ceilings) -> Opened:
 
 
 def _of_two_classes(run: Run, rows: pd.DataFrame, domain: str) -> pd.DataFrame:
-    if rows["label"].nunique() < 2:
+    """Raises MedtlError where all are of one class, or no finding is in some and absent in others."""
+    task, truth = run.experiment.task, targets_of(rows, run.experiment.task)
+    if not any(len(np.unique(each[np.isfinite(each)])) > 1 for each in truth.reshape(len(rows), -1).T):
         there = listed(sorted(rows["label"].unique())) or "no label at all"
-        raise MedtlError(f"{run.folder}: the test images of '{domain}' have {there}, and a judgement needs two classes; see split.test")
+        needed = "two classes" if task.kind == "single" else "a finding that some have and some have not"
+        raise MedtlError(f"{run.folder}: the test images of '{domain}' have {there}, and a judgement needs {needed}; see split.test")
     return rows.reset_index(drop=True)
 
 
@@ -130,9 +133,12 @@ def _brightness(site: Site, run: Run, rows: pd.DataFrame, domain: str) -> tuple[
 
     source = known[(known["domain"] != domain) & (known["split"] == TRAIN) & (known["label"] != "")]
     target = opened(experiment, known, site.root, domain, TRAIN)[0]
-    asked, task = bright(rows), experiment.task
-    alone = {}
-    for who, given in ((BY_SOURCE, source), (BY_TARGET, target)):
-        truth = np.asarray(targets_of(given, task), np.int64)
-        alone[who] = probed(bright(given), truth, None, max(1, len(truth)), asked, (1,), len(task.names))
-    return alone, asked[:, 0].double().numpy()
+    task = experiment.task
+
+    def side(of: pd.DataFrame) -> Side:
+        return Side(bright(of), bright(of), targets_of(of, task), np.zeros(len(of), np.int64))
+
+    asked, alone = side(rows), {}
+    for who, given in ((BY_SOURCE, side(source)), (BY_TARGET, side(target))):
+        alone[who] = from_source(Places(given, given, asked, (1,), len(task.names), task.positive_index), asked)
+    return alone, asked.brightness[:, 0].double().numpy()

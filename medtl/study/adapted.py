@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from medtl.adaptation import SOURCE_ONLY
 from medtl.contracts import Task
 from medtl.evaluation import label_free
-from medtl.evaluation.cases import from_table
+from medtl.evaluation.cases import Cases, Findings, questions
 from medtl.evaluation.crossed import Repeated, holm, p_value
+from medtl.evaluation.drawn import Answers, answers
 from medtl.evaluation.judge import Judge
 from medtl.records import KEY
 from medtl.study.target import Opened
@@ -62,6 +63,10 @@ class Adapted:
         """A method less source-only, seed by seed and patient by patient."""
         return self.candidates[method].auroc.less(self.source)
 
+    def answers(self, candidate: str, task: Task) -> list[Answers]:
+        """What a candidate says, seed by seed: of several findings each can be looked at by itself."""
+        return [answers(each.answers[candidate], task) for each in self.opened]
+
     def p_values(self, null: Callable[[str], Repeated]) -> dict[str, float]:
         """Two-sided, that `null` of a method is 0: of the primary as it is, of all others by Holm's correction among them."""
         others = self.methods[1:]
@@ -90,18 +95,17 @@ class Adapted:
 def adapted(arm: str, seeds: Sequence[int], opened: Sequence[Opened], task: Task) -> Adapted:
     """The figures of one arm; all of `opened` must be of the same images (see `study.judged`)."""
     tables = [_in_order(table) for each in opened for table in (*each.answers.values(), *each.ceilings.values())]
-    whole = [from_table(table, task) for table in tables]
-    read = np.logical_and.reduce([each.read for each in whole])
-    cases = from_table(tables[0][read], task)
+    read = np.logical_and.reduce([_cases(table, task).read for table in tables])
+    cases = _cases(tables[0][read], task)
     order = opened[0].answers[SOURCE_ONLY].reset_index(drop=True).sort_values(KEY).index.to_numpy()[read]
-    judge = Judge(cases.truth, cases.groups, cases.positive, opened[0].brightness[order])
+    judge = Judge(cases.truth, cases.groups, task.positive_index, opened[0].brightness[order])
 
     def line(answers: Sequence[NDArray[np.float64]]) -> Line:
         return Line(judge.repeated(answers), judge.matched(answers))
 
     def lines(tables: Sequence[Mapping[str, pd.DataFrame]]) -> dict[str, Line]:
         everywhere = [name for name in tables[0] if all(name in each for each in tables)]
-        return {name: line([from_table(_in_order(each[name])[read], task).probabilities for each in tables]) for name in everywhere}
+        return {name: line([_cases(_in_order(each[name])[read], task).probabilities for each in tables]) for name in everywhere}
 
     candidates = lines([each.answers for each in opened])
     first = [SOURCE_ONLY, *opened[0].methods]
@@ -110,6 +114,10 @@ def adapted(arm: str, seeds: Sequence[int], opened: Sequence[Opened], task: Task
     return Adapted(
         arm, seeds, opened, {name: candidates[name] for name in first}, ceilings, alone, len(cases.truth), cases.group_count
     )  # fmt: skip
+
+
+def _cases(table: pd.DataFrame, task: Task) -> Cases | Findings:
+    return questions(table, task)[0]
 
 
 def _in_order(table: pd.DataFrame) -> pd.DataFrame:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from medtl import predictions
@@ -25,6 +27,11 @@ backbone: {name: test_resnet, weights: weights.safetensors}
 transfer: {strategy: linear-probe, epochs: 1, batch: 8, rate: 0.002, probe_penalty: [1]}
 decision: {gate: none}
 trainer: {device: cpu, threads: 1, precision: float32}
+"""
+COHORT = "[{name: csv, table: table.csv, image: file, uncertain: [-1], patient: who}]"
+COHORTS = """
+  - {name: csv, table: table.csv, image: file, uncertain: [-1], patient: who, domain: here, unlisted: exclude}
+  - {name: csv, folder: there, table: table.csv, image: file, uncertain: [-1], patient: who, domain: there, labels: hidden}
 """
 LEDGER = """
 name: shapes-ledger
@@ -116,9 +123,35 @@ def test_what_does_not_serve_findings_is_refused_before_training(data: Path, tmp
     assert "is not for a task of kind multi; allowed there: asymmetric, cross-entropy, focal, weighted" in said
     said = refused(f"{BAKE_OFF}set: 'decision.threshold={{name: sensitivity, at_least: 0.9}}'\n")
     assert "gives all arms the same sensitivity" in said
-    hidden = "cohorts=[{name: csv, table: table.csv, image: file, uncertain: [-1], patient: who, domain: here}, \
-{name: csv, table: table.csv, folder: there, image: file, uncertain: [-1], patient: who, domain: there, labels: hidden}]"
-    adapted = "adaptation={name: coral, target: {domain: there}}"
-    tuned = f"set: ['{hidden}', transfer.strategy=full, '{adapted}']\n"
-    said = refused(f"name: a\nbase: shapes.yaml\narms: {{one: []}}\n{tuned}reading: adaptation\n")
-    assert "reading: adaptation serves one class per image so far" in said
+
+
+def test_an_adaptation_study_of_findings(data: Path, tmp_path: Path) -> None:
+    """Of half of the made patients, darker, in a place that does not know of every third image whether there is a square."""
+    table = pd.read_csv(data / "table.csv", dtype=str, keep_default_na=False)
+    here = table["who"].isin(table["who"].unique()[::2])
+    place = tmp_path / "data" / "there"
+    for image, own in zip(table["file"], here, strict=True):
+        saved = (tmp_path / "data" if own else place) / image
+        saved.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.asarray(Image.open(data / image)).astype(float)
+        Image.fromarray(((1 if own else 0.8) * pixels).astype(np.uint8)).save(saved)
+    there = table[~here]
+    table[here].to_csv(tmp_path / "data" / "table.csv", index=False)
+    there.assign(Square=there["Square"].where(np.arange(len(there)) % 3 > 0, "")).to_csv(place / "table.csv", index=False)
+    shutil.copy(data / "weights.safetensors", tmp_path / "data")
+    (tmp_path / "data" / "shapes.yaml").write_text(
+        CONFIG.replace(COHORT, COHORTS).replace("strategy: linear-probe", "strategy: full")
+        + "adaptation: {name: coral, target: {domain: there}, release: {labels: validation}}\n"
+    )
+    (tmp_path / "data" / "study.yaml").write_text("name: a\nbase: shapes.yaml\narms: {one: []}\nreading: adaptation\n")
+    done = study(tmp_path / "data" / "study.yaml", out=tmp_path / "study")
+    (answers,) = (done / "target").glob("*/answers")
+    told = {name: each_auroc(predictions.read(answers / f"{name}.csv")) for name in ("source-only", "coral")}
+    table = pd.read_csv(done / "study" / "adaptation.csv").set_index("name")
+    assert {name: table.at[name, "auroc"] for name in told} == pytest.approx({k: np.mean(list(v.values())) for k, v in told.items()})
+    assert set(table["kind"]) == {"candidate", "ceiling", "baseline"}
+    findings = pd.read_csv(done / "study" / "findings.csv").set_index(["arm", "finding"])["auroc"]
+    assert findings["coral"].to_dict() == pytest.approx(told["coral"])
+    known = predictions.read(answers / "coral.csv")["unknown"]
+    assert (known == "square").any()
+    assert "AUROC of each finding on the target" in (done / "study.html").read_text()

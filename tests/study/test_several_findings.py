@@ -7,14 +7,17 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.metrics import recall_score, roc_auc_score
 
 from medtl import findings, predictions
 from medtl.contracts import Task
 from medtl.errors import MedtlError
 from medtl.experiment.schema import Experiment
+from medtl.flows.few_labels import Places, Side, from_source
 from medtl.study.judged import refuse_other_images
 from medtl.study.readings import adaptation, bake_off, folds, ledger, search
+from medtl.study.target import BY_TARGET, TRAINED_THERE, Opened
 
 NAMES = ("edema", "nodule")
 TASK = Task(kind="multi", classes=dict.fromkeys(NAMES, ()))
@@ -180,8 +183,42 @@ def test_trials_that_know_other_findings_of_the_same_images_are_refused() -> Non
         refuse_other_images({"one": one, "other": other})
 
 
-def test_adaptation_of_findings_is_refused_in_one_sentence() -> None:
-    class Adapts:
-        adaptation, task = "coral", TASK
+def test_adaptation_is_of_the_mean_and_shows_each() -> None:
+    strengths = {"source-only": (0.5, 0.3), "coral": (2.0, 1.5), "adabn": (0.5, 0.3)}
+    bright = np.random.default_rng(1).uniform(size=IMAGES)
+    opened = {}
+    for seed in range(3):
+        said = {name: answers("test", each, 10 * place + seed) for place, (name, each) in enumerate(strengths.items())}
+        release = {"released": "source-only", "candidate": "coral", "reason": "few", "patients": 3}
+        release["scores"] = {name: dict.fromkeys(adaptation.tables.LABELS) for name in said}
+        alone = {BY_TARGET: np.column_stack([bright, 1 - bright])}
+        ceilings = {TRAINED_THERE: answers("test", (2.4, 2.0), 90 + seed)}
+        opened[f"t{seed}"] = Opened("there", "coral", release, said, ceilings, bright, alone, {"look": 4, "models": 4})
+    about = {"arm": "methods", "fraction": 1.0, "state": "done", "luck": True}
+    trials = pd.DataFrame([{"trial": f"t{seed}", "seed": seed, **about} for seed in range(3)])
+    reading = adaptation.read(adaptation.Settings(recovered=0.2), trials, {}, CURVES, TASK, opened)
+    shown = {claim.what: claim.shown for claim in reading.claims}
+    assert shown["adapting by coral helps"]
+    assert not shown["adapting by adabn helps"]
+    assert shown["20 % or more of the gap to a model trained on the target's labels recovered by coral"]
+    table, each = reading.tables[0].raw.set_index("name"), reading.tables[1].raw.set_index(["finding", "arm"])
+    for name in strengths:
+        areas = np.array([[of_each(one.answers[name])[finding][2] for finding in NAMES] for one in opened.values()])
+        assert table.loc[name, ["seed_0", "seed_1", "seed_2"]].to_numpy(float) == pytest.approx(areas.mean(axis=1))
+        assert each.loc[[(finding, name) for finding in NAMES], "auroc"].to_numpy() == pytest.approx(areas.mean(axis=0))
+    assert reading.notes[0].endswith("means over the findings edema, nodule.")
+    assert [row[0] for row in next(t for t in reading.tables if t.name == "ways").rows] == [
+        "the primary method",
+        "the release rule",
+        "an oracle, by these very images",
+    ]
 
-    assert adaptation.Settings().unsuited(Adapts()).startswith("reading: adaptation serves one class per image so far")
+
+def test_brightness_of_a_finding_unknown_to_the_source_is_even_odds() -> None:
+    chance = np.random.default_rng(0)
+    bright = torch.from_numpy(chance.normal(size=(60, 1)).astype(np.float32))
+    truth = np.stack([bright[:, 0].numpy() > 0, np.full(60, np.nan)], axis=1).astype(np.float32)
+    side = Side(bright, bright, truth, np.zeros(60, np.int64))
+    told = from_source(Places(side, side, side, (1,), 2, None), side)
+    assert roc_auc_score(truth[:, 0], told[:, 0]) == 1
+    assert (told[:, 1] == 0.5).all()

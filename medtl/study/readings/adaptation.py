@@ -20,6 +20,7 @@ from medtl.estimates import number, percent
 from medtl.evaluation.crossed import interval
 from medtl.registry import Mistake
 from medtl.study import adaptation_tables as tables
+from medtl.study import each_finding
 from medtl.study.adapted import Adapted, adapted
 from medtl.study.figures import candidates_and_ceilings
 from medtl.study.judged import refuse_other_images
@@ -52,14 +53,7 @@ class Settings(registry.Settings):
 
     def unsuited(self, experiment: Any) -> str:
         """Why a trial cannot be read so."""
-        if experiment.adaptation == "none":
-            return "has `adaptation: none`; the reading `adaptation` is of trials that adapt"
-        if experiment.task.kind == "multi":
-            return (
-                "reading: adaptation serves one class per image so far, as do its scores without labels and its baseline of brightness; "
-                "task.kind is multi"
-            )
-        return ""
+        return "has `adaptation: none`; the reading `adaptation` is of trials that adapt" if experiment.adaptation == "none" else ""
 
     @property
     def _unceiled(self) -> bool:
@@ -88,14 +82,24 @@ def read(
     if not arms:
         return Reading(QUESTION, [], [], notes, pd.DataFrame())
     lucky = len(seeds) < 2 and bool(done["luck"].astype(bool).any())
-    shown = [tables.candidates(arms), tables.gaps(arms), tables.ways(arms), tables.scores(arms), tables.releases(arms)]
+    told = {tables.named(of, name, len(arms)): of.answers(name, task) for of in arms for name in of.candidates}
+    shown = [
+        tables.candidates(arms),
+        *each_finding.table(told, "AUROC of each finding on the target"),
+        *(tables.gaps(arms), tables.ways(arms), tables.scores(arms), tables.releases(arms)),
+    ]
     claims = [claim for of in arms for claim in _claims(of, settings, lucky, len(arms))]
     plots = [
         (f"AUROC on {of.opened[0].domain}" + (f", {of.arm}" if len(arms) > 1 else ""), candidates_and_ceilings(of, settings.wanted))
         for of in arms
     ]
     return Reading(
-        QUESTION, claims, [each for each in shown if each is not None], [*notes, *_notes(arms, len(seeds))], pd.DataFrame(), plots
+        QUESTION,
+        claims,
+        [each for each in shown if each is not None],
+        [*notes, *each_finding.notes(next(iter(told.values()))), *_notes(arms, len(seeds))],
+        pd.DataFrame(),
+        plots,
     )
 
 
