@@ -70,16 +70,12 @@ def answers(records: pd.DataFrame, found: NDArray[np.float32] | None, task: Task
     without = "labels are not compared with what the images show"
     if found is None:
         return None, f"No answers of a model: {without}."
-    if task.kind == "multi":
-        return (
-            None,
-            f"Several findings per image are not answered for by a probe yet: {without}. The audit of a run goes by its own answers.",
-        )
     from medtl.flows.out_of_fold import out_of_fold
 
     table = out_of_fold(records, found, task)
     if table is None:
-        return None, f"No answers of a model, for fewer than two classes have five groups: {without}."
+        few = "fewer than two classes have five groups" if task.kind == "single" else "no finding has five groups with it and five without"
+        return None, f"No answers of a model, for {few}: {without}."
     tested = " Test images take no part: no model's answer on them is looked at before `medtl evaluate`."
     sentence = f"The labels of {len(table):,} images are compared with the answers of a linear probe on features, fitted to other groups."
     return table, sentence + (tested if (records["split"] == TEST).any() else "")

@@ -11,15 +11,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from medtl import findings
+from medtl.audit.label_errors import label_errors
 from medtl.audit.leaks import leaks
+from medtl.audit.per_finding import of_each
 from medtl.backbones import BackboneSettings
 from medtl.cohorts.joining import read_cohorts
 from medtl.cohorts.settings import SplitSettings
 from medtl.cohorts.splitting import make_records
+from medtl.contracts import Task
 from medtl.errors import MedtlError
 from medtl.experiment.schema import Scope, TrainerSettings
 from medtl.flows.audit import Audited, _unread, audit
-from medtl.flows.audit_evidence import features
+from medtl.flows.audit_evidence import answers, features
 from medtl.flows.manifest import Outside, read_unjudged
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.settings import ImageSettings
@@ -175,3 +179,31 @@ def test_a_manifest_gives_classes_split_and_usual_columns(tmp_path: Path) -> Non
 def test_a_manifest_that_cannot_be_audited_says_why(tmp_path: Path, rows: list[list[str]], keep: list[str], said: str) -> None:
     with pytest.raises(MedtlError, match=said):
         read_unjudged(manifest(tmp_path, rows, ["image", "label"]), {}, {}, keep)
+
+
+def test_wrong_labels_of_a_finding_are_found_on_images_of_which_it_is_known() -> None:
+    """Discs and squares that features tell apart; twelve squares are called wrongly, some are not known, dots are too rare."""
+    chance, count = np.random.default_rng(0), 240
+    truth = np.stack([chance.random(count) < 0.5, chance.random(count) < 0.4, np.arange(count) < 4], axis=1)
+    seen = np.concatenate([2 * truth[:, :2] - 1, chance.normal(size=(count, 4))], axis=1) + chance.normal(0, 0.25, (count, 6))
+    cells = truth.astype(int).astype(str).astype(object)
+    wrong = np.arange(0, count, 20)
+    cells[wrong, 1] = np.where(truth[wrong, 1], "0", "1")
+    cells[5::20, 1] = ""
+    names = ("disc", "square", "dot")
+    rows = pd.DataFrame({f"y_{name}": cells[:, k] for k, name in enumerate(names)}).assign(
+        image=[f"{number}.png" for number in range(count)], frame=0, sha256="", group_id=[f"p{number // 2}" for number in range(count)],
+        patient_id="", group_kind="patient", domain="here", split="train", fold="",
+    )  # fmt: skip
+    rows["label"] = findings.words(findings.numbers(rows, names), names)
+    task = Task(kind="multi", classes={name: (name,) for name in names})
+    table, said = answers(rows, seen.astype(np.float32), task)
+    assert table is not None
+    assert said == "The labels of 240 images are compared with the answers of a linear probe on features, fitted to other groups."
+    found = of_each(lambda own, task, told: [] if told is None else label_errors(own, task, told), rows, task, table)
+    assert [(each.code, each.title.split(":")[0]) for each in found] == [("PROBABLE_LABEL_ERRORS", "square")]
+    named = {image for image, _ in found[0].images}
+    assert named <= {f"{number}.png" for number in wrong}
+    assert len(named) >= len(wrong) - 1
+    rare = rows.assign(y_disc="", y_square="", label=["dot"] * 4 + ["none"] * (count - 4))
+    assert answers(rare, seen.astype(np.float32), task)[1].startswith("No answers of a model, for no finding has five groups with it")
