@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medtl.contracts import TRAIN, VALIDATION
+from medtl.contracts import CALIBRATION, TRAIN, VALIDATION
 from medtl.decisions import outlyingness
 from medtl.decisions.outlyingness import Detector
 from medtl.errors import MedtlError
@@ -19,6 +19,7 @@ from medtl.flows.run import Run, data_root_of
 from medtl.flows.shift_images import looked, sample_of
 from medtl.imaging.store import Store
 from medtl.model.model import Model
+from medtl.records import KEY
 from medtl.shift.accuracy import Answers, KnownShift, estimates
 from medtl.shift.distances import apart
 from medtl.shift.draws import one_of_each, patients
@@ -32,17 +33,19 @@ MOST_IMAGES, MOST_TRAINING, MOST_SHIFTED = 2000, 2000, 200
 
 
 def source_of(run: Run, data: Path | None, line: Line) -> Source:
-    """Looks at the run's validation images, plain and under every stress view. No test image is opened.
+    """Looks at the run's validation images, over folds at those that `split.held_out` kept out of all of them, plain and under every
+    stress view. No test image is opened.
 
-    Raises MedtlError for a run over folds: each of its images taught some member, so none shows what all together do elsewhere.
+    Raises MedtlError for a run over folds that kept none: each of its images taught some member, so none shows what all do elsewhere.
     """
-    if run.folds():
+    judged = CALIBRATION if run.folds() else VALIDATION
+    if run.folds() and run.experiment.split.held_out is None:
         raise MedtlError(
             f"{run.folder}: is a run over folds, whose images all taught some of its members; hold another hospital against one of its "
-            f"folds, such as {run.folder / 'folds' / '0'}"
+            f"folds, such as {run.folder / 'folds' / '0'}, or train with split.held_out"
         )
     model, root = run.model(), data_root_of(run, data)
-    rows = _some(labelled_rows(run, [run], VALIDATION), MOST_IMAGES, run.experiment.seed)
+    rows = _some(labelled_rows(run, [run], judged), MOST_IMAGES, run.experiment.seed)
     store = store_of(run, rows, root, line)
     positions = np.flatnonzero(store.usable)
     rows = rows.iloc[positions].reset_index(drop=True)
@@ -64,7 +67,7 @@ def _some(rows: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
 
 def _fitted(model: Model, run: Run, root: Path, line: Line) -> Detector:
     """Coordinates from the training images, as the gate would have them."""
-    rows = labelled_rows(run, [run], TRAIN)
+    rows = labelled_rows(run, run.folds() or [run], TRAIN).drop_duplicates(KEY)
     rows = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(MOST_TRAINING, len(rows))).astype(int))].reset_index(drop=True)
     store = store_of(run, rows, root, line)
     features = looked(model, store, np.flatnonzero(store.usable), line.progress("training images"))[1]

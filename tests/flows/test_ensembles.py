@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,10 +22,12 @@ from medtl.experiment.load import load_experiment
 from medtl.flows.evaluate import evaluate
 from medtl.flows.predict import predict
 from medtl.flows.run import load_run
+from medtl.flows.shift import shift
 from medtl.flows.train import train
 from medtl.model import format as package_format
 from medtl.model.model import Model
 from medtl.model.seen import read_seen, truncated
+from medtl.shift import source as kept
 
 CONFIG = """
 name: tiny
@@ -204,3 +207,17 @@ def test_members_and_folds_together_are_refused(data: Path, tmp_path: Path) -> N
         train(data / "tiny.yaml", overrides=["transfer.strategy=full", "transfer.members=2"], out=tmp_path / "run")
     probed = load_experiment(data / "tiny.yaml", ["transfer.members=2"])
     assert probed.transfer.trainings == 1, "a linear probe passes over it, also over folds"
+
+
+def test_another_place_is_held_against_what_all_folds_left_out(verified: Path, tmp_path: Path) -> None:
+    run = load_run(shutil.copytree(verified, tmp_path / "run"))
+    shift(run.folder)
+    remembered = kept.read(run.folder / "model", run.model().fingerprint)
+    rows = run.records()
+    held = rows[rows["split"] == "calibration"]
+    assert remembered is not None
+    assert len(remembered.sample) == len(held)
+    assert sorted(remembered.sample.truth) == sorted((held["label"] == "square").astype(int))
+    said = predictions.read(run.folder / "predictions.csv")
+    own = said[(said["split"] == "calibration") & (said["member"] == "") & (said["view"] == "plain")]
+    assert np.sort(remembered.sample.probabilities[:, 1]) == pytest.approx(np.sort(own["p_square"]), abs=1e-4)
