@@ -8,7 +8,8 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import FileData
 
-from medtl.app import api
+from medtl.app.api.counter import Counter, Refusal
+from medtl.app.api.schema import answer_of
 from medtl.app.desk import LARGEST_MAP, Desk
 from medtl.app.door.private import taken
 from medtl.errors import MedtlError
@@ -16,7 +17,7 @@ from medtl.errors import MedtlError
 
 def for_programs(page: gr.Blocks, desk: Desk, folder: Path) -> gr.Blocks:
     """Adds `/predict` to the page; see docs/serving.md. `folder`: the private one, of which alone files are taken."""
-    counter = api.Counter(desk, folder)
+    counter = Counter(desk, folder)
 
     def predict(image: FileData, model: str = "", number: int = 0) -> dict[str, Any]:
         """Answer for one image. model: one of those that are open (empty: the first). number: which image of the file, from 1 (0: as the
@@ -24,8 +25,8 @@ def for_programs(page: gr.Blocks, desk: Desk, folder: Path) -> gr.Blocks:
         label = model or desk.labels[0]
         try:
             with taken(_own(image, folder)) as file:
-                return api.answer_of(counter.of_file(label, file, number or None, LARGEST_MAP), label).model_dump()
-        except api.Refusal as refusal:
+                return answer_of(counter.of_file(label, file, number or None, LARGEST_MAP), label).model_dump()
+        except Refusal as refusal:
             return refusal.content
         except MedtlError as refusal:
             return {"error": {"code": "BAD_REQUEST", "message": str(refusal)}}

@@ -19,7 +19,7 @@ from medtl.decisions.guarantee import Guaranteed, fewest_groups, fit, of_the_oth
 from medtl.decisions.settings import GuaranteeSettings
 from medtl.experiment.schema import Experiment
 from medtl.flows.judging import unit_of
-from medtl.model.format import Guarantee
+from medtl.model.operating_point import Guarantee
 from medtl.training.fit import targets_of
 
 

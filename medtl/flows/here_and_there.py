@@ -19,7 +19,8 @@ from medtl.evaluation.here_and_there import FILE, refits_of
 from medtl.evaluation.left_out import Rule
 from medtl.evaluation.recalibrating import ALL
 from medtl.files import write_json
-from medtl.model.format import OperatingPoint, PackageFile
+from medtl.model.format import PackageFile
+from medtl.model.operating_point import OperatingPoint
 from medtl.model.prevalence import calibrated_at
 from medtl.predictions import PLAIN
 from medtl.recalibrated import KEPT

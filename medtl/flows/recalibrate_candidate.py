@@ -18,8 +18,8 @@ from medtl.evaluation.mending import Mended
 from medtl.evaluation.recalibration import Recalibration
 from medtl.evaluation.refit import Choose, dealt, event_of, refit_threshold, thresholds, too_few
 from medtl.evaluation.refit import called as answered_from
-from medtl.model.format import FittedOn, OperatingPoint
 from medtl.model.model import Model
+from medtl.model.operating_point import FittedOn, OperatingPoint
 from medtl.model.prevalence import calibrated_at, metrics_of
 from medtl.recalibrated import KEPT, SPLIT
 

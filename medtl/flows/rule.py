@@ -34,8 +34,8 @@ from medtl.flows.guarantee import chosen_by, guarantee, kept_for_guarantees
 from medtl.flows.judging import answered_rows, looked, reasons_of, unit_of
 from medtl.imaging.store import Store
 from medtl.model.answers import answer_table, ensemble_logits
-from medtl.model.format import FittedOn, Guarantee
 from medtl.model.model import Model
+from medtl.model.operating_point import FittedOn, Guarantee
 from medtl.module.inference import logits_of as network_logits
 from medtl.terminal import Line
 from medtl.training.fit import Fitted, calibrate, targets_of

@@ -12,7 +12,8 @@ import medtl
 from medtl.decisions.methods import Calibrated
 from medtl.model import format as package_format
 from medtl.model.ancestry import Ancestry, write_ancestry
-from medtl.model.format import Ensemble, OperatingPoint, PackageFile, signed
+from medtl.model.format import Ensemble, PackageFile, signed
+from medtl.model.operating_point import OperatingPoint
 from medtl.model.package import write_companions, written_beside
 from medtl.model.seen import read_seen, write_seen
 

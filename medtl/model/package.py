@@ -21,8 +21,9 @@ from medtl.decisions.threshold import said
 from medtl.errors import MedtlError
 from medtl.files import UNFINISHED, write_json, write_text
 from medtl.model import format as package_format
-from medtl.model.format import Ensemble, FittedOn, Guarantee, OperatingPoint, PackageFile, WeightsFile, file_sha256, signed
+from medtl.model.format import Ensemble, PackageFile, WeightsFile, file_sha256, signed
 from medtl.model.model import Model
+from medtl.model.operating_point import FittedOn, Guarantee, OperatingPoint
 from medtl.model.seen import write_seen
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import generate_uid
 
-from medtl.app import api
+from medtl.app.api import bounds, schema
+from medtl.app.api.counter import Counter
 from medtl.model.model import Model
 
 NAME = "ZZCANARY"
@@ -52,7 +53,7 @@ def send(client: httpx.Client, file: Path, address: str = "/api/v1/predict", **a
 def test_the_same_answer_as_predict(client, models, files, kind, name, opened):
     said = send(client, files[kind], model=name)
     assert said.status_code == 200, said.text
-    answer = api.Answer.model_validate(said.json(), strict=True)
+    answer = schema.Answer.model_validate(said.json(), strict=True)
     row = Model.load(models[0 if name == "chest" else 1]).predict(files[kind]).iloc[0]
     assert answer.decision == row["decision"]
     assert answer.sha256 == hashlib.sha256(files[kind].read_bytes()).hexdigest()
@@ -94,8 +95,8 @@ def test_a_full_line_is_told_before_anything_is_read(monkeypatch):
     """By the application itself, as it is mounted: the seventeenth in line is turned away with words."""
     import anyio
 
-    counter = api.Counter(None, Path())  # type: ignore[arg-type]
-    counter.inside = api.WAITING + 1
+    counter = Counter(None, Path())  # type: ignore[arg-type]
+    counter.inside = bounds.WAITING + 1
     sent = []
 
     async def ask() -> None:
@@ -106,7 +107,7 @@ def test_a_full_line_is_told_before_anything_is_read(monkeypatch):
             raise AssertionError("nothing may be read")
 
         scope = {"type": "http", "method": "POST", "headers": [(b"content-length", b"5")]}
-        await api.Bounded(None, counter, 10)(scope, receive, send)  # type: ignore[arg-type]
+        await bounds.Bounded(None, counter, 10)(scope, receive, send)  # type: ignore[arg-type]
 
     anyio.run(ask)
     assert sent[0]["status"] == 503
@@ -129,7 +130,7 @@ def test_a_full_line_is_told_before_anything_is_read(monkeypatch):
 def test_errors_are_typed_and_quote_nothing(client, files, opened, kind, asked, status, code):
     said = send(client, files[kind], **asked)
     assert said.status_code == status
-    problem = api.Wrong.model_validate(said.json(), strict=True).error
+    problem = schema.Wrong.model_validate(said.json(), strict=True).error
     assert problem.code == code
     assert len(problem.message) > 8
     assert NAME not in said.text
@@ -162,7 +163,7 @@ def test_a_body_that_grows_beyond_the_limit_without_saying_so_is_cut_off(client)
 
 
 def test_models_say_how_good_they_were(client, models):
-    found = [api.Model.model_validate(each, strict=True) for each in client.get("/api/v1/models").json()]
+    found = [schema.Model.model_validate(each, strict=True) for each in client.get("/api/v1/models").json()]
     assert [each.model for each in found] == ["chest", "skin"]
     assert found[0].fingerprint == Model.load(models[0]).fingerprint
     assert found[0].judged_on == "test"

@@ -12,7 +12,7 @@ from medtl.app.page.viewer import viewer
 from medtl.imaging.image import Window
 from medtl.imaging.viewing import View
 from medtl.model import format as package_format
-from medtl.model.format import Guarantee
+from medtl.model.operating_point import Guarantee
 
 EVIL = "<img src=x onerror=alert(1)>"
 

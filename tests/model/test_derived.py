@@ -10,8 +10,8 @@ from medtl.errors import MedtlError
 from medtl.model import format as package_format
 from medtl.model.ancestry import Ancestry, read_ancestry
 from medtl.model.derived import save_recalibrated
-from medtl.model.format import FittedOn, OperatingPoint
 from medtl.model.model import Model
+from medtl.model.operating_point import FittedOn, OperatingPoint
 from medtl.model.seen import read_seen, truncated
 
 

@@ -15,8 +15,8 @@ from medtl.decisions.calibration import Calibration
 from medtl.decisions.isotonic import Curve, IsotonicCalibration
 from medtl.errors import MedtlError
 from medtl.model import format as package_format
-from medtl.model.format import Guarantee
 from medtl.model.model import Model
+from medtl.model.operating_point import Guarantee
 from medtl.model.package import refresh_metrics
 
 OLD = {

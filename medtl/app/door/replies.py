@@ -32,6 +32,6 @@ def plain(status: int, sentence: str, *headers: tuple[str, str]) -> Reply:
 
 
 def problem(status: int, code: str, sentence: str, *headers: tuple[str, str]) -> Reply:
-    """As the API says that something is wrong: see :class:`medtl.app.api.Problem`."""
+    """As the API says that something is wrong: see :class:`medtl.app.api.schema.Problem`."""
     content = {"error": {"code": code, "message": sentence}}
     return Reply(status, json.dumps(content).encode(), "application/json", headers)

@@ -56,7 +56,7 @@ class Way:
         from starlette.middleware.trustedhost import TrustedHostMiddleware
         from starlette.routing import Mount
 
-        from medtl.app import api
+        from medtl.app.api.routes import build
         from medtl.app.door.belongings import Guard
         from medtl.app.door.entrance import Door, Entry
 
@@ -66,7 +66,7 @@ class Way:
             Middleware(Door, entry=entry),
             Middleware(Guard, folder=folder, largest=largest),
         ]
-        return {"middleware": middleware, "routes": [Mount(_API, app=_below(_API, api.build(desk, folder, answers)))]}
+        return {"middleware": middleware, "routes": [Mount(_API, app=_below(_API, build(desk, folder, answers)))]}
 
 
 def _below(place: str, app: App) -> App:
