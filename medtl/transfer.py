@@ -27,8 +27,8 @@ class TransferSettings(Settings):
     unfreeze_every: Count = 1
     """`gradual`: epochs from one stage to the next one below it."""
     views: Count | None = None
-    """What the frozen layers see of a training image, once for all epochs: its plain view and so many less one augmented ones, then
-    they run exactly images × views times. Default: the plain view for the linear probe, and a new augmentation in every epoch for
+    """What the frozen layers see of a training image, once for all epochs: its plain view and so many less one augmented ones; each
+    is computed once. Default: the plain view for the linear probe, and a new augmentation in every epoch for
     `partial`, whose frozen layers then run in every epoch."""
     epochs: Count = 12
     """Passes over the training images after the linear probe (which has none: it is fitted to convergence)."""

@@ -101,8 +101,8 @@ def strength(adjusted: Sequence[float] | None) -> float:
     Frequencies add up to 1, and the sum of exp(adjusted / tau) rises with tau, so there is one. Of numbers that were moved afterwards (by
     `medtl recalibrate`) there may be none: MedtlError.
 
-    >>> round(strength(adjustment([[0.7, 0.2, 0.1]], 0.5)), 6)
-    0.5
+    >>> [round(strength(adjustment([[0.7, 0.2, 0.1]], tau)), 9) for tau in (0.5, 1e-4)]
+    [0.5, 0.0001]
     """
     if adjusted is None:
         return 0.0
@@ -111,7 +111,7 @@ def strength(adjusted: Sequence[float] | None) -> float:
     def excess(tau: float) -> float:
         return float(np.exp(given / tau).sum()) - 1
 
-    least, most = 1e-3, 100.0
+    least, most = 1e-6, 100.0
     if not (given.max() <= 0 and excess(least) < 0 < excess(most)):
         raise MedtlError("the numbers that rare classes are weighed by are no frequencies to a power")
     return float(brentq(excess, least, most, xtol=1e-12))

@@ -59,10 +59,10 @@ def too_few(cases: Cases, unit: str = "group") -> str:
 
 def mend(cases: Cases, unit: str = "group", folds: int = FOLDS, seed: int = 0) -> Mended:
     """Fit what so many images carry, and judge it on images of groups (`unit`) that had no part in fitting it."""
-    counted = {"groups": groups_of_each(cases)}
+    asked = {"groups": groups_of_each(cases)}
     few = too_few(cases, unit)
     if few:
-        return Mended(False, few, counted)
+        return Mended(False, few, asked)
     part = dealt(cases, folds, seed)
     tried = {method: _tried(cases, part, method) for method in METHODS[: 1 if lacking(cases, FEWEST) else 2]}
     intercept, slope = tried[METHODS[0]], tried.get(METHODS[1])
@@ -77,7 +77,7 @@ def mend(cases: Cases, unit: str = "group", folds: int = FOLDS, seed: int = 0) -
     evidence: dict[str, Any] = {"method": method, "fitted": dataclasses.asdict(chosen.line), "folds": folds, "auroc": area}
     evidence |= {"everybody": everybody(cases), "before": recalibrating.judged(cases), "after": after}
     evidence |= {"slope_instead": instead} if instead else {}
-    return Mended(shown, reason, counted | evidence, chosen.line, chosen.crossed)
+    return Mended(shown, reason, asked | evidence, chosen.line, chosen.crossed)
 
 
 def _tried(cases: Cases, part: Ints, method: str) -> _Tried | str:

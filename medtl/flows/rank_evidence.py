@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,12 @@ def source_answers(candidate: Candidate, features: Tensor, root: Path) -> tuple[
     head = linear_head(candidate.backbone, open_weights(candidate.backbone, root), features.shape[1])
     if head is None:
         return None, "the weights come without their head, or with one that is not one linear layer on the features"
-    if candidate.package is None or package_format.read(candidate.package).task.kind == "single":
+    if candidate.package is None:
+        return head.probabilities(features).double().numpy(), ""
+    package = package_format.read(candidate.package)
+    shift = np.repeat(package.prior_shift[0], package.task.outputs)  # what its loss and sampler added is undone, as in its answers
+    head = replace(head, bias=head.bias - torch.from_numpy(shift).to(head.bias))
+    if package.task.kind == "single":
         return head.probabilities(features).double().numpy(), ""
     present = head.findings(features).double().numpy()
     if present.shape[1] > MOST_FINDINGS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from medtl.flows.rank import Ranked
 from medtl.flows.rank_candidates import Candidate
 from medtl.flows.rank_figures import by_features, of_probe
 from medtl.flows.rank_questions import questions
+from medtl.model import format as package_format
 from medtl.predictions import known_only_of, true_findings
 from medtl.ranking.hscore import h_score
 from medtl.ranking.kept import SCORES
@@ -228,6 +230,23 @@ def test_the_labels_of_a_source_of_findings_are_their_sets(ranked: Ranked, tmp_p
         torch.softmax(features @ state["head.weight"].T + state["head.bias"], dim=1).numpy(),
         rtol=1e-5,
     )
+
+
+def test_what_a_sources_loss_added_is_undone(ranked: Ranked, tmp_path: Path) -> None:
+    folder = shutil.copytree(ranked.folder / "tuned" / "01" / "model", tmp_path / "model")
+    fields = package_format.read(folder).model_dump(mode="json")
+    candidate = Candidate("x", BackboneSettings(name="test_resnet", weights=str(folder)), package=folder)
+    state = load_file(folder / "weights-0.safetensors")
+    features = 0.001 * torch.randn(5, state["head.weight"].shape[1], generator=torch.Generator().manual_seed(0))
+    before, _ = rank_evidence.source_answers(candidate, features, tmp_path)
+    package_format.write(package_format.signed({**fields, "prior_shift": [[0.7, 0.0, -1.2]]}), folder)
+    after, _ = rank_evidence.source_answers(candidate, features, tmp_path)
+    assert before is not None
+    assert after is not None
+    logits = (features @ state["head.weight"].T + state["head.bias"]).double().numpy() - [0.7, 0.0, -1.2]
+    none_of_them = np.prod(1 / (1 + np.exp(logits)), axis=1)
+    np.testing.assert_allclose(after[:, 0], none_of_them, rtol=1e-4)
+    assert not np.allclose(before, after)
 
 
 def test_too_few_of_every_finding_is_refused(place: Path, tmp_path: Path) -> None:
