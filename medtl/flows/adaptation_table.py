@@ -94,7 +94,7 @@ def _opened(site: Site, run: Run, asked: Ceilings) -> Opened:
 def _of_two_classes(run: Run, rows: pd.DataFrame, domain: str) -> pd.DataFrame:
     """Raises MedtlError where all are of one class, or no finding is in some and absent in others."""
     task, truth = run.experiment.task, targets_of(rows, run.experiment.task)
-    if not any(len(np.unique(each[np.isfinite(each)])) > 1 for each in truth.reshape(len(rows), -1).T):
+    if not any(len(np.unique(each[np.isfinite(each)])) > 1 for each in (truth.T if truth.ndim == 2 else [truth])):
         there = listed(sorted(rows["label"].unique())) or "no label at all"
         needed = "two classes" if task.kind == "single" else "a finding that some have and some have not"
         raise MedtlError(f"{run.folder}: the test images of '{domain}' have {there}, and a judgement needs {needed}; see split.test")

@@ -77,7 +77,7 @@ def read_teaching(file: Path, task: Task, column: Mapping[str, str], spellings: 
     table = given.table.assign(label=said.map(classes).fillna(""), **{SPELLING: said.where(said.isin(task.learned), "")})
     notes = [*given.notes]
     if few := int((said.isin(alone)).sum()):
-        notes.append(f"{few:,} images whose label says the class alone teach the class, and not which of its kinds they are")
+        notes.append(f"{few:,} images have a label that says the class alone: it teaches the class, and not which of its kinds they are")
     return replace(given, table=table, plan=replace(given.plan, task=task), notes=notes)
 
 
@@ -186,7 +186,7 @@ def with_spellings(task: Task, spellings: Mapping[str, str]) -> Task:
     label out. It learns its classes, whatever the model's own did: what is finer is not asked of outside labels. Raises MedtlError."""
     classes = {name: list(known) for name, known in task.classes.items()}
     ignored, known_as = list(task.ignore), task.class_of()
-    for label, given in spellings.items():
+    for label, given in ((str(label), given) for label, given in spellings.items()):
         name = given if given == "ignore" or given in classes else known_as.get(given, given)
         if name != "ignore" and name not in classes:
             choices = [*classes, "ignore"]

@@ -1,4 +1,5 @@
-"""What a run's package will remember of its source: validation images, and the known shifts that guesses of the accuracy are tried on."""
+"""What a run's package will remember of its source: validation images, or those held out of all folds, and the known shifts that guesses
+of the accuracy are tried on."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def update(
     map: Mapping[str, str] | None = None,
     overrides: Sequence[str] = (),
     out: Path | str | None = None,
-    data: Path | None = None,
+    data: Path | str | None = None,
 ) -> dict[str, Any]:
     """Train `model` further on the labelled images of `manifest`; returns the content of `update.json` of a released one.
 
@@ -58,9 +58,10 @@ def update(
     refuse_occupied(place)
     files, taught = {NEW: Path(manifest), REFERENCE: Path(reference)}, None
     if replay is not None and Path(replay).is_dir():
-        taught = read_taught(load_run(replay), old.task, data, line)
+        taught = read_taught(load_run(replay), old.task, Path(data).absolute() if data is not None else None, line)
     elif data is not None:
-        raise MedtlError(f"--data {data}: says where the images of a replayed run are; name the run with --replay")
+        named = f"--replay {replay} is no folder" if replay is not None else "--replay names none"
+        raise MedtlError(f"--data {data}: says where the images of a replayed run are, and {named}")
     elif replay is not None:
         files[REPLAY] = Path(replay)
     sets = read_sets(old, files, column or {}, map or {}, line, taught)

@@ -1,9 +1,9 @@
 """What a package remembers of its source, so that another hospital can hold its own images against it: `source.safetensors`.
 
-Of validation images, which the network did not learn from: where their features lie along the directions of the training images, the
-answers, the truth, and what was measured, in random order, patients as numbers of this file alone. No picture, no id, no name, no age,
-no date; measured numbers rounded. And how far off the guesses of the accuracy were on known shifts. It decides no answer, so it is no part
-of the package's fingerprint; it names the fingerprint that it belongs to.
+Of validation images, or those held out of all folds, from which the network did not learn: where their features lie along the directions
+of the training images, the answers, the truth, and what was measured, in random order, patients as numbers of this file alone. No picture,
+no id, no name, no age, no date; measured numbers rounded. And how far off the guesses of the accuracy were on known shifts. It decides no
+answer, so it is no part of the package's fingerprint; it names the fingerprint that it belongs to.
 """
 
 from __future__ import annotations

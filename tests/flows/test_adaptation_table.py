@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -14,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 
+from medtl.contracts import Task
 from medtl.errors import MedtlError
 from medtl.flows import adaptation_table
 from medtl.flows.study import study
@@ -154,6 +156,19 @@ def test_trials_trained_before_are_taken_up(data: Path, done: Path, tmp_path: Pa
     (data / "bare.yaml").write_text(STUDY.replace("as_taken: as-taken", "ceiling: false").replace("recovered: 0.8, ", ""))
     folder = study(data / "bare.yaml", out=tmp_path / "study")
     assert pd.read_csv(folder / "study" / "adaptation.csv")["name"].tolist()[:3] == ["source-only", "mcc", "adabn"]
+
+
+@pytest.mark.parametrize("kind", ["single", "multi"])
+def test_a_target_without_labels_to_judge_by_is_said(kind: str) -> None:
+    task = Task(kind=kind, classes={"disc": (), "square": ()})
+    run = SimpleNamespace(folder="RUN", experiment=SimpleNamespace(task=task))
+    one = {"label": ["disc", "disc"]} | ({"y_disc": ["1", "1"], "y_square": ["", "0"]} if kind == "multi" else {})
+    rows = pd.DataFrame(one)
+    with pytest.raises(MedtlError, match=r"the test images of 'there' have no label at all, and a judgement needs"):
+        adaptation_table._of_two_classes(run, rows[:0], "there")
+    needed = "two classes" if kind == "single" else "a finding that some have and some have not"
+    with pytest.raises(MedtlError, match=f"the test images of 'there' have disc, and a judgement needs {needed}"):
+        adaptation_table._of_two_classes(run, rows, "there")
 
 
 def test_a_look_that_cannot_be_counted_is_not_taken(data: Path, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -143,7 +144,7 @@ def test_some_labels_may_be_finer_than_others(tmp_path: Path) -> None:
     classes = ["malignant", "malignant", "benign", "benign", "malignant", ""]
     assert list(read["label"]) == classes
     assert list(read["spelling"]) == ["", "mel", "nv, junctional", "nv, junctional", "", ""]
-    assert "2 images whose label says the class alone teach the class, and not which of its kinds they are" in given.notes
+    assert "2 images have a label that says the class alone: it teaches the class, and not which of its kinds they are" in given.notes
     known = read[read["label"] != ""].reset_index()
     assert learned_targets(known, task, class_alone=True).tolist() == [5, 2, 0, 0, 5]
     with pytest.raises(MedtlError, match="2 images have a corrected class, but no spelling of it"):
@@ -183,8 +184,11 @@ def test_findings_are_kept_and_bettered_with_and_without_each(findings: Path, tm
     assert told["improvement"]["difference"]["low"] > 0
 
 
-def test_a_run_is_replayed_without_a_table_of_what_it_learned_from(findings: Path, finer: Path, tmp_path: Path) -> None:
-    told = update(*(findings / name for name in ("run", "new.csv", "reference.csv", "run")), overrides=QUICK, out=tmp_path / "out")
+def test_a_run_is_replayed_without_a_table_of_what_it_learned_from(
+    findings: Path, finer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(findings)
+    told = update(*("run", "new.csv", "reference.csv", "run"), overrides=QUICK, out=tmp_path / "out", data=".")
     before, now = (records.read(folder / "records.csv") for folder in (findings / "run", tmp_path / "out"))
     taught = before[before["split"].isin(["train", "validation"])].set_index("image")
     replayed = now[now["domain"] == "here"].set_index("image")
@@ -219,14 +223,48 @@ def test_patients_and_lesions_of_a_replayed_run_are_known_again(finer: Path, tmp
     assert set(rows.loc[rows["role"] == REPLAY, "spelling"]) == {"dot", "ring", "square"}
 
 
-def test_a_replayed_run_whose_images_are_gone_or_others_is_refused(findings: Path, tmp_path: Path) -> None:
+def test_what_a_fold_judged_is_not_replayed(tmp_path: Path) -> None:
+    """Of a run over folds all images that any of them learned from, of one fold what this one did."""
+    rows = pd.DataFrame({"image": [f"{n}.png" for n in range(8)], "frame": 0, "label": "disc", "group_id": [f"g{n}" for n in range(8)]})
+    rows = rows.assign(patient_id=rows["group_id"], group_kind="patient", domain="here", fold=["0", "1"] * 4, split="", sha256="")
+    for number in range(8):
+        Image.fromarray(np.full((SIDE, SIDE), number, np.uint8)).save(tmp_path / f"{number}.png")
+        rows.loc[number, "sha256"] = hashlib.sha256((tmp_path / f"{number}.png").read_bytes()).hexdigest()
+    text = CONFIG.format(task="{classes: {disc: [Disc], square: [Square]}}", members=1).replace("test: 0.1", "folds: 2")
+    run = tmp_path / "run"
+    for fold, splits in enumerate((["test", "train"] * 3 + ["test", "excluded"], ["train", "test"] * 3 + ["validation", "test"])):
+        (run / "folds" / str(fold)).mkdir(parents=True)
+        records.write(rows.assign(split=splits), run / "folds" / str(fold) / "records.csv")
+    records.write(rows, run / "records.csv")
+    (run / "experiment.yaml").write_text(text)
+    (run / "environment.json").write_text(json.dumps({"format": 1, "data_root": str(tmp_path)}))
+    task = Task(classes={"disc": ("another spelling",), "square": ()})
+
+    def replayed(place: Path) -> list[int]:
+        return sorted(int(Path(image).stem) for image in read_taught(load_run(place), task, None, Line()).table["image"])
+
+    assert replayed(run / "folds" / "0") == [1, 3, 5]
+    assert replayed(run / "folds" / "1") == [0, 2, 4, 6]
+    assert replayed(run) == [0, 1, 2, 3, 4, 5, 6]
+    (run / "experiment.yaml").write_text(text.replace("domain: here", "domain: here, issuer: St Elsewhere"))
+    assert any("St Elsewhere" in note for note in read_taught(load_run(run), task, None, Line()).notes)
+    with pytest.raises(MedtlError, match="teaches disc, square, and the model has learned square, disc"):
+        read_taught(load_run(run), Task(classes={"square": (), "disc": ()}), None, Line())
+
+
+def test_a_replayed_run_whose_images_are_gone_or_others_is_refused(findings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     moved = tmp_path / "moved"
     shutil.copytree(findings, moved)
     taught = records.read(moved / "run" / "records.csv").query("split == 'train'")["image"].iloc[0]
     Image.fromarray(np.zeros((SIDE, SIDE), np.uint8)).save(moved / taught)
     files = [moved / name for name in ("run", "new.csv", "reference.csv", "run")]
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(MedtlError, match=f"(?s)1 of .* images in .*moved are missing or not the files of .*{taught}"):
-        update(*files, overrides=QUICK, out=tmp_path / "out", data=moved)
+        update(*files, overrides=QUICK, out=tmp_path / "out", data="moved")
+    with pytest.raises(MedtlError, match="says where the images of a replayed run are, and --replay names none"):
+        update(*files[:3], overrides=QUICK, out=tmp_path / "out", data="moved")
+    with pytest.raises(MedtlError, match="and --replay typo is no folder"):
+        update(*files[:3], "typo", overrides=QUICK, out=tmp_path / "out", data="moved")
     with pytest.raises(MedtlError, match="say where they are now with --data DIR"):
         update(*files, overrides=QUICK, out=tmp_path / "out", data=tmp_path / "nowhere")
     assert not (tmp_path / "out").exists()

@@ -147,5 +147,8 @@ def test_a_label_that_names_the_class_alone() -> None:
     assert loss(logits, torch.tensor([3, 1])).item() == mean(0.35667494, 1.60943791)  # -ln 0.7, -ln 0.2
     assert loss(logits, torch.tensor([4, 2])).item() == mean(1.20397280, 1.20397280)  # a class of one output, and that output: -ln 0.3
     loss(logits[:1], torch.tensor([3])).backward()
-    # p - p / 0.7 of the class's own outputs, p of the other: what they share stays as 5 to 2
-    assert logits.grad[0].tolist() == pytest.approx([-0.21428571, -0.08571429, 0.3], abs=1e-7)
+    # 0.7 - 1 of the class, halved: what its outputs share stays as 5 to 2; p of the other
+    assert logits.grad[0].tolist() == pytest.approx([-0.15, -0.15, 0.3], abs=1e-7)
+    finer = logits.detach().clone().requires_grad_()
+    loss(finer, torch.tensor([0, 1])).backward()
+    assert finer.grad.flatten().tolist() == pytest.approx([-0.25, 0.1, 0.15, 0.25, -0.4, 0.15], abs=1e-7), "half of p - 1 and of p"

@@ -1,7 +1,8 @@
 """Cross-entropy where some labels name the class alone, and not which of its finer outputs it is.
 
 The negative logarithm of the summed probabilities of all outputs that the label allows (Jin & Ghahramani, NIPS 2002); of one
-output it is cross-entropy. It says nothing of how the class's outputs share what they have together.
+output it is cross-entropy. It asks nothing of how the class's outputs share what they have together, so their logits are moved
+alike: the plain gradient would move the larger ones more, and shares would drift towards them for no reason in the labels.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from medtl.imbalance.losses._per_image import MeanLoss
 
@@ -27,5 +29,8 @@ class SupersetLoss(MeanLoss):
         self.register_buffer("allowed", torch.cat([each, of_class]), persistent=False)
 
     def _of_allowed(self, logits: Tensor, targets: Tensor) -> Tensor:
-        log_p = torch.log_softmax(logits, dim=1)
-        return -torch.logsumexp(log_p.masked_fill(~self.allowed[targets], -torch.inf), dim=1)
+        allowed = self.allowed[targets]
+        own, others = (torch.logsumexp(logits.masked_fill(~side, -torch.inf), dim=1) for side in (allowed, ~allowed))
+        alike = (logits * allowed).sum(dim=1) / allowed.sum(dim=1)
+        own = alike + (own - alike).detach()  # the value of the one, the gradient of the other
+        return functional.softplus(others - own)
