@@ -89,7 +89,7 @@ def test_columns_and_labels_called_otherwise(make_run, outside, tmp_path):
         make_run() / "model",
         manifest,
         column={"image": "file", "label": "dx"},
-        map={"PNA": "ill", "0": "normal", "unclear": "ignore"},
+        map={"PNA": "ill", 0: "normal", "unclear": "ignore"},
         out=tmp_path / "out",
     )
     assert done.metrics["n"] == 9
