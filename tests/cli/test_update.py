@@ -28,7 +28,9 @@ def test_options_reach_the_flow(monkeypatch: pytest.MonkeyPatch) -> None:
         "--reference",
         "ref.csv",
         "--replay",
-        "old.csv",
+        "old",
+        "--data",
+        "moved",
         "--column",
         "label=dx",
         "--map",
@@ -39,7 +41,8 @@ def test_options_reach_the_flow(monkeypatch: pytest.MonkeyPatch) -> None:
         "o",
     ]
     assert run(monkeypatch, lambda *given: calls.append(given), "run", "new.csv", *options) == 0
-    assert calls == [(*map(Path, ("run", "new.csv", "ref.csv", "old.csv")), {"label": "dx"}, {"PNA": "ill"}, ["epochs=3"], Path("o"))]
+    files = map(Path, ("run", "new.csv", "ref.csv", "old"))
+    assert calls == [(*files, {"label": "dx"}, {"PNA": "ill"}, ["epochs=3"], Path("o"), Path("moved"))]
 
 
 def test_a_refusal_is_exit_code_3(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
