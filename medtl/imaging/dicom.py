@@ -19,12 +19,12 @@ from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_dataset
-from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from medtl.errors import ImageError
 from medtl.imaging.dicom_facts import facts_of, no_picture, registered_name
 from medtl.imaging.dicom_frames import Stored, read_frame
+from medtl.imaging.dicom_tables import palette
 from medtl.imaging.grey_levels import shows_as_much_when_shrunk, to_grey_levels
 from medtl.imaging.image import Encoded, Image, LookUp, Receipt, Values
 
@@ -202,16 +202,15 @@ def _colour(stored: Stored, dataset: Dataset, encoded: Encoded) -> tuple[NDArray
     """RGB, YBR (already turned to RGB) or palette indices → (3, H, W) in [0, 1]."""
     if stored.photometric == "PALETTE COLOR":
         try:
-            colours = apply_color_lut(stored.values(), dataset)
+            table = palette(dataset, dataset.file_meta.TransferSyntaxUID.is_little_endian)
+            scaled = table.of(stored.values()) if stored.meaning is None else table.of(stored.meaning)[stored.words]
         except Exception as error:
             raise encoded.refused("BAD_HEADER", f"its colour palette cannot be applied ({type(error).__name__})") from None
-        if colours.dtype == np.uint16 and not (colours & 0xFF).any():
-            colours = (colours >> 8).astype(np.uint8)  # 8-bit colours written into the high bytes, as the standard has it
-        largest, intensity = np.iinfo(colours.dtype).max, "colour palette"
+        intensity = "colour palette"
     elif stored.photometric == "RGB" and stored.words.ndim == 3:
-        colours, bits = stored.values(), int(dataset.BitsStored)
-        largest, intensity = 2**bits - 1, f"range of {bits} bits"
+        bits = int(dataset.BitsStored)
+        scaled = np.divide(stored.values()[..., :3], np.float32(2**bits - 1), dtype=np.float32)
+        intensity = f"range of {bits} bits"
     else:
         raise encoded.refused("UNSUPPORTED", "its photometric interpretation is none that medtl reads (MONOCHROME, RGB, YBR, palette)")
-    scaled = np.divide(colours[..., :3], np.float32(largest), dtype=np.float32)
     return np.ascontiguousarray(np.clip(scaled, 0, 1).transpose(2, 0, 1)), intensity

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.multival import MultiValue
-from pydicom.pixels.processing import apply_modality_lut, apply_voi
+from pydicom.pixels.processing import apply_modality_lut
 
 from medtl.imaging.dicom_frames import Stored
+from medtl.imaging.dicom_tables import grey_table
 from medtl.imaging.image import Encoded, LookUp, Values, Window
 
 _BENT = ("ModalityLUTSequence", "VOILUTSequence", "PixelPaddingValue")
@@ -149,15 +150,22 @@ def _values_of_interest(
 def _declared(rescaled: Floats, dataset: Dataset) -> tuple[Floats | None, str] | None:
     """What the header's table (first) or window makes of the values, None in its place where it makes no sense; None without either."""
     if dataset.get("VOILUTSequence"):
-        bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
-        looked_up = apply_voi(np.rint(rescaled).astype(np.int64), dataset, index=0)
-        return np.asarray(looked_up, dtype=np.float64) / (2**bits - 1), "VOI LUT sequence"
+        syntax = dataset.file_meta.TransferSyntaxUID
+        table = grey_table(dataset.VOILUTSequence[0], _may_be_negative(dataset), syntax.is_little_endian)
+        return table.of(np.rint(rescaled)), "VOI LUT sequence"
     center, width = _first(dataset, "WindowCenter"), _first(dataset, "WindowWidth")
     if center is None or width is None:
         return None
     name = _curve(dataset)
     apply = window_function(name, center, width)
     return apply(rescaled) if apply else None, f"window {name}"
+
+
+def _may_be_negative(dataset: Dataset) -> bool:
+    """Whether the least of all values that the header allows is negative once it is rescaled."""
+    signed, bits = int(dataset.get("PixelRepresentation") or 0), int(dataset.BitsStored)
+    ends = np.array([-signed << (bits - 1), (1 << (bits - signed)) - 1])
+    return bool(np.min(apply_modality_lut(ends, dataset)) < 0)
 
 
 def windows_of(dataset: Dataset) -> tuple[Window, ...]:
