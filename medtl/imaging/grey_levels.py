@@ -1,8 +1,8 @@
 """Stored values → what a display would show, in [0, 1], 1 is white.
 
 modality LUT sequence or rescale → VOI LUT sequence or window (LINEAR, LINEAR_EXACT, SIGMOID; the first of several) → without either
-minimum … maximum, padding left out → inverted once if MONOCHROME1 or PresentationLUTShape INVERSE. The order is the standard's
-(PS3.4 annex N): inversion comes last. For words of at most 16 bits the chain runs once over the words from the image's least to its
+minimum … maximum, padding left out → inverted once if MONOCHROME1 or PresentationLUTShape INVERSE, padding left black. The order is the
+standard's (PS3.4 annex N): inversion comes last. For words of at most 16 bits the chain runs once over the words from the image's least to its
 greatest, and one table look-up does the image.
 """
 
@@ -57,16 +57,18 @@ def to_grey_levels(stored: Stored, dataset: Dataset, encoded: Encoded) -> GreyLe
     first, last = (0, 0) if stored.meaning is None else (int(extreme) for extreme in cv2.minMaxLoc(stored.words)[:2])
     values = stored.words if stored.meaning is None else stored.meaning[first : last + 1]
     present = _present(stored, values, first, dataset)
-    counted = _without_padding(values, present, dataset)
+    padding = _padding(values, present, dataset)
     try:
         rescaled = np.asarray(apply_modality_lut(values, dataset), dtype=np.float64)
-        shown, intensity, notes = _values_of_interest(rescaled, present, counted, dataset)
+        shown, intensity, notes = _values_of_interest(rescaled, present, present & ~padding, dataset)
     except Exception as error:
         raise encoded.refused("BAD_HEADER", f"its look-up tables cannot be applied ({type(error).__name__})") from None
     if not np.isfinite(shown[present]).all():
         raise encoded.refused("BAD_HEADER", "its rescale or window gives values that are not finite")
     inverted = dataset.PhotometricInterpretation == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE"
     final = np.clip(1 - shown if inverted else shown, 0, 1).astype(np.float32)
+    if inverted:
+        final[padding] = 0  # background is black, and padding of low values would come out white (PS3.3 C.7.5.1.1.2)
     measured = Values(rescaled, None if stored.meaning is None else first, windows_of(dataset), _unit(dataset))
     if stored.meaning is None:
         return GreyLevels(final, intensity, inverted, tuple(notes), measured)
@@ -119,15 +121,15 @@ def _present(stored: Stored, values: NDArray[Any], first: int, dataset: Dataset)
     return np.asarray(cv2.calcHist([stored.words], [0], None, [count], [first, first + count])).ravel() > 0
 
 
-def _without_padding(table: NDArray[Any], present: NDArray[np.bool_], dataset: Dataset) -> NDArray[np.bool_]:
-    """Without the values that the header declares to be padding, unless nothing is left."""
-    padding = dataset.get("PixelPaddingValue")
-    if not isinstance(padding, int | float):
-        return present
+def _padding(values: NDArray[Any], present: NDArray[np.bool_], dataset: Dataset) -> NDArray[np.bool_]:
+    """Which values the header declares to be padding; none, where the image would have no others."""
+    value = dataset.get("PixelPaddingValue")
+    if not isinstance(value, int | float):
+        return np.zeros_like(present)
     limit = dataset.get("PixelPaddingRangeLimit")
-    low, high = sorted((padding, limit if isinstance(limit, int | float) else padding))
-    counted = present & ~((table >= low) & (table <= high))
-    return counted if counted.any() else present
+    low, high = sorted((value, limit if isinstance(limit, int | float) else value))
+    padding: NDArray[np.bool_] = (values >= low) & (values <= high)
+    return padding if (present & ~padding).any() else np.zeros_like(present)
 
 
 def _values_of_interest(

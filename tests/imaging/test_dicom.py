@@ -113,6 +113,25 @@ def test_padding_is_left_out_of_minimum_and_maximum(dicom: Write) -> None:
     np.testing.assert_array_equal(ranged.pixels, image.pixels)
 
 
+@pytest.mark.parametrize("padding", [0, 4095])
+@pytest.mark.parametrize("header", [{"PhotometricInterpretation": "MONOCHROME1"}, {"PresentationLUTShape": "INVERSE"}])
+@pytest.mark.parametrize("window", [{}, {"WindowCenter": 2000, "WindowWidth": 5000}])
+def test_padding_is_black_after_the_inversion(dicom: Write, padding: int, header: dict[str, Any], window: dict[str, Any]) -> None:
+    stored = twelve_bits(low=1000, high=3000)
+    real = read_image(dicom(stored[5:], BitsStored=12, HighBit=11, **header, **window)).pixels[0]
+    stored[:5] = padding
+    image = read_image(dicom(stored, BitsStored=12, HighBit=11, PixelPaddingValue=padding, **header, **window))
+    assert image.pixels[0, :5].max() == 0
+    np.testing.assert_array_equal(image.pixels[0, 5:], real)
+
+
+def test_an_image_of_nothing_but_padding_is_shown_as_it_is(dicom: Write) -> None:
+    header = {"PhotometricInterpretation": "MONOCHROME1", "PixelPaddingValue": 0, "PixelPaddingRangeLimit": 4095}
+    stored = twelve_bits()
+    image = read_image(dicom(stored, BitsStored=12, HighBit=11, **header))
+    np.testing.assert_allclose(image.pixels[0], (stored.max() - stored.astype(float)) / np.ptp(stored), atol=1e-6)
+
+
 @pytest.mark.parametrize(("center", "width"), [(100, 0), (100, 0.5), (1e6, 10)])
 def test_a_senseless_window_is_left_out_and_noted(marker: np.ndarray, dicom: Write, center: float, width: float) -> None:
     image = read_image(dicom(marker, WindowCenter=center, WindowWidth=width))
