@@ -95,6 +95,14 @@ def test_signed_values_keep_their_sign(compressed: Write, family: str) -> None:
     np.testing.assert_allclose(read_image(path).pixels[0], np.clip((stored + 0.5) / 4095 + 0.5, 0, 1), atol=1e-6)
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_left_justified_run_lengths(compressed: Write, signed: bool) -> None:
+    stored = ramp(12).astype("i2") - 2048 * signed
+    window = {"WindowCenter": 0 if signed else 2048, "WindowWidth": 4096, "PixelRepresentation": int(signed)}
+    path = compressed(stored.view("u2") << 4, *LOSSLESS["rle"], BitsStored=12, HighBit=15, **window)
+    np.testing.assert_allclose(read_image(path).pixels[0], (stored + 2048.0 * signed) / 4095, atol=1e-6)
+
+
 def test_lossy_syntaxes_stay_near(compressed: Write) -> None:
     stored = ramp(12)
     near = {
