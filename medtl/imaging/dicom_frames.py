@@ -26,6 +26,9 @@ from medtl.imaging.image import Encoded
 _UNDEFINED = 0xFFFFFFFF
 """The length of an element that ends where a delimiter says so."""
 
+_CODESTREAMS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\xfe\xff\x00\xe0")
+"""How JPEG and JPEG-LS begin, JPEG 2000, and the item that DICOM puts around either."""
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -58,6 +61,8 @@ def read_frame(dataset: Dataset, number: int, encoded: Encoded, halvings: int = 
     if syntax not in SYNTAXES and (not syntax.is_transfer_syntax or syntax.is_encapsulated):
         raise encoded.refused("UNSUPPORTED", f"no decoder is known for its transfer syntax{name and f', {name}'}")
     try:
+        if not syntax.is_encapsulated and "PixelData" in dataset:
+            _check_plain(dataset, encoded.data)
         shift = _unused_below(dataset, syntax)
         if _stays_as_it_lies(dataset):
             samples = (
@@ -82,6 +87,20 @@ def _stays_as_it_lies(dataset: Dataset) -> bool:
     if "PixelData" not in dataset or dataset.SamplesPerPixel != 1 or dataset.BitsAllocated not in (8, 16):
         return False
     return bool(syntax.is_little_endian or dataset.BitsAllocated == 16)  # big-endian bytes may lie in swapped pairs
+
+
+def _check_plain(dataset: Dataset, file: bytes) -> None:
+    """Refuse a codestream that a false transfer syntax calls uncompressed: read as pixels it is noise.
+
+    Pixels may begin like one by chance; then they have the length that they should have.
+    """
+    data = _where_it_lies(dataset, file)
+    if not bytes(data[:4]).startswith(_CODESTREAMS):
+        return
+    pixels = int(dataset.Rows) * int(dataset.Columns) * int(dataset.SamplesPerPixel) * int(dataset.get("NumberOfFrames") or 1)
+    length = -(-pixels * int(dataset.BitsAllocated) // 8)
+    if len(data) not in (length, length + length % 2):
+        raise BrokenStream("the transfer syntax says that the pixel data are uncompressed, but they begin like compressed ones")
 
 
 def _unused_below(dataset: Dataset, syntax: UID) -> int:

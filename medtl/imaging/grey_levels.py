@@ -2,8 +2,8 @@
 
 modality LUT sequence or rescale → VOI LUT sequence or window (LINEAR, LINEAR_EXACT, SIGMOID; the first of several) → without either
 minimum … maximum, padding left out → inverted once if MONOCHROME1 or PresentationLUTShape INVERSE, padding left black. The order is the
-standard's (PS3.4 annex N): inversion comes last. For words of at most 16 bits the chain runs once over the words from the image's least to its
-greatest, and one table look-up does the image.
+standard's (PS3.4 annex N): inversion comes last. For words of at most 16 bits the chain runs once over the words from the image's least
+to its greatest, and one table look-up does the image.
 """
 
 from __future__ import annotations
