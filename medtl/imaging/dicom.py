@@ -12,6 +12,7 @@ import logging
 import warnings
 import zlib
 from collections.abc import Iterator
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ _FUNCTIONAL_GROUPS = ("PixelValueTransformationSequence", "FrameVOILUTSequence",
 _PREAMBLE = 132
 _LARGE = 1 << 20
 """Elements of more bytes stay in the file's bytes until they are asked for: copying the pixels costs more than reading the header."""
+_BEGINNING = 1 << 20
+"""Bytes of a deflated file, packed and expanded, that are looked at for its header alone."""
 _LOGS = tuple(logging.getLogger(name) for name in ("pydicom", "pydicom.pixels.decoders.base", "pydicom.pixels.utils", "highdicom.base"))
 
 
@@ -81,6 +84,24 @@ def header(data: bytes, largest_pixels: int = 100_000_000) -> Dataset:
     if not begins_like(data):
         raise ImageError("NOT_AN_IMAGE", "the file", "is no DICOM file")
     return _open(Encoded("the file", data, "", None, largest_pixels))
+
+
+def deflated_beginning(file: BinaryIO) -> Dataset:
+    """Groups 0008 to 0028 of a deflated DICOM file (who, when, what, how), out of its first megabyte.
+
+    Raises:
+        ValueError: they go on beyond that, or end before they should.
+    """
+    data = file.read(_BEGINNING)
+    _, start = _file_meta(data)
+    expander = zlib.decompressobj(-zlib.MAX_WBITS)
+    expanded = io.BytesIO(expander.decompress(memoryview(data)[start:], _BEGINNING))
+    dataset = read_dataset(
+        expanded, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, _vr, _length: not 0x08 <= tag.group <= 0x28
+    )
+    if expanded.tell() >= expanded.getbuffer().nbytes and not expander.eof:
+        raise ValueError("the beginning of a deflated data set is cut, or too long")
+    return dataset
 
 
 @contextlib.contextmanager
