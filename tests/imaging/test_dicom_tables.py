@@ -148,3 +148,22 @@ def test_segmented_palettes(marker: np.ndarray, dicom: Write, bits: int, kind: s
     elements = palettes([256, 0, bits], [segments + b"\0" * (len(segments) % 2)] * 3, kind="Segmented")
     image = read_image(dicom(marker, PhotometricInterpretation="PALETTE COLOR", **elements))
     np.testing.assert_allclose(image.pixels[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("descriptor", "kind", "more"),
+    [
+        ([4096, 0, 8], "Segmented", {}),  # pydicom, which unfolds segments, would wrap round
+        ([300, 0, 16], "", {}),
+        ([256, 0, 32], "", {}),
+        ([256, 0, 16], "", {"PixelPresentation": "COLOR"}),
+    ],
+    ids=["too many segments", "too few entries", "too many bits", "supplemental"],
+)
+def test_palettes_that_cannot_be_applied_are_refused(
+    marker: np.ndarray, dicom: Write, descriptor: list[int], kind: str, more: dict[str, str]
+) -> None:
+    elements = palettes(descriptor, [np.arange(256).astype("<u2").tobytes()] * 3, kind)
+    with pytest.raises(ImageError, match="colour palette cannot be applied") as refusal:
+        read_image(dicom(marker, PhotometricInterpretation="PALETTE COLOR", **elements, **more))
+    assert refusal.value.code == "BAD_HEADER"
