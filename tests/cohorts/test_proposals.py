@@ -19,11 +19,11 @@ def table(folder: Path, *lines: str) -> None:
     (folder / "t.csv").write_text("\n".join(lines) + "\n")
 
 
-def dicom(path: Path, uid: str, accession: str) -> None:
+def dicom(path: Path, uid: str, accession: str, patient: str = "A") -> None:
     meta = FileMetaDataset()
     meta.TransferSyntaxUID, meta.MediaStorageSOPInstanceUID = ExplicitVRLittleEndian, uid
     header = FileDataset(path, {}, file_meta=meta, preamble=b"\0" * 128)
-    header.SOPInstanceUID, header.AccessionNumber, header.PatientID, header.Modality = uid, accession, "A", "DX"
+    header.SOPInstanceUID, header.AccessionNumber, header.PatientID, header.Modality = uid, accession, patient, "DX"
     path.parent.mkdir(parents=True, exist_ok=True)
     pydicom.dcmwrite(path, header, enforce_file_format=False)
 
@@ -62,6 +62,18 @@ def test_dicom_rows_match_by_header(tmp_path: Path, column: str, how: str) -> No
     assert proposal.by == "patient"
     words = {"uid": "SOPInstanceUID", "acc": "AccessionNumber"}[column]
     assert f"5 of 6 rows matched: '{column}' by {words}" in proposal.found
+
+
+def test_patients_of_headers_are_kept_together_where_a_table_names_dicom_files(tmp_path: Path) -> None:
+    for n in range(6):
+        dicom(tmp_path / f"x/{n}.dcm", f"1.2.{n}", "S", f"P{n // 2}")
+    table(tmp_path, "image,label,lesion_id", *(f"x/{n}.dcm,{n % 2},L{n}" for n in range(6)))
+    proposal = propose(tmp_path)
+    assert proposal.cohort["patient"] == {"from": "header"}
+    assert proposal.by == "patient"
+    assert "6 of 6 images have a patient id in their DICOM header" in proposal.found
+    table(tmp_path, "image,label,patient", *(f"x/{n}.dcm,{n % 2},Q{n}" for n in range(6)))
+    assert propose(tmp_path).cohort["patient"] == "patient", "what the table says goes first"
 
 
 def test_the_better_rate_wins(tmp_path: Path, touch: Callable[..., None]) -> None:
