@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from medtl.cohorts.files import by_name, inside_root, list_images
+from medtl.cohorts.given_splits import SPELLINGS
 from medtl.cohorts.proposal import Proposal, patients_of_headers, read_headers_of, said
 from medtl.cohorts.proposed_archives import of_archive
 from medtl.cohorts.proposed_folders import of_folders
@@ -57,7 +58,7 @@ def propose(root: Path, table: str | None = None) -> Proposal:
     if table is None:
         classes = Counter(image.split("/", 1)[0] for image in images if "/" in image)
         if len(classes) > 1 and not _tables_in(root):
-            return of_folders(root, images, classes)
+            return of_folders(root, images)
         table = _only_table(root, classes)
     if table.lower().endswith(".npz"):
         return of_archive(root, table)
@@ -195,8 +196,7 @@ def _named(pattern: str, columns: Iterable[str], without: Collection[str]) -> st
 
 def _split_column(cells: pd.DataFrame, taken: set[str]) -> str | None:
     column = _named("split|set|partition|subset", cells.columns, taken)
-    usual = {"train", "training", "validation", "val", "valid", "dev", "test", "testing"}
-    return column if column is not None and set(cells[column].str.casefold()) - {""} <= usual else None
+    return column if column is not None and set(cells[column].str.casefold()) <= SPELLINGS.keys() else None
 
 
 def _may_be_kept(column: str) -> bool:

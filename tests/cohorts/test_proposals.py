@@ -90,6 +90,31 @@ def test_class_folders_need_no_table(tmp_path: Path, touch: Callable[..., None])
     assert propose(tmp_path).cohort["patient"] == {"from": "header"}
 
 
+def test_folders_for_the_parts_of_a_split_stand_above_the_classes(tmp_path: Path, touch: Callable[..., None]) -> None:
+    touch(*(f"{part}/{name}/{n}.png" for part in ("train", "val", "Test") for name in ("NORMAL", "PNEUMONIA") for n in range(2)))
+    proposal = propose(tmp_path)
+    assert (proposal.cohort, proposal.counts, proposal.given_split) == ({"name": "folders"}, {"NORMAL": 6, "PNEUMONIA": 6}, "split")
+    assert proposal.found[0] == "12 images in parts of a given split: Test 4, train 4, val 4"
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (("images", "masks"), "masks beside images: masks are no class; give a table of labels"),
+        (("benign", "malignant", "Lung_Masks"), "Lung_Masks beside benign, malignant: masks are no class; move them elsewhere"),
+        (("train", "test", "extra"), r"parts of a split \(test, train\) beside extra"),
+        (("train", "test"), r"no folder per class in test, train \(images only\); give a table of labels: --table"),
+        (("train/images", "test/images"), r"no folder per class in test, train \(images\)"),
+    ],
+)
+def test_folders_that_are_no_classes_are_refused(
+    tmp_path: Path, touch: Callable[..., None], folders: tuple[str, ...], message: str
+) -> None:
+    touch(*(f"{folder}/{place}.png" for place, folder in enumerate(folders)))
+    with pytest.raises(MedtlError, match=message):
+        propose(tmp_path)
+
+
 def test_archives(tmp_path: Path) -> None:
     arrays = {f"{part}_{kind}": np.zeros((3, 1), np.uint8) for part in ("train", "test") for kind in ("images", "labels")}
     arrays["test_labels"] = np.array([[1], [0], [1]])

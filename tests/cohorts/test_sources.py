@@ -54,6 +54,23 @@ def test_ignored_folders_leave_with_a_count(tmp_path: Path, plan: Callable[..., 
     assert source.notes == ["default: 2 images of the ignored label 'masks' left out"]
 
 
+def test_parts_above_the_classes_are_taken_where_the_split_asks_for_them(
+    tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]
+) -> None:
+    touch("x/train/NORMAL/a.png", "x/train/PNA/b.png", "x/Valid/NORMAL/c.png", "x/test/PNA/d/e.png", "x/test/loose.png")
+    cohort = {"name": "folders", "folder": "x"}
+    source = read_cohorts(plan(cohort, column="split"), tmp_path)
+    rows = {image: (label, split) for image, label, split in source.table[["image", "label", "given_split"]].itertuples(index=False)}
+    assert rows == {
+        "x/train/NORMAL/a.png": ("normal", "train"), "x/train/PNA/b.png": ("pneumonia", "train"),
+        "x/Valid/NORMAL/c.png": ("normal", "validation"), "x/test/PNA/d/e.png": ("pneumonia", "test"),
+    }  # fmt: skip
+    assert source.notes == ["default: 1 image in no class folder left out"]
+    assert "the label 'train'" in mistakes(plan(cohort), tmp_path), "unasked, the first folder is the class as ever"
+    touch("x/other/NORMAL/a.png")
+    assert "there is no column 'split'" in mistakes(plan(cohort, column="split"), tmp_path)
+
+
 def test_ids_come_from_file_names(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
     touch("NORMAL/IM-1-0001.png", "PNEUMONIA/person7_bacteria_1.png", "PNEUMONIA/person7_virus_2.png", "PNEUMONIA/unnamed.png")
     cohort = {"name": "folders", "patient": {"from": "filename", "pattern": r"(person\d+|IM-\d+)"}}

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from medtl.cohorts import CohortSettings
 from medtl.cohorts.files import inside_root
 from medtl.cohorts.findings import class_columns
+from medtl.cohorts.given_splits import SPLIT_COLUMN
 from medtl.cohorts.ids import find_ids
 from medtl.cohorts.source_table import SourceTable, unusable
 from medtl.contracts import EXCLUDED, TEST, TRAIN, VALIDATION, Task
@@ -24,7 +25,6 @@ from medtl.errors import did_you_mean, listed
 from medtl.findings import PREFIX
 
 _USUAL = {"train": TRAIN, "val": VALIDATION, "test": TEST}
-SPLIT_COLUMN = "split"
 TASKS = ("single", "multi")
 
 
