@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from medtl.cohorts.files import by_name, inside_root, list_images
+from medtl.cohorts.files import Listing, by_name, inside_root, list_images
 from medtl.cohorts.given_splits import SPELLINGS
 from medtl.cohorts.proposal import Proposal, patients_of_headers, read_headers_of, said
 from medtl.cohorts.proposed_archives import of_archive
@@ -54,12 +54,18 @@ class Match:
 
 def propose(root: Path, table: str | None = None) -> Proposal:
     """Look at `root` (and `table`, relative to it). Raises MedtlError where nothing can be proposed, with what was tried."""
-    images = list_images(root).images
+    listing = list_images(root)
+    proposal = _proposed(root, table, listing)
+    return replace(proposal, found=[*proposal.found, *filter(None, [listing.masks_left_out()])])
+
+
+def _proposed(root: Path, table: str | None, listing: Listing) -> Proposal:
+    images = listing.images
     if table is None:
         classes = Counter(image.split("/", 1)[0] for image in images if "/" in image)
         if len(classes) > 1 and not _tables_in(root):
             return of_folders(root, images)
-        table = _only_table(root, classes)
+        table = _only_table(root, classes, listing)
     if table.lower().endswith(".npz"):
         return of_archive(root, table)
     opened = read_table(root / table)
@@ -71,13 +77,14 @@ def _tables_in(root: Path) -> list[str]:
     return sorted(path.name for path in root.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith("."))
 
 
-def _only_table(root: Path, classes: Mapping[str, int]) -> str:
+def _only_table(root: Path, classes: Mapping[str, int], listing: Listing) -> str:
     there = _tables_in(root)
     if len(there) == 1:
         return there[0]
     if there:
         raise MedtlError(f"'{root}' holds several tables ({listed(there)}); say which: --table")
-    raise MedtlError(f"'{root}' holds {len(classes)} folder(s) of images and no table; give one folder per class, or --table")
+    masks = f" ({listing.masks_left_out()})" if listing.masks else ""
+    raise MedtlError(f"'{root}' holds {len(classes)} folder(s) of images and no table{masks}; give one folder per class, or --table")
 
 
 def _of_table(root: Path, table: str, opened: LabelTable, images: list[str]) -> Proposal:

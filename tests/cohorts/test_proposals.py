@@ -97,9 +97,17 @@ def test_folders_for_the_parts_of_a_split_stand_above_the_classes(tmp_path: Path
     assert proposal.found[0] == "12 images in parts of a given split: Test 4, train 4, val 4"
 
 
+def test_masks_are_not_counted_as_images(tmp_path: Path, touch: Callable[..., None]) -> None:
+    touch(*(f"{name}/{n}{mask}.png" for name in ("benign", "malignant") for n in range(2) for mask in ("", "_mask")))
+    proposal = propose(tmp_path)
+    assert proposal.counts == {"benign": 2, "malignant": 2}
+    assert "4 images are masks of others by their names" in proposal.found
+
+
 @pytest.mark.parametrize(
     ("folders", "message"),
     [
+        (("images", "images/0", "masks/0"), r"1 folder\(s\) of images and no table \(1 image is the mask of another by its name\); give"),
         (("images", "masks"), "masks beside images: masks are no class; give a table of labels"),
         (("benign", "malignant", "Lung_Masks"), "Lung_Masks beside benign, malignant: masks are no class; move them elsewhere"),
         (("train", "test", "extra"), r"parts of a split \(test, train\) beside extra"),
@@ -110,7 +118,7 @@ def test_folders_for_the_parts_of_a_split_stand_above_the_classes(tmp_path: Path
 def test_folders_that_are_no_classes_are_refused(
     tmp_path: Path, touch: Callable[..., None], folders: tuple[str, ...], message: str
 ) -> None:
-    touch(*(f"{folder}/{place}.png" for place, folder in enumerate(folders)))
+    touch(*(f"{folder}/{place}.png" if folder[-1] != "0" else f"{folder}.png" for place, folder in enumerate(folders)))
     with pytest.raises(MedtlError, match=message):
         propose(tmp_path)
 

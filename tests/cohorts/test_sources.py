@@ -71,6 +71,20 @@ def test_parts_above_the_classes_are_taken_where_the_split_asks_for_them(
     assert "there is no column 'split'" in mistakes(plan(cohort, column="split"), tmp_path)
 
 
+def test_masks_beside_their_images_are_no_images(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
+    names = ("NORMAL/a (1)", "PNA/images/b")
+    touch(*(f"{name}.png" for name in names), "PNA/c_mask.png", "PNA/masks/alone.png")
+    touch("NORMAL/a (1)_mask.png", "NORMAL/a (1)_mask_1.PNG", "PNA/masks/b.tif", "PNA/masks/b_mask.png")
+    source = read_cohorts(plan({"name": "folders"}), tmp_path)
+    assert sorted(source.table["image"]) == ["NORMAL/a (1).png", "PNA/c_mask.png", "PNA/images/b.png", "PNA/masks/alone.png"]
+    assert source.notes == ["default: 4 images are masks of others by their names"]
+    (tmp_path / "NORMAL/a (1)_mask.png").unlink()
+    table(tmp_path, "image,label", "NORMAL/a (1).png,NORMAL", "PNA/images/b.png,PNA")
+    source = read_cohorts(plan(CSV), tmp_path)
+    assert len(source.table) == 2
+    assert source.notes == ["default: 1 image is the mask of another by its name"], "masks need no row"
+
+
 def test_ids_come_from_file_names(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
     touch("NORMAL/IM-1-0001.png", "PNEUMONIA/person7_bacteria_1.png", "PNEUMONIA/person7_virus_2.png", "PNEUMONIA/unnamed.png")
     cohort = {"name": "folders", "patient": {"from": "filename", "pattern": r"(person\d+|IM-\d+)"}}

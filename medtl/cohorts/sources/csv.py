@@ -13,7 +13,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import model_validator
 
-from medtl.cohorts.files import by_name, file_of, inside_root, list_images
+from medtl.cohorts.files import Listing, by_name, file_of, inside_root, list_images
 from medtl.cohorts.ids import find_ids
 from medtl.cohorts.label_rows import label_columns, missing_columns, open_table, without_uncertain
 from medtl.cohorts.settings import TableSettings
@@ -130,7 +130,8 @@ def _check_files(source: SourceTable, settings: Settings, root: Path) -> None:
     files = [file_of(root, image) for image in table["image"]]
     named = {PurePosixPath(file).parent.as_posix() for file in files if file}
     folders = [inside_root(root, ".", settings.folder) or "."] if everywhere else sorted(named)
-    there = {(PurePosixPath(folder) / name).as_posix() for folder in folders for name in list_images(root / folder, everywhere).images}
+    listings = {folder: list_images(root / folder, everywhere) for folder in folders}
+    there = {(PurePosixPath(folder) / name).as_posix() for folder, found in listings.items() for name in found.images}
     exists = pd.Series([file in there or (bool(file) and (root / file).is_file()) for file in files], index=table.index)
     absent = table[~exists]
     if len(absent) and settings.missing == "refuse":
@@ -148,6 +149,8 @@ def _check_files(source: SourceTable, settings: Settings, root: Path) -> None:
         )
     elif unlisted:
         source.notes.append(f"{counted(len(unlisted), 'image')} without a row in the table left out")
+    if masks := Listing(masks=sum(found.masks for found in listings.values())).masks_left_out():
+        source.notes.append(masks)
     source.table = table[exists]
 
 

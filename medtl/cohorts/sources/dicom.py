@@ -75,7 +75,7 @@ def read_headers(root: Path, folder: str, table: str = "") -> tuple[pd.DataFrame
     notes = [f"{counted(without, 'file')} of {len(files):,} have no readable DICOM header"] if without else []
     found.others[PurePosixPath(table).suffix.lower()] -= bool(table)
     found.others = +found.others
-    return files, [*notes, *([found.left_out()] if found.others else [])]
+    return files, [*notes, *filter(None, [found.left_out()])]
 
 
 def keys_of(files: pd.DataFrame, match: str) -> list[pd.Series[str]]:

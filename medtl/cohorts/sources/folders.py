@@ -51,8 +51,8 @@ def build(settings: Settings, root: Path, wanted: Sequence[str]) -> SourceTable:
         return source
     if len(labelled) < len(found.images):
         source.notes.append(f"{counted(len(found.images) - len(labelled), 'image')} in no class folder left out")
-    if found.others:
-        source.notes.append(found.left_out())
+    if left_out := found.left_out():
+        source.notes.append(left_out)
     find_ids(source, settings, root)
     return source
 
