@@ -25,7 +25,7 @@ from medtl.errors import MedtlError, listed
 from medtl.records import refuse_personal_columns
 
 MOST_CLASSES = 20
-_LABEL = r"label|labels|dx|diagnos\w*|finding\w*|class|classes|target|pathology|category|outcome|disease"
+_LABEL = r"(label|labels|dx|diagnos\w*|finding\w*|class|classes|target|pathology|category|outcome|disease)([ _]?name)?"
 _IDS = {
     "patient": r"(patient|subject|person|participant|case)[ _]?(id|number|no|uid)?|pid|mrn",
     "lesion": r"lesion[ _]?(id|number|no)?",
@@ -181,7 +181,10 @@ def id_columns(columns: Iterable[str], taken: Collection[str]) -> dict[str, str]
 
 
 def label_column(cells: pd.DataFrame, image: str) -> tuple[str, list[str]]:
-    """The column whose name says label, else the one with the fewest different cells; and the other candidates. Raises MedtlError."""
+    """The column whose name says label, else the one with the fewest different cells; and the other candidates. Raises MedtlError.
+
+    Columns that may hold names, birth dates or free text are none, for labels are printed and written.
+    """
     spoken_for = rf"{_KEEP}|split|fold|set|partition|subset|{'|'.join(_IDS.values())}"
     candidates = []
     for column in cells.columns:
@@ -189,7 +192,7 @@ def label_column(cells: pd.DataFrame, image: str) -> tuple[str, list[str]]:
         if column == image or not 2 <= number <= min(MOST_CLASSES, max(2, len(cells) // 2)):
             continue
         named = re.fullmatch(_LABEL, column, re.IGNORECASE) is not None
-        if named or not re.fullmatch(spoken_for, column, re.IGNORECASE):
+        if named or (not re.fullmatch(spoken_for, column, re.IGNORECASE) and _may_be_kept(column)):
             candidates.append((not named, number, column))
     candidates.sort(key=lambda candidate: candidate[:2])
     if not candidates:

@@ -138,6 +138,21 @@ def test_personal_columns_are_not_kept(tmp_path: Path, touch: Callable[..., None
     assert propose(tmp_path).keep == ["sex"]
 
 
+@pytest.mark.parametrize("column", ["PatientName", "Name", "birth_date", "comment"])
+def test_names_are_never_taken_for_labels(tmp_path: Path, touch: Callable[..., None], column: str) -> None:
+    touch(*(f"{n}.png" for n in range(6)))
+    table(tmp_path, f"image,{column},verdict", *(f"{n}.png,{('Doe', 'Roe')[n % 2]},{'abc'[n % 3]}" for n in range(6)))
+    proposal = propose(tmp_path)
+    assert proposal.cohort["label"] == "verdict"
+    assert "Doe" not in str(proposal)
+    table(tmp_path, f"image,{column}", *(f"{n}.png,{('Doe', 'Roe')[n % 2]}" for n in range(6)))
+    with pytest.raises(MedtlError, match="no column looks like labels") as refusal:
+        propose(tmp_path)
+    assert "Doe" not in str(refusal.value)
+    table(tmp_path, "image,class_name", *(f"{n}.png,{'ab'[n % 2]}" for n in range(6)))
+    assert propose(tmp_path).cohort["label"] == "class_name"
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
