@@ -11,10 +11,12 @@ import contextlib
 import hashlib
 import hmac
 import os
+import posixpath
 import re
 import secrets
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -106,9 +108,9 @@ def find_ids(source: SourceTable, settings: CohortSettings, root: Path, cells: p
             continue
         if asked.column is not None:
             _from_column(source, kind, asked.column, cells)
-        elif asked.from_ == "filename":
-            names = [PurePosixPath(image).name for image in source.table["image"]]
-            source.table[kind] = [_matched(asked.pattern or "", name) for name in names]
+        elif asked.pattern is not None:
+            names = _names(source.table["image"], settings.folder if asked.from_ == "path" else None)
+            source.table[kind] = [_matched(asked.pattern, name) for name in names]
         else:
             source.table[kind] = _from_headers(source.table["image"], kind, root)
         without = int((source.table[kind] == "").sum())
@@ -128,6 +130,14 @@ def _from_column(source: SourceTable, kind: str, column: str, cells: pd.DataFram
 def no_column(setting: str, column: str, cells: pd.DataFrame) -> str:
     """The message for a column that a table does not have."""
     return f"{setting}: the table has no column '{column}'{did_you_mean(column, cells.columns)}; columns: {listed(cells.columns)}"
+
+
+def _names(images: Iterable[str], folder: str | None) -> list[str]:
+    """Of each image its path below `folder` (whole if it lies elsewhere), or without one its file's name."""
+    if folder is None:
+        return [PurePosixPath(image).name for image in images]
+    prefix = posixpath.normpath(folder.replace("\\", "/")) + "/"
+    return [image.removeprefix(prefix) for image in images]
 
 
 def _matched(pattern: str, name: str) -> str:

@@ -15,6 +15,8 @@ from medtl.errors import MedtlError, listed
 
 _MASKS = r"(.*[ _-])?(masks?|segmentations?|annotations?|ground[ _-]?truths?)"
 _IMAGES = r"images?|imgs?|scans?|pictures?"
+FEWEST_PATIENTS = 3
+"""Fewer subfolders are no patients that could be split: views, sites or sides."""
 
 
 def of_folders(root: Path, images: Sequence[str]) -> Proposal:
@@ -31,8 +33,20 @@ def of_folders(root: Path, images: Sequence[str]) -> Proposal:
     split = SPLIT_COLUMN if given else None
     if of_headers := patients_of_headers(read_headers_of(root, images)):
         return Proposal(cohort | {"patient": {"from": "header"}}, classes, "patient", given_split=split, found=[*found, of_headers])
+    if pattern := _folder_of_patient([image for image in images if image.count("/") > depth], depth):
+        found.append("every image lies in a subfolder of its class, taken for its patient's (if not: take `patient` out, split by image)")
+        return Proposal(cohort | {"patient": {"from": "path", "pattern": pattern}}, classes, "patient", given_split=split, found=found)
     remark = "if file names hold the patient: patient: {from: filename, pattern: '(person\\d+)'}"
     return Proposal(cohort, dict(classes), "image", given_split=split, remarks={"split": remark}, found=found)
+
+
+def _folder_of_patient(images: Sequence[str], depth: int) -> str | None:
+    """The pattern of the folder below the class, if it may be a patient's: every image has one, and they are no parts, masks or images."""
+    if not all(image.count("/") > depth + 1 for image in images):
+        return None
+    folders = {image.split("/")[depth + 1] for image in images}
+    spoken_for = [name for name in folders if name.casefold() in SPELLINGS or re.fullmatch(rf"{_IMAGES}|{_MASKS}", name, re.IGNORECASE)]
+    return None if spoken_for or len(folders) < FEWEST_PATIENTS else "^" + "[^/]+/" * (depth + 1) + "([^/]+)/"
 
 
 def _refuse_no_classes(root: Path, folders: Collection[str], classes: Collection[str]) -> None:

@@ -97,6 +97,22 @@ def test_folders_for_the_parts_of_a_split_stand_above_the_classes(tmp_path: Path
     assert proposal.found[0] == "12 images in parts of a given split: Test 4, train 4, val 4"
 
 
+def test_subfolders_of_classes_are_taken_for_patients(tmp_path: Path, touch: Callable[..., None]) -> None:
+    touch(*(f"{name}/patient{n}/1.png" for name in ("normal", "sick") for n in range(3)))
+    proposal = propose(tmp_path)
+    assert proposal.cohort == {"name": "folders", "patient": {"from": "path", "pattern": "^[^/]+/([^/]+)/"}}
+    assert proposal.by == "patient"
+    assert any("taken for its patient's" in line for line in proposal.found)
+    touch("normal/1.png")
+    assert propose(tmp_path).by == "image", "one image lies in no subfolder"
+
+
+@pytest.mark.parametrize("inside", [("images",), ("left", "right"), ("train", "test", "val")])
+def test_subfolders_that_are_no_patients(tmp_path: Path, touch: Callable[..., None], inside: tuple[str, ...]) -> None:
+    touch(*(f"{name}/{place}/{n}.png" for name in ("normal", "sick") for place in inside for n in range(2)))
+    assert propose(tmp_path).cohort == {"name": "folders"}
+
+
 def test_masks_are_not_counted_as_images(tmp_path: Path, touch: Callable[..., None]) -> None:
     touch(*(f"{name}/{n}{mask}.png" for name in ("benign", "malignant") for n in range(2) for mask in ("", "_mask")))
     proposal = propose(tmp_path)

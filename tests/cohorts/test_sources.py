@@ -95,6 +95,22 @@ def test_ids_come_from_file_names(tmp_path: Path, plan: Callable[..., Any], touc
     assert source.notes == ["default: 1 image of 4 have no patient id"]
 
 
+@pytest.mark.parametrize("folder", [".", "./sub"])
+def test_ids_come_from_folders(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None], folder: str) -> None:
+    touch(*(f"{folder}/{name}" for name in ("NORMAL/patient7/1.png", "NORMAL/patient8/1.png", "PNA/patient7/x/2.png", "PNA/3.png")))
+    patient = {"from": "path", "pattern": "^[^/]+/([^/]+)/"}
+    source = read_cohorts(plan({"name": "folders", "folder": folder, "patient": patient}), tmp_path)
+    below = source.table["image"].str.removeprefix("sub/")
+    ids = dict(zip(below, source.table["patient_id"], strict=True))
+    assert ids["NORMAL/patient7/1.png"] == ids["PNA/patient7/x/2.png"] != ids["NORMAL/patient8/1.png"] != ""
+    assert ids["PNA/3.png"] == ""
+
+
+def test_where_ids_come_from_is_said_in_full(plan: Callable[..., Any]) -> None:
+    with pytest.raises(ValidationError, match="`pattern` belongs to `from: filename` and `from: path`"):
+        plan({"name": "folders", "patient": {"from": "path"}})
+
+
 @pytest.mark.parametrize("folder", ["absent", "../elsewhere"])
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path, plan: Callable[..., Any], folder: str) -> None:
     assert "folder" in mistakes(plan({"name": "folders", "folder": folder}), tmp_path)
