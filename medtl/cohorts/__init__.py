@@ -21,8 +21,8 @@ from medtl.registry import Mistake, Settings, component, names, parse_choice, re
 
 
 class IdSource(Settings):
-    """Where an id comes from: `{column: patient_id}`, `{from: filename, pattern: '(person\\d+)'}`, `{from: path, pattern: '(person\\d+)/'}` or
-    `{from: header}` (DICOM)."""
+    """Where an id comes from: `{column: patient_id}`, `{from: filename, pattern: '(person\\d+)'}`, `{from: path, pattern: '(person\\d+)/'}`
+    or `{from: header}` (DICOM)."""
 
     column: str | None = None
     from_: Literal["filename", "path", "header"] | None = Field(default=None, alias="from")
