@@ -15,8 +15,13 @@ from pathlib import Path, PurePosixPath
 from medtl.errors import listed
 from medtl.imaging.sources import parse
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".dcm", ".dicom", ".ima", ".nii", ".nii.gz")
+PICTURES = (
+    ".png", ".jpg", ".jpeg", ".jp2", ".j2k", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".heic", ".heif", ".pgm", ".ppm", ".nii", ".nii.gz",
+)  # fmt: skip
+"""Suffixes of what is no DICOM."""
+SUFFIXES = (*PICTURES, ".dcm", ".dicom", ".ima")
 _NO_IMAGES = {"DICOMDIR", "README", "LICENSE", "LICENCE", "COPYING", "CHANGELOG", "VERSION", "MAKEFILE", "DOCKERFILE"}
+_MASK_OF = re.compile(r"(.+)_mask.*", re.IGNORECASE)
 
 
 def looks_like_image(name: str) -> bool:
@@ -33,9 +38,6 @@ def looks_like_image(name: str) -> bool:
     return (not suffix or suffix[1:].isdigit()) and name.upper() not in _NO_IMAGES
 
 
-_MASK_OF = re.compile(r"(.+)_mask.*", re.IGNORECASE)
-
-
 @dataclass
 class Listing:
     """`images`: POSIX paths relative to the listed folder, sorted. `others`: suffix → how many files are left out for it. `masks`: how
@@ -45,8 +47,12 @@ class Listing:
     others: Counter[str] = field(default_factory=Counter)
     masks: int = 0
 
+    def without(self, file: str) -> Listing:
+        """The same with one file fewer among the others: the label table, which was read."""
+        return Listing(self.images, self.others - Counter([PurePosixPath(file).suffix.lower()] if file else []), self.masks)
+
     def left_out(self) -> str:
-        """`"3 files are no image by the suffix (.csv 1, .txt 2); 1 image is the mask of another by its name"`, or an empty string."""
+        """`"3 files are no image by the suffix (.pdf 1, .txt 2); 1 image is the mask of another by its name"`, or an empty string."""
         kinds = listed(f"{suffix or 'no suffix'} {count:,}" for suffix, count in sorted(self.others.items()))
         total = sum(self.others.values())
         files = f"{total:,} file{'s are' if total != 1 else ' is'} no image by the suffix ({kinds})" if total else ""

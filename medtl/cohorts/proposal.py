@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from medtl.cohorts.files import PICTURES
 from medtl.cohorts.sources.dicom import read_headers
 from medtl.errors import listed
 
@@ -31,8 +32,7 @@ class Proposal:
 
 def read_headers_of(root: Path, images: Sequence[str]) -> pd.DataFrame | None:
     """The header facts of all images below `root`; None where no file can be DICOM by its name, so that none is opened."""
-    pictures = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".nii", ".nii.gz")
-    if all(image.lower().endswith(pictures) for image in images):
+    if all(image.lower().endswith(PICTURES) for image in images):
         return None
     return read_headers(root, ".")[0]
 

@@ -56,7 +56,8 @@ def propose(root: Path, table: str | None = None) -> Proposal:
     """Look at `root` (and `table`, relative to it). Raises MedtlError where nothing can be proposed, with what was tried."""
     listing = list_images(root)
     proposal = _proposed(root, table, listing)
-    return replace(proposal, found=[*proposal.found, *filter(None, [listing.masks_left_out()])])
+    read = proposal.cohort.get("table") or proposal.cohort.get("file") or ""
+    return replace(proposal, found=[*proposal.found, *filter(None, [listing.without(read).left_out()])])
 
 
 def _proposed(root: Path, table: str | None, listing: Listing) -> Proposal:

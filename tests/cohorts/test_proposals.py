@@ -120,6 +120,14 @@ def test_masks_are_not_counted_as_images(tmp_path: Path, touch: Callable[..., No
     assert "4 images are masks of others by their names" in proposal.found
 
 
+def test_what_is_left_out_is_said(tmp_path: Path, touch: Callable[..., None]) -> None:
+    touch("0.heic", "1.HEIF", "2.gif", "3.jp2", "4.j2k", "5.pgm", "notes.txt", "old.csv")
+    table(tmp_path, "image,label", *(f"{n},{n % 2}" for n in range(6)))
+    proposal = propose(tmp_path, "t.csv")
+    assert proposal.found[0] == "6 image files; 't.csv' has 6 rows"
+    assert proposal.found[-1] == "2 files are no image by the suffix (.csv 1, .txt 1)", "the table that was read is none of them"
+
+
 @pytest.mark.parametrize(
     ("folders", "message"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 import pandas as pd
@@ -73,9 +73,7 @@ def read_headers(root: Path, folder: str, table: str = "") -> tuple[pd.DataFrame
     files = pd.DataFrame([fact or {} for fact in facts.values()], columns=columns).fillna("").assign(image=images)
     without = sum(fact is None for fact in facts.values())
     notes = [f"{counted(without, 'file')} of {len(files):,} have no readable DICOM header"] if without else []
-    found.others[PurePosixPath(table).suffix.lower()] -= bool(table)
-    found.others = +found.others
-    return files, [*notes, *filter(None, [found.left_out()])]
+    return files, [*notes, *filter(None, [found.without(table).left_out()])]
 
 
 def keys_of(files: pd.DataFrame, match: str) -> list[pd.Series[str]]:
