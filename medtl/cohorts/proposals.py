@@ -33,7 +33,7 @@ _IDS = {
 }
 _VIEW = r"view|view[ _]?position|projection"
 _KEEP = rf"age|sex|gender|site|locali[sz]ation|location|body[ _]?part|laterality|scanner|device|manufacturer|modality|dx_type|{_VIEW}"
-_HEALTHY = r"no|none|normal|negative|healthy|control|benign|absent|no[ _]?findings?|0(\.0)?"
+_HEALTHY = r"no?|none|normal|neg|negative|false|healthy|controls?|benign|absent|no[ _]?findings?|0(\.0)?"
 
 
 @dataclass(frozen=True)

@@ -56,9 +56,11 @@ def _refuse_no_classes(root: Path, folders: Collection[str], classes: Collection
     parts = [name for name in rest if name.casefold() in SPELLINGS]
     if masks:
         what = "move them elsewhere" if len(rest) > 1 else "give a table of labels (--table), or one folder per class without the masks"
-        raise MedtlError(f"'{root}': {listed(masks)} beside {listed(set(folders) - {*masks}) or 'nothing'}: masks are no class; {what}")
+        raise MedtlError(
+            f"'{root}': {listed(masks)} beside {listed(name for name in folders if name not in masks) or 'nothing'}: masks are no class; {what}"
+        )
     if len(parts) > 1 and len(parts) < len(folders):
-        others = listed(set(folders) - {*parts})
+        others = listed(name for name in folders if name not in parts)
         raise MedtlError(
             f"'{root}' holds parts of a split ({listed(parts)}) beside {others}, so no folder per class; move {others} elsewhere"
         )

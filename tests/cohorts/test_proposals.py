@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -156,6 +157,37 @@ def test_archives(tmp_path: Path) -> None:
     assert proposal.given_split == "split"
 
 
+def archive(folder: Path, labels: Any) -> None:
+    np.savez(folder / "set.npz", train_images=np.zeros((4, 2, 2), np.uint8), train_labels=labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.eye(4, 14, dtype=np.uint8), r"train_labels has shape \(4, 14\) of uint8; one whole number .*{kind: multi"),
+        (np.array(["a", "b", "c", "d"]), "train_labels has shape .*; one whole number per image is needed"),
+        (np.array([0.0, 1.0, 0.5, 1.0]), "of float64; one whole number per image is needed"),
+        (np.array(["a", 1, None, 2], object), "'set.npz' cannot be read as .npz arrays without pickles"),
+        (np.array([0, 1, 0]), "train_images holds 4 images but train_labels 3 labels"),
+        (np.zeros(4, int), r"labels of one class \(0\); at least two are needed"),
+    ],
+)
+def test_archives_that_the_cohort_would_refuse_are_not_proposed(tmp_path: Path, labels: Any, message: str) -> None:
+    archive(tmp_path, labels)
+    with pytest.raises(MedtlError, match=message):
+        propose(tmp_path)
+
+
+def test_what_is_no_archive_is_said(tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", images=np.zeros((3, 2, 2)), labels=np.arange(3))
+    with pytest.raises(MedtlError, match=r"'set.npz' has no arrays PART_images and PART_labels, .*; it holds: images, labels"):
+        propose(tmp_path)
+    for content in (b"junk", b"\x93NUMPY\x01\x00"):
+        (tmp_path / "set.npz").write_bytes(content)
+        with pytest.raises(MedtlError, match=r"'set\.npz' is no \.npz file"):
+            propose(tmp_path)
+
+
 def test_personal_columns_are_not_kept(tmp_path: Path, touch: Callable[..., None]) -> None:
     touch(*(f"{n}.png" for n in range(4)))
     table(tmp_path, "image,label,patient_name,birth_date,sex", *(f"{n}.png,{n % 2},Doe,2000-01-01,F" for n in range(4)))
@@ -203,3 +235,5 @@ def test_which_table_is_asked_and_none_is_said(tmp_path: Path, touch: Callable[.
 def test_the_healthy_class_stands_first() -> None:
     assert healthy_first(["Pneumonia", "No_findings"]) == ["No_findings", "Pneumonia"]
     assert healthy_first(["mel", "nv", "normal"]) == ["mel", "nv", "normal"]
+    for pair in (["True", "False"], ["P", "N"], ["pos", "neg"]):
+        assert healthy_first(pair) == pair[::-1]

@@ -308,7 +308,7 @@ def test_medmnist_parts_become_splits(tmp_path: Path, plan: Callable[..., Any]) 
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"images": PIXELS}, "no part with _images and _labels"),
+        ({"images": PIXELS}, "no arrays PART_images and PART_labels, such as train_images, train_labels; it holds: images"),
         ({"train_images": PIXELS, "train_labels": LABELS[:2]}, "holds 3 images but train_labels 2 labels"),
         ({"train_images": PIXELS, "train_labels": np.zeros((3, 14))}, r"shape (3, 14) of float64"),
         ({"train_images": PIXELS, "train_labels": np.array([[0], [None], [1]])}, "without pickles"),
