@@ -56,9 +56,8 @@ def _refuse_no_classes(root: Path, folders: Collection[str], classes: Collection
     parts = [name for name in rest if name.casefold() in SPELLINGS]
     if masks:
         what = "move them elsewhere" if len(rest) > 1 else "give a table of labels (--table), or one folder per class without the masks"
-        raise MedtlError(
-            f"'{root}': {listed(masks)} beside {listed(name for name in folders if name not in masks) or 'nothing'}: masks are no class; {what}"
-        )
+        others = listed(name for name in folders if name not in masks) or "nothing"
+        raise MedtlError(f"'{root}': {listed(masks)} beside {others}: masks are no class; {what}")
     if len(parts) > 1 and len(parts) < len(folders):
         others = listed(name for name in folders if name not in parts)
         raise MedtlError(

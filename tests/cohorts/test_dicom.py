@@ -92,6 +92,37 @@ def test_images_without_a_row_and_repeated_keys_are_refused(study: Path, plan: C
     assert "2 rows repeat a value of 'uid': lines 2, 3" in str(refusal.value)
 
 
+@pytest.fixture
+def two_patients(tmp_path: Path) -> Path:
+    """Two folders, in each the same two file names."""
+    for place, patient in enumerate("AB"):
+        for n in range(2):
+            write_dicom(tmp_path / f"d/pat{patient}/IM{n}.dcm", f"1.{place}.{n}", PatientID=patient, StudyInstanceUID=f"9.{place}")
+    return tmp_path
+
+
+FILES = {**DICOM, "match": "file_name", "key": "file"}
+
+
+def test_a_name_that_several_patients_files_have_labels_none_of_them(two_patients: Path, plan: Callable[..., Any]) -> None:
+    for written in ("IM0.dcm", "IM0"):
+        (two_patients / "d/t.csv").write_text(f"file,label\n{written},NORMAL\npatA/IM1.dcm,PNA\n")
+        with pytest.raises(Mistakes, match=rf"1 name stands for several files below 'd': {written}; write their paths"):
+            read_cohorts(plan({**FILES, "unlisted": "exclude"}), two_patients)
+
+
+@pytest.mark.parametrize("form", ["{0}/{1}.dcm", "{0}\\{1}.dcm", "./{0}/{1}.dcm", "{0}/../{0}/{1}", "d/{0}/{1}.dcm"])
+def test_paths_find_their_file_however_they_are_written(two_patients: Path, plan: Callable[..., Any], form: str) -> None:
+    labels = {("A", 0): "NORMAL", ("A", 1): "PNA", ("B", 0): "PNA", ("B", 1): "NORMAL"}
+    rows = "".join(f"{form.format(f'pat{who}', f'IM{n}')},{label}\n" for (who, n), label in labels.items())
+    (two_patients / "d/t.csv").write_text(f"file,label\n{rows}")
+    found = read_cohorts(plan(FILES), two_patients).table.set_index("image")["label"].to_dict()
+    assert found == {f"d/pat{who}/IM{n}.dcm": {"PNA": "pneumonia"}.get(label, "normal") for (who, n), label in labels.items()}
+    (two_patients / "d/t.csv").write_text(f"file,label\n{rows}patA/IM0.dcm,PNA\n")
+    with pytest.raises(Mistakes, match="2 rows repeat a value of 'file': lines 2, 6"):
+        read_cohorts(plan(FILES), two_patients)
+
+
 def test_no_match_at_all_is_refused(study: Path, plan: Callable[..., Any]) -> None:
     (study / "d/t.csv").write_text("uid,label\n7.1,NORMAL\n7.2,PNA\n")
     with pytest.raises(Mistakes, match="0 of 2 rows matched by SOPInstanceUID"):
