@@ -27,6 +27,9 @@ from medtl.cohorts.headers import read_facts
 from medtl.cohorts.source_table import ID_KINDS, SourceTable, counted
 from medtl.errors import MedtlError, did_you_mean, listed
 
+_ISSUED = "\0"
+"""Between the issuer of a header and the id of its patient."""
+
 
 def key_file() -> Path:
     """`$MEDTL_KEY_FILE`, else `medtl/key` in the platform's folder for the user's settings."""
@@ -158,5 +161,30 @@ def header_id(kind: str, facts: dict[str, str]) -> str:
     if kind == "study":
         return study
     if kind == "patient" and facts.get("patient_id"):
-        return f"{facts.get('issuer', '')}\0{facts['patient_id']}" if facts.get("issuer") else facts["patient_id"]
+        return f"{facts['issuer']}{_ISSUED}{facts['patient_id']}" if facts.get("issuer") else facts["patient_id"]
     return f"study {study}" if kind == "patient" and study else ""
+
+
+def fill_issuers(patients: pd.Series[str], namespaces: pd.Series[str]) -> tuple[pd.Series[str], list[str]]:
+    """(N,) raw patient ids, in which one without an issuer is that of the only issuer who has it; and counted remarks.
+
+    One device writes the issuer and another leaves it out, and the patient is the same (the safe reading). Which of several issuers is
+    meant cannot be known: the id stays another patient's, which is said. `namespaces`: (N,) the cohorts' own `issuer`; ids of two
+    namespaces are never one. Where all ids have an issuer, or none, nothing changes.
+    """
+    parts = patients.str.rpartition(_ISSUED)
+    known = pd.DataFrame({"space": namespaces, "id": parts[2], "issuer": parts[0]})[patients != ""]
+    issued = known[known["issuer"] != ""].groupby(["space", "id"])["issuer"]
+    bare = known[known["issuer"] == ""].join(issued.agg(["nunique", "first"]), on=["space", "id"]).dropna(subset=["nunique"])
+    one, several = bare[bare["nunique"] == 1], bare[bare["nunique"] > 1]
+    filled = patients.copy()
+    filled.loc[one.index] = one["first"] + _ISSUED + one["id"]
+    notes = []
+    if len(one):
+        notes.append(
+            f"{counted(len(one), 'image')} without an issuer of the patient id: taken for the patient whom the only issuer gave it"
+        )
+    if len(several):
+        ids = counted(several["id"].nunique(), "patient id stands", "patient ids stand")
+        notes.append(f"{ids} without an issuer, and with several: taken for different people")
+    return filled, notes

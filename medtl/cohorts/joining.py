@@ -18,7 +18,7 @@ from medtl.cohorts.corrections import COLUMNS as CORRECTIONS
 from medtl.cohorts.corrections import corrected
 from medtl.cohorts.findings import name_findings, one_sided
 from medtl.cohorts.given_splits import SPELLINGS
-from medtl.cohorts.ids import installation_key, keyed_hash, unit_of
+from medtl.cohorts.ids import fill_issuers, installation_key, keyed_hash, unit_of
 from medtl.cohorts.label_rows import settle_rows, view_needed
 from medtl.cohorts.only import add_header_facts, keep_only
 from medtl.cohorts.settings import SplitSettings, TableSettings
@@ -88,8 +88,10 @@ def read_cohorts(experiment: Plan, root: Path, every_class: bool = True) -> Sour
         mistakes += _absent_classes(tables, experiment.task) if every_class else []
     if mistakes:
         raise Mistakes("the cohorts cannot be used as they are:", mistakes)
-    table, corrections = corrected(_disguised(pd.concat(tables, ignore_index=True), _carried(experiment)), experiment.split, root)
-    return Source(table, [*notes, *corrections])
+    joined = pd.concat(tables, ignore_index=True)
+    joined["patient"], issuers = fill_issuers(joined["patient"], joined["issuer"])
+    table, corrections = corrected(_disguised(joined, _carried(experiment)), experiment.split, root)
+    return Source(table, [*notes, *issuers, *corrections])
 
 
 def _carried(experiment: Plan) -> list[str]:

@@ -14,6 +14,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from medtl.cohorts.headers import read_facts
+from medtl.cohorts.ids import installation_key, keyed_hash, unit_of
 from medtl.cohorts.joining import read_cohorts
 from medtl.contracts import Task
 from medtl.errors import Mistakes
@@ -69,6 +70,26 @@ def test_patients_are_issuer_and_id_else_the_study(study: Path, plan: Callable[.
     assert ids["d/1.dcm"] == ids["d/2"]
     assert ids.nunique() == 3
     assert (ids != "").all()
+
+
+def test_an_id_without_an_issuer_is_that_of_the_only_issuer_who_has_it(tmp_path: Path, plan: Callable[..., Any]) -> None:
+    with_issuer = {"a/NORMAL/1.dcm": "X", "a/NORMAL/2.dcm": "", "b/PNA/3.dcm": "", "b/PNA/4.dcm": "X"}
+    for n, (name, issuer) in enumerate(with_issuer.items()):
+        write_dicom(tmp_path / name, f"1.{n}", PatientID="A", **({"IssuerOfPatientID": issuer} if issuer else {}))
+    write_dicom(tmp_path / "b/NORMAL/5.dcm", "1.9", PatientID="B")
+    cohorts = [{"name": "folders", "folder": folder, "domain": folder, "patient": {"from": "header"}} for folder in "ab"]
+    source = read_cohorts(plan(*cohorts), tmp_path)
+    ids = source.table.set_index("image")["patient_id"]
+    assert ids[list(with_issuer)].nunique() == 1
+    assert ids["b/NORMAL/5.dcm"] == keyed_hash(installation_key(), unit_of("patient", "", "B")), "elsewhere the id stays as it was"
+    assert ids["a/NORMAL/1.dcm"] == keyed_hash(installation_key(), unit_of("patient", "", "X\0A"))
+    assert "2 images without an issuer of the patient id: taken for the patient whom the only issuer gave it" in source.notes
+    apart = read_cohorts(plan(cohorts[0], {**cohorts[1], "issuer": "elsewhere"}), tmp_path)
+    assert apart.table.set_index("image")["patient_id"][["a/NORMAL/1.dcm", "b/PNA/3.dcm"]].nunique() == 2
+    write_dicom(tmp_path / "b/PNA/6.dcm", "1.8", PatientID="A", IssuerOfPatientID="Y")
+    source = read_cohorts(plan(*cohorts), tmp_path)
+    assert source.table.set_index("image")["patient_id"][[*with_issuer, "b/PNA/6.dcm"]].nunique() == 3
+    assert "1 patient id stands without an issuer, and with several: taken for different people" in source.notes
 
 
 def test_one_label_per_study_by_accession_number(study: Path, plan: Callable[..., Any]) -> None:
