@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from medtl.errors import listed
@@ -126,11 +128,36 @@ def without_suffix(name: str) -> str:
     return name[: -len(max(fitting, key=len))] if fitting else name
 
 
+def composed(name: str) -> str:
+    """Letters with their marks as one character (NFC): some disks keep them apart (NFD), and tables do not.
+
+    >>> composed("Mu\u0308ller") == "M\u00fcller"
+    True
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+def as_on_disk(root: Path, paths: Iterable[str | None]) -> list[str | None]:
+    """Paths relative to `root`, spelt as the disk spells them where only :func:`composed` they are the same; others as they are."""
+
+    @cache
+    def names(folder: Path) -> dict[str, str]:
+        return {composed(name): name for name in os.listdir(folder)} if folder.is_dir() else {}
+
+    def found(path: str) -> str:
+        place = root
+        for part in PurePosixPath(path).parts:
+            place /= part if (place / part).exists() else names(place).get(composed(part), part)
+        return place.relative_to(root).as_posix()
+
+    return [path if not path or path.isascii() or (root / path).exists() else found(path) for path in paths]
+
+
 def by_name(images: Iterable[str]) -> dict[str, list[str]]:
-    """File name, with and without its suffix → the paths that have it."""
+    """File name (:func:`composed`), with and without its suffix → the paths that have it."""
     places: dict[str, list[str]] = {}
     for image in images:
-        name = image.rsplit("/", 1)[-1]
+        name = composed(image.rsplit("/", 1)[-1])
         for key in {name, without_suffix(name)}:
             places.setdefault(key, []).append(image)
     return places

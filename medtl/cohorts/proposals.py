@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from medtl.cohorts.files import Listing, by_name, inside_root, list_images
+from medtl.cohorts.files import Listing, by_name, composed, inside_root, list_images
 from medtl.cohorts.given_splits import SPELLINGS
 from medtl.cohorts.proposal import Proposal, patients_of_headers, read_headers_of, said
 from medtl.cohorts.proposed_archives import of_archive
@@ -150,8 +150,8 @@ def name_forms(root: Path, place: str, images: Sequence[str]) -> list[Form]:
     """By its path from the table's folder `place` (relative to the root, as `images` are), or by a file name that only one has."""
     alone = {name: found[0] for name, found in by_name(images).items() if len(found) == 1}
     return [
-        Form("path", {image: image for image in images}, lambda cell: inside_root(root, place, cell) or ""),
-        Form("file_name", alone),
+        Form("path", {composed(image): image for image in images}, lambda cell: composed(inside_root(root, place, cell) or "")),
+        Form("file_name", alone, composed),
     ]
 
 

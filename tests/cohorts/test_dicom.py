@@ -144,6 +144,14 @@ def test_paths_find_their_file_however_they_are_written(two_patients: Path, plan
         read_cohorts(plan(FILES), two_patients)
 
 
+@pytest.mark.parametrize("written", ["Mu\u0308/IM.dcm", "Mu\u0308/IM", "M\u00fc\\IM"])
+def test_paths_with_marks_find_their_file(tmp_path: Path, plan: Callable[..., Any], written: str) -> None:
+    write_dicom(tmp_path / "d/Mu\u0308/IM.dcm", "1.1", PatientID="A")
+    write_dicom(tmp_path / "d/B\u00e4.dcm", "1.2", PatientID="B")
+    (tmp_path / "d/t.csv").write_text(f"file,label\n{written},NORMAL\nBa\u0308,PNA\n", encoding="utf-8")
+    assert read_cohorts(plan(FILES), tmp_path).table["label"].tolist() == ["pneumonia", "normal"]
+
+
 def test_no_match_at_all_is_refused(study: Path, plan: Callable[..., Any]) -> None:
     (study / "d/t.csv").write_text("uid,label\n7.1,NORMAL\n7.2,PNA\n")
     with pytest.raises(Mistakes, match="0 of 2 rows matched by SOPInstanceUID"):

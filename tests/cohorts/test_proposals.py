@@ -77,6 +77,12 @@ def test_patients_of_headers_are_kept_together_where_a_table_names_dicom_files(t
     assert propose(tmp_path).cohort["patient"] == "patient", "what the table says goes first"
 
 
+def test_names_with_marks_match_however_they_are_kept(tmp_path: Path, touch: Callable[..., None]) -> None:
+    touch(*(f"Mu\u0308ller{n}.png" for n in range(4)))
+    table(tmp_path, "image,label", *(f"M\u00fcller{n}.png,{n % 2}" for n in range(4)))
+    assert "4 of 4 rows matched: 'image' by path" in propose(tmp_path).found
+
+
 def test_the_better_rate_wins(tmp_path: Path, touch: Callable[..., None]) -> None:
     touch(*(f"{n}.png" for n in range(6)))
     table(tmp_path, "some,most,label", *(f"{n if n < 2 else 'x'},{n if n < 5 else 'x'},{n % 2}" for n in range(6)))
@@ -184,7 +190,7 @@ def test_what_is_no_archive_is_said(tmp_path: Path) -> None:
         propose(tmp_path)
     for content in (b"junk", b"\x93NUMPY\x01\x00"):
         (tmp_path / "set.npz").write_bytes(content)
-        with pytest.raises(MedtlError, match=r"'set\.npz' is no \.npz file"):
+        with pytest.raises(MedtlError, match=r"'set\.npz' cannot be read: it is no \.npz file"):
             propose(tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,19 @@ def test_csv_finds_images_beside_the_table(tmp_path: Path, plan: Callable[..., A
     assert source.table[["image", "label", "age"]].to_numpy().tolist() == expected
     again = read_cohorts(plan({**CSV, "folder": "site"}, keep=["age"]), tmp_path)
     assert again.table["image"].tolist() == source.table["image"].tolist()
+
+
+@pytest.mark.parametrize("settings", [{"image": "path"}, {"image": "name", "find": "name"}])
+@pytest.mark.parametrize(("on_disk", "in_table"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_letters_with_marks_are_the_same_however_they_are_kept(
+    tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None], settings: dict[str, str], on_disk: Any, in_table: Any
+) -> None:
+    names = [unicodedata.normalize(on_disk, name) for name in ("Hüfte/Müller 1.png", "Hüfte/2.png")]
+    touch(*names)
+    written = [unicodedata.normalize(in_table, name) for name in names]
+    table(tmp_path, "path,name,label", *(f"{written[n]},{Path(written[n]).stem},{('NORMAL', 'PNA')[n]}" for n in range(2)))
+    source = read_cohorts(plan({**CSV, **settings}), tmp_path)
+    assert source.table["image"].tolist() == names
 
 
 def test_csv_builds_paths_and_keeps_ids_as_strings(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:

@@ -13,7 +13,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import model_validator
 
-from medtl.cohorts.files import Listing, by_name, file_of, inside_root, list_images
+from medtl.cohorts.files import Listing, as_on_disk, by_name, composed, file_of, inside_root, list_images
 from medtl.cohorts.ids import find_ids
 from medtl.cohorts.label_rows import label_columns, missing_columns, open_table, without_uncertain
 from medtl.cohorts.settings import TableSettings
@@ -99,9 +99,9 @@ def _images(settings: Settings, root: Path, written: Sequence[str]) -> list[str 
     """Where each row's image is: relative to the root, empty where the row names none, None where it leads out of the root."""
     if settings.find == "path":
         folder = (PurePosixPath(settings.folder) / settings.table).parent.as_posix()
-        return [inside_root(root, folder, path) if path else "" for path in written]
+        return as_on_disk(root, [inside_root(root, folder, path) if path else "" for path in written])
     places = by_name(list_images(root / settings.folder).images)
-    found = [places.get(name, [name]) for name in written]
+    found = [places.get(composed(name), [name]) for name in written]
     several = sorted({name for name, paths in zip(written, found, strict=True) if len(paths) > 1})
     if several:
         raise MedtlError(

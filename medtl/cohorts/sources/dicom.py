@@ -8,7 +8,7 @@ from typing import Literal
 
 import pandas as pd
 
-from medtl.cohorts.files import inside_root, list_images, without_suffix
+from medtl.cohorts.files import composed, inside_root, list_images, without_suffix
 from medtl.cohorts.headers import KEPT, read_facts
 from medtl.cohorts.ids import find_ids, header_id
 from medtl.cohorts.label_rows import label_columns, missing_columns, open_table, without_uncertain
@@ -103,17 +103,17 @@ def _files_meant(settings: Settings, root: Path, written: Iterable[str], images:
 
     def meant(cell: str) -> list[str]:
         if "/" not in cell and "\\" not in cell:
-            return next((known[cell] for known in bare if cell in known), [])
-        places = [inside_root(root, place, cell) for place in (settings.folder, ".")]
+            return next((known[composed(cell)] for known in bare if composed(cell) in known), [])
+        places = [composed(inside_root(root, place, cell) or "") for place in (settings.folder, ".")]
         return next((known[place] for place in places for known in paths if place in known), [])
 
     return {cell: meant(cell) for cell in set(written)}
 
 
-def _places(keys: Iterable[str], images: Iterable[str]) -> dict[str | None, list[str]]:
-    places: dict[str | None, list[str]] = {}
+def _places(keys: Iterable[str], images: Iterable[str]) -> dict[str, list[str]]:
+    places: dict[str, list[str]] = {}
     for key, image in zip(keys, images, strict=True):
-        places.setdefault(key, []).append(image)
+        places.setdefault(composed(key), []).append(image)
     return places
 
 

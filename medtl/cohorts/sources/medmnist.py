@@ -46,7 +46,7 @@ def build(settings: Settings, root: Path, wanted: Sequence[str], task: Task | No
     if not (root / file).is_file():
         return unusable(f"file: there is no file '{file}' in the data root {root} (--data says where the root is)")
     if not zipfile.is_zipfile(root / file):
-        return unusable(f"file: '{file}' is no .npz file, which is a zip of arrays (numpy.savez)")
+        return unusable(f"file: '{file}' cannot be read: it is no .npz file (a zip of arrays, as numpy.savez writes it), or is torn")
     try:
         with (root / file).open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
             return _read(settings, root, file, arrays, task)
