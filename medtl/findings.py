@@ -78,8 +78,24 @@ def from_words(present: Sequence[str], unknown: Sequence[str], classes: Sequence
     return found
 
 
+def without(name: str) -> str:
+    """The class of images that have a finding not.
+
+    >>> without("edema")
+    'no edema'
+    """
+    return f"no {name}"
+
+
+def sides(records: pd.DataFrame, task: Task) -> dict[str, pd.Series[bool]]:
+    """Class → (N,) whether an image is of it; of findings, whether it is known to have each not (`no edema`), and to have it."""
+    if task.kind == "single":
+        return {name: records["label"] == name for name in task.names}
+    return {side: records[PREFIX + name] == value for name in task.names for side, value in ((without(name), "0"), (name, "1"))}
+
+
 def alone(records: pd.DataFrame, name: str) -> tuple[pd.DataFrame, Task]:
     """One finding as a task of two classes, `no <name>` and `<name>`; images of which it is not known have no label."""
-    absent = f"no {name}"
+    absent = without(name)
     label = records[PREFIX + name].map({"1": name, "0": absent, "": ""})
     return records.drop(columns=columns_of(records)).assign(label=label), Task(classes={absent: (), name: ()})

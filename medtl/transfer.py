@@ -65,7 +65,8 @@ class TransferSettings(Settings):
     monitor: Literal["auroc", "auprc", "macro-f1", "balanced-accuracy", "loss"] = "auroc"
     """Judged on validation after every epoch; picks the best checkpoint (and the strength of the probe's penalty)."""
     patience: Count | None = None
-    """Stop after so many epochs without a better `monitor`; default: never."""
+    """Stop after so many epochs without a better `monitor`; default: never. Counted once epochs can be kept: with deferred re-weighting
+    from its last phase on."""
     ema: Share = 0.0
     """Decay of an exponential moving average of the weights, which is what validation judges and the package holds; 0 = off."""
     soup: Count = 1

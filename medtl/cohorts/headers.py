@@ -1,7 +1,7 @@
-"""Facts of DICOM headers, read without pixels and without inflating anything.
+"""Facts of DICOM headers, read without pixels; of a deflated file only the beginning is inflated.
 
 `pydicom` inflates a deflated file whole before the first tag can be looked at (a file of 1 MB may become gigabytes, also with
-`stop_before_pixels`), so the file meta information is read first and deflated files are left alone.
+`stop_before_pixels`), so the file meta information is read first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from medtl.cohorts.files import file_of
-from medtl.imaging.dicom import begins_like
+from medtl.imaging.dicom import begins_like, deflated_beginning
 from medtl.imaging.dicom_facts import TAGS, circumstances_of, facts_of
 
 _IDS = {
@@ -47,7 +47,7 @@ def read_facts(path: Path) -> dict[str, str] | None:
             facts = {**ids, **picture, **circumstances_of(header), "spacing": "" if spacing is None else "{:g} {:g}".format(*spacing)}
         except Exception:  # a broken header raises any of a dozen types; the image itself is judged when it is decoded
             return None
-    return facts if facts["sop_instance_uid"] or facts["modality"] else None
+    return facts if any(facts[name] for name in (*_IDS, "modality")) else None
 
 
 def facts_of_files(root: Path, images: Iterable[str]) -> pd.DataFrame | None:
@@ -78,7 +78,8 @@ def _header(path: Path) -> pydicom.Dataset:
                 raise ValueError("deflated") from None
         return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags, force=True)
     if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        raise ValueError("deflated")
+        with path.open("rb") as file:
+            return deflated_beginning(file)
     return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)
 
 

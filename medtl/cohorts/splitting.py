@@ -169,13 +169,8 @@ threshold chosen by them is chance (as `audit.label_health.FEW_TO_JUDGE`)."""
 def check_held_out(made: pd.DataFrame, task: Task, settings: SplitSettings) -> None:
     """Refuse records whose held-out part is too small to calibrate by; of several findings per image, each with and each without it."""
     held = made[made["split"] == CALIBRATION]
-    if task.kind == "single":
-        sides = {f"of '{name}'": held["label"] == name for name in task.names}
-    else:
-        cells = {name: held[findings.PREFIX + name] for name in task.names}
-        sides = {f"{what} '{name}'": cells[name] == value for name in task.names for what, value in (("with", "1"), ("without", "0"))}
-    found = {what: held.loc[side, "group_id"].nunique() for what, side in sides.items()}
-    mistakes = [f"{groups:,} groups {what}" for what, groups in found.items() if groups < FEWEST_HELD_OUT]
+    found = {name: held.loc[side, "group_id"].nunique() for name, side in findings.sides(held, task).items()}
+    mistakes = [f"{groups:,} groups of '{name}'" for name, groups in found.items() if groups < FEWEST_HELD_OUT]
     if mistakes:
         without = "" if settings.folds is None else " (the ensemble is then called unverified)"
         raise Mistakes(

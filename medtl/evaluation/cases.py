@@ -11,15 +11,34 @@ from numpy.typing import NDArray
 
 from medtl.contracts import Task
 from medtl.errors import MedtlError, Mistakes, listed
-from medtl.findings import from_words
+from medtl.findings import from_words, without
 from medtl.predictions import NO_ANSWER, PLAIN, UNKNOWN, classes_of, of_findings, probabilities
 from medtl.records import KEY
 
 UNREAD = -1
 
 
+class _Images:
+    """N images, each with its probabilities and its group."""
+
+    probabilities: NDArray[np.float64]
+    """(N, K), NaN rows for unread images."""
+    groups: NDArray[np.int64]
+    """(N,) 0 … G-1, in the order of the ids, so that the order of rows does not matter."""
+
+    @property
+    def read(self) -> NDArray[np.bool_]:
+        """(N,) images that have probabilities."""
+        return np.asarray(np.isfinite(self.probabilities).all(axis=1), dtype=bool)
+
+    @property
+    def group_count(self) -> int:
+        """Groups that have images here."""
+        return len(np.unique(self.groups))
+
+
 @dataclass(frozen=True)
-class Cases:
+class Cases(_Images):
     """N images of known truth and K classes."""
 
     classes: tuple[str, ...]
@@ -37,16 +56,6 @@ class Cases:
     """Images that got an answer (not `no answer`)."""
     numbered: int
     """G. Of one finding among several, some groups may have no image of which it is known; they are drawn all the same, by all findings."""
-
-    @property
-    def read(self) -> NDArray[np.bool_]:
-        """(N,) images that have probabilities."""
-        return np.asarray(np.isfinite(self.probabilities).all(axis=1), dtype=bool)
-
-    @property
-    def group_count(self) -> int:
-        """Groups that have images here."""
-        return len(np.unique(self.groups))
 
 
 def from_table(predictions: pd.DataFrame, task: Task) -> Cases:
@@ -98,7 +107,7 @@ def each_member(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class Findings:
+class Findings(_Images):
     """N images of which something is known and K findings, each by itself."""
 
     classes: tuple[str, ...]
@@ -114,16 +123,6 @@ class Findings:
     """(N,) images that got an answer (not `no answer`)."""
 
     @property
-    def read(self) -> NDArray[np.bool_]:
-        """(N,) images that have probabilities."""
-        return np.asarray(np.isfinite(self.probabilities).all(axis=1), dtype=bool)
-
-    @property
-    def group_count(self) -> int:
-        """Groups that have images here."""
-        return len(np.unique(self.groups))
-
-    @property
     def answered(self) -> int:
         """How many these are."""
         return int(self.given.sum())
@@ -133,7 +132,7 @@ class Findings:
         known = np.isfinite(self.truth[:, index])
         called, p = self.predicted[known, index], self.probabilities[known, index]
         return Cases(
-            classes=(f"no {self.classes[index]}", self.classes[index]),
+            classes=(without(self.classes[index]), self.classes[index]),
             positive=1,
             truth=self.truth[known, index].astype(np.int64),
             predicted=np.where(np.isnan(called), UNREAD, np.nan_to_num(called)).astype(np.int64),

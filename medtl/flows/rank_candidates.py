@@ -39,7 +39,8 @@ class Candidates:
 
 
 def gather(experiment: Experiment, root: Path, asked: Sequence[str], folder: Path | None) -> Candidates:
-    """The config's own network, those `asked` for (`--candidates`), those of a weights folder, and without `asked` the field's.
+    """The config's own network, those `asked` for (`--candidates`), those of a weights folder, and without `asked` the field's; all with
+    the config's `backbone.features`, so that like is compared with like.
 
     asked: `resnet50` (from the hub), `NAME=FILE`, `FILE` with a sidecar, or a model package or run folder. Raises MedtlError where one
     of them is none of these; whether weights can be had is found out later, for the hub's by looking into the cache.
@@ -58,7 +59,8 @@ def gather(experiment: Experiment, root: Path, asked: Sequence[str], folder: Pat
         ]
     unique: dict[tuple[str, str], Candidate] = {}
     for each in found:
-        unique.setdefault((each.backbone.name, each.backbone.weights), each)
+        alike = each.backbone.model_copy(update={"features": experiment.backbone.features})
+        unique.setdefault((alike.name, alike.weights), replace(each, backbone=alike))
     kept = _told_apart(list(unique.values()))
     return Candidates(kept, missing)
 

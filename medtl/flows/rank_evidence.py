@@ -20,6 +20,7 @@ from medtl.batches import Part
 from medtl.experiment.schema import Experiment
 from medtl.features import cached_features
 from medtl.flows.rank_candidates import Candidate
+from medtl.flows.rank_tuning import starting_from
 from medtl.flows.rehearsal import Rehearsal, rehearse
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.store import Store
@@ -112,5 +113,4 @@ def _listening(norms: list[_BatchNorm], sums: dict[int, NDArray[np.float64]]) ->
 
 def seconds(candidate: Candidate, experiment: Experiment, store: Store, train: Part, root: Path) -> Rehearsal:
     """Of a few forward and training steps with this network here."""
-    own = experiment.transfer.model_copy(update={"strategy": "full"})
-    return rehearse(experiment.model_copy(update={"backbone": candidate.backbone, "transfer": own}), store, train, root)
+    return rehearse(starting_from(experiment, candidate, "full"), store, train, root)

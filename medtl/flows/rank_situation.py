@@ -16,34 +16,28 @@ from medtl.flows.rehearsal import Rehearsal, cost
 from medtl.ranking.advice import Situation
 from medtl.ranking.kept import Scored, headline
 
-SIDES = (("with", "1"), ("without", "0"))
+OF = "groups of "
 
 
 def counts_of(images: Images, task: Task) -> dict[str, int]:
-    """Of the labelled training and validation images: all, those scored, their groups, the groups of each class; of findings the images of
-    which each is known, the groups with it and those without."""
+    """Of the labelled training and validation images: all, those scored, their groups, the groups of each class; of findings the groups
+    without and with each, and the images of which it is known."""
     rows = images.rows[images.rows["split"].isin([TRAIN, VALIDATION]) & (images.rows["label"] != "")]
     counts = {"images": len(rows), "scored": len(images.positions), "groups": int(rows["group_id"].nunique())}
+    sides = findings.sides(rows, task)
+    counts |= {OF + name: int(rows.loc[side, "group_id"].nunique()) for name, side in sides.items()}
     if task.kind == "single":
-        per_class = rows.groupby("label")["group_id"].nunique()
-        return counts | {f"groups of {name}": int(per_class.get(name, 0)) for name in task.names}
-    for name in task.names:
-        own = rows[findings.PREFIX + name]
-        counts[f"images of known {name}"] = int((own != "").sum())
-        counts |= {f"groups {side} {name}": int(rows.loc[own == value, "group_id"].nunique()) for side, value in SIDES}
-    return counts
+        return counts
+    return counts | {f"images of known {name}": int((sides[findings.without(name)] | sides[name]).sum()) for name in task.names}
 
 
 def situation(settings: Experiment, counts: Mapping[str, int], best: Scored, tune_minutes: float, minutes: float) -> Situation:
     """counts: of :func:`counts_of`. minutes: what the user grants a training."""
     task = settings.task
     several = task.kind == "multi"
-    if several:
-        sides = [(f"groups {side} {name}", name if side == "with" else f"no {name}") for name in task.names for side, _ in SIDES]
-    else:
-        sides = [(f"groups of {name}", name) for name in task.names]
-    fewest, rarest = min((counts[key], name) for key, name in sides)
-    rarer = median(min(counts[f"groups {side} {name}"] for side, _ in SIDES) for name in task.names) if several else None
+    groups = {name.removeprefix(OF): count for name, count in counts.items() if name.startswith(OF)}
+    fewest, rarest = min((count, name) for name, count in groups.items())
+    rarer = median(min(groups[findings.without(name)], groups[name]) for name in task.names) if several else None
     return Situation(
         measure=headline(MEASURES[settings.transfer.monitor], several),
         images=counts["images"],

@@ -34,6 +34,8 @@ def starting_from(experiment: Experiment, candidate: Candidate, strategy: str, e
     if chosen != experiment.transfer.strategy:  # what belongs to another strategy would be refused with this one
         usual = TransferSettings()
         transfer |= {name: getattr(usual, name) for name in OF_A_STRATEGY}
+    if candidate.backbone.name != experiment.backbone.name:
+        transfer["auxiliary"] = 0.0  # the place for it is one network's own
     if not candidate.pretrained:
         transfer["batch_norm"] = "train"
     changed: dict[str, object] = {"backbone": candidate.backbone, "transfer": experiment.transfer.model_copy(update=transfer)}

@@ -57,7 +57,7 @@ def study(
     site = _site(Path(path), data, weights, overrides, Path(out) if out else None, workers)
     given = site.study.search
     road = _grid(site) if given is None else search.plan(site, given)
-    _same_as_before(site)
+    _same_as_before(site, road)
     line, helpers = site.line, _helpers(site, data, weights, overrides, workers)
     try:
         _go(site, road)
@@ -125,20 +125,29 @@ def _grid(site: Site) -> Grid:
     return Grid(trials, {planned.name: planned for _, planned in found})
 
 
-def _same_as_before(site: Site) -> None:
-    """A folder holds one study of one set of images; the time limit may change."""
+def _same_as_before(site: Site, road: Grid | search.Search) -> None:
+    """A folder holds one study of one set of images; the time limit may change. Trials of a grid are known by all their settings, so that
+    its base may change as well; what a search proposed holds for the base that it was tried on."""
     folder, path, root = site.folder, site.file, site.root
+    bases = [] if isinstance(road, Grid) else [part.base.name for part in road.parts]
     snapshot, text = folder / SNAPSHOT, path.read_text(encoding="utf-8")
     if snapshot.exists():
         free = {"minutes": None}
         if load_study(snapshot).model_copy(update=free) != load_study(path).model_copy(update=free):
             raise MedtlError(f"{folder} holds another study of this name (see {snapshot}); choose another --out, or another name")
-        begun = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))["data_root"]
-        if begun != str(root.resolve()):
-            raise MedtlError(f"{folder} was begun with the images of {begun}, not of {root.resolve()}; give these, or choose another --out")
+        begun = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
+        if begun["data_root"] != str(root.resolve()):
+            raise MedtlError(
+                f"{folder} was begun with the images of {begun['data_root']}, not of {root.resolve()}; give these, or choose another --out"
+            )
+        if begun.get("bases", bases) != bases:
+            raise MedtlError(
+                f"{folder} was begun with other settings: its trials were proposed for another {site.base}, --set or --weights, and are no "
+                "better or worse than these; give the same, or choose another --out"
+            )
     elif folder.exists() and {item.name for item in folder.iterdir()} - {TRIALS}:  # trials of these names may have been trained before
         raise MedtlError(f"--out {folder}: is not empty and no study; choose another folder")
-    write_json(folder / ORIGIN, {"format": FORMAT, "data_root": str(root.resolve())})
+    write_json(folder / ORIGIN, {"format": FORMAT, "data_root": str(root.resolve()), "bases": bases})
     write_text(snapshot, text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -164,14 +165,17 @@ def _curve(name: str, run: Run) -> Iterator[dict[str, Any]]:
 
 def _elapsed(events: list[dict[str, Any]], clock: str) -> list[float]:
     """What training has taken until each event (`cpu` or `time`: seconds; `kwh`), counted from `begin`; where it was resumed, without what
-    had been lost and the time between."""
+    had been lost, the time between, and what was done again, such as the probe."""
     total, before, found = 0.0, None, []
+    earlier, session = Counter[tuple[str, object]](), Counter[tuple[str, object]]()
     for event in events:
-        now = float(event.get(clock, 0.0))
+        now, step = float(event.get(clock, 0.0)), (event["event"], event.get("epoch"))
         if event["event"] == "begin":
-            before = now
+            before, earlier, session = now, earlier | session, Counter()
         elif before is not None:
-            total, before = total + max(0.0, now - before), now
+            again = session[step] < earlier[step]
+            session[step] += 1
+            total, before = total + (0.0 if again else max(0.0, now - before)), now
         found.append(total)
     return found
 

@@ -50,10 +50,7 @@ def too_few(sets: Sets, task: Task, settings: UpdateSettings) -> str:
 
 def _groups_of(rows: pd.DataFrame, task: Task) -> dict[str, pd.Series[str]]:
     """Class → the groups of its images; of findings, of those without and with each, as :func:`medtl.evaluation.cases.patients`."""
-    if task.kind == "single":
-        return {name: rows.loc[rows["label"] == name, "group_id"] for name in task.names}
-    sides = {f"{word}{name}": (findings.PREFIX + name, value) for name in task.names for word, value in (("no ", "0"), ("", "1"))}
-    return {name: rows.loc[rows[column] == value, "group_id"] for name, (column, value) in sides.items()}
+    return {name: rows.loc[side, "group_id"] for name, side in findings.sides(rows, task).items()}
 
 
 def answers(model: Model, sets: Sets, what: str, line: Line) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """NPZ arrays (MedMNIST and the like): one row of an array, read without unpacking the array.
 
-A member is a stack of images, (N, H, W) or (N, H, W, 3), uint8, uint16 or floating point in [0, 1]. Rows are streamed out of the
-file, so memory does not grow with N; reading them in ascending order (as the store does) unpacks the member once.
+A member is a stack of images, (N, H, W) or (N, H, W, 3), uint8, uint16 or floating point in [0, 1]; (H, W, 3) is a stack of one. Rows are
+streamed out of the file, so memory does not grow with N; reading them in ascending order (as the store does) unpacks the member once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from medtl.errors import ImageError
 from medtl.imaging.image import Image, Receipt
 from medtl.imaging.sources import Location
-from medtl.imaging.unpacking import BrokenArchive, member_of_npz, opened
+from medtl.imaging.unpacking import BrokenArchive, as_stack, member_of_npz, opened
 
 _BLOCK = 1 << 20
 _OPEN_AT_ONCE = 4
@@ -40,12 +40,12 @@ class Rows:
                     held = ", ".join(sorted(name.removesuffix(".npy") for name in self._archive.namelist()))
                     raise self._refused("NOT_FOUND", f"has no array '{location.member}'; it holds: {held}")
                 with member_of_npz(self._archive, self._archive.getinfo(f"{location.member}.npy")) as stream:
-                    shape, fortran, self.dtype = _header(stream)
+                    held_shape, fortran, self.dtype = _header(stream)
             except BrokenArchive as broken:
                 raise self._refused("NOT_AN_IMAGE", str(broken)) from None
             except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
                 raise self._refused("NOT_AN_IMAGE", f"is no readable NPZ file ({type(error).__name__})") from None
-            self._check(shape, fortran, largest_pixels)
+            shape = self._check(held_shape, fortran, largest_pixels)
             closing.pop_all()
         self.count = int(shape[0])
         self.shape = tuple(int(side) for side in shape[1:])
@@ -97,9 +97,10 @@ class Rows:
                 raise EOFError
             count -= got
 
-    def _check(self, shape: tuple[int, ...], fortran: bool, largest_pixels: int) -> None:
+    def _check(self, held_shape: tuple[int, ...], fortran: bool, largest_pixels: int) -> tuple[int, ...]:
+        shape = as_stack(held_shape)
         if not (len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3))):
-            raise self._refused("UNSUPPORTED", f"has shape {shape}; images are (N, H, W), (N, H, W, 1) or (N, H, W, 3)")
+            raise self._refused("UNSUPPORTED", f"has shape {held_shape}; images are (N, H, W), (N, H, W, 1), (N, H, W, 3) or (H, W, 3)")
         if self.dtype not in (np.uint8, np.uint16, np.float16, np.float32, np.float64):
             raise self._refused("UNSUPPORTED", f"holds {self.dtype}; allowed are uint8, uint16 and floating point in 0 … 1")
         if fortran:
@@ -108,6 +109,7 @@ class Rows:
             raise self._refused("TOO_LARGE", f"rows of {shape[1]} x {shape[2]} pixels; allowed are {largest_pixels} (image.largest_pixels)")
         if shape[1] < 1 or shape[2] < 1:
             raise self._refused("BAD_HEADER", f"rows of {shape[1]} x {shape[2]} pixels")
+        return shape
 
     def _refused(self, code: str, reason: str) -> ImageError:
         return ImageError(code, f"{self._location.file}/{self._location.member}", reason)

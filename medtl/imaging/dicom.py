@@ -12,6 +12,7 @@ import logging
 import warnings
 import zlib
 from collections.abc import Iterator
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,12 @@ from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_dataset
-from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from medtl.errors import ImageError
 from medtl.imaging.dicom_facts import facts_of, no_picture, registered_name
 from medtl.imaging.dicom_frames import Stored, read_frame
+from medtl.imaging.dicom_tables import palette
 from medtl.imaging.grey_levels import shows_as_much_when_shrunk, to_grey_levels
 from medtl.imaging.image import Encoded, Image, LookUp, Receipt, Values
 
@@ -34,6 +35,8 @@ _FUNCTIONAL_GROUPS = ("PixelValueTransformationSequence", "FrameVOILUTSequence",
 _PREAMBLE = 132
 _LARGE = 1 << 20
 """Elements of more bytes stay in the file's bytes until they are asked for: copying the pixels costs more than reading the header."""
+_BEGINNING = 1 << 20
+"""Bytes of a deflated file, packed and expanded, that are looked at for its header alone."""
 _LOGS = tuple(logging.getLogger(name) for name in ("pydicom", "pydicom.pixels.decoders.base", "pydicom.pixels.utils", "highdicom.base"))
 
 
@@ -81,6 +84,24 @@ def header(data: bytes, largest_pixels: int = 100_000_000) -> Dataset:
     if not begins_like(data):
         raise ImageError("NOT_AN_IMAGE", "the file", "is no DICOM file")
     return _open(Encoded("the file", data, "", None, largest_pixels))
+
+
+def deflated_beginning(file: BinaryIO) -> Dataset:
+    """Groups 0008 to 0028 of a deflated DICOM file (who, when, what, how), out of its first megabyte.
+
+    Raises:
+        ValueError: they go on beyond that, or end before they should.
+    """
+    data = file.read(_BEGINNING)
+    _, start = _file_meta(data)
+    expander = zlib.decompressobj(-zlib.MAX_WBITS)
+    expanded = io.BytesIO(expander.decompress(memoryview(data)[start:], _BEGINNING))
+    dataset = read_dataset(
+        expanded, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, _vr, _length: not 0x08 <= tag.group <= 0x28
+    )
+    if expanded.tell() >= expanded.getbuffer().nbytes and not expander.eof:
+        raise ValueError("the beginning of a deflated data set is cut, or too long")
+    return dataset
 
 
 @contextlib.contextmanager
@@ -202,16 +223,15 @@ def _colour(stored: Stored, dataset: Dataset, encoded: Encoded) -> tuple[NDArray
     """RGB, YBR (already turned to RGB) or palette indices → (3, H, W) in [0, 1]."""
     if stored.photometric == "PALETTE COLOR":
         try:
-            colours = apply_color_lut(stored.values(), dataset)
+            table = palette(dataset, dataset.file_meta.TransferSyntaxUID.is_little_endian)
+            scaled = table.of(stored.values()) if stored.meaning is None else table.of(stored.meaning)[stored.words]
         except Exception as error:
             raise encoded.refused("BAD_HEADER", f"its colour palette cannot be applied ({type(error).__name__})") from None
-        if colours.dtype == np.uint16 and not (colours & 0xFF).any():
-            colours = (colours >> 8).astype(np.uint8)  # 8-bit colours written into the high bytes, as the standard has it
-        largest, intensity = np.iinfo(colours.dtype).max, "colour palette"
+        intensity = "colour palette"
     elif stored.photometric == "RGB" and stored.words.ndim == 3:
-        colours, bits = stored.values(), int(dataset.BitsStored)
-        largest, intensity = 2**bits - 1, f"range of {bits} bits"
+        bits = int(dataset.BitsStored)
+        scaled = np.divide(stored.values()[..., :3], np.float32(2**bits - 1), dtype=np.float32)
+        intensity = f"range of {bits} bits"
     else:
         raise encoded.refused("UNSUPPORTED", "its photometric interpretation is none that medtl reads (MONOCHROME, RGB, YBR, palette)")
-    scaled = np.divide(colours[..., :3], np.float32(largest), dtype=np.float32)
     return np.ascontiguousarray(np.clip(scaled, 0, 1).transpose(2, 0, 1)), intensity

@@ -1,6 +1,6 @@
 """One frame of a DICOM data set as stored, be it compressed or not.
 
-Grey and palette frames of 8 or 16 bits stay as they lie in the file: masking of unused bits and signs are a table's business (see
+Grey and palette frames of 8 or 16 bits stay as they lie in the file: unused bits and signs are a table's business (see
 :mod:`medtl.imaging.grey_levels`), so that a large radiograph is not copied. Everything else is decoded by pydicom, with our decoders.
 """
 
@@ -16,7 +16,7 @@ from pydicom import Dataset
 from pydicom.dataelem import RawDataElement
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import Decoder, get_decoder
-from pydicom.uid import UID, JPEGBaseline8Bit, JPEGExtended12Bit
+from pydicom.uid import UID, JPEGBaseline8Bit, JPEGExtended12Bit, RLELossless
 
 from medtl.imaging.codestreams import BrokenStream
 from medtl.imaging.decoders import SYNTAXES, Header, Samples, decode
@@ -25,6 +25,9 @@ from medtl.imaging.image import Encoded
 
 _UNDEFINED = 0xFFFFFFFF
 """The length of an element that ends where a delimiter says so."""
+
+_CODESTREAMS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\xfe\xff\x00\xe0")
+"""How JPEG and JPEG-LS begin, JPEG 2000, and the item that DICOM puts around either."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,18 @@ def read_frame(dataset: Dataset, number: int, encoded: Encoded, halvings: int = 
     if syntax not in SYNTAXES and (not syntax.is_transfer_syntax or syntax.is_encapsulated):
         raise encoded.refused("UNSUPPORTED", f"no decoder is known for its transfer syntax{name and f', {name}'}")
     try:
+        if not syntax.is_encapsulated and "PixelData" in dataset:
+            _check_plain(dataset, encoded.data)
+        shift = _unused_below(dataset, syntax)
         if _stays_as_it_lies(dataset):
             samples = (
                 _compressed(dataset, number, syntax, halvings) if syntax.is_encapsulated else _plain(dataset, number, syntax, encoded.data)
             )
-            meaning = _meaning(samples, int(dataset.PixelRepresentation), syntax)
+            meaning = _meaning(samples, int(dataset.PixelRepresentation), syntax, shift)
             return Stored(samples.words, meaning, str(dataset.PhotometricInterpretation), samples.halvings)
-        values, properties = _decoder(syntax).as_array(dataset, index=number)
+        options = {"bits_stored": int(dataset.BitsStored) + shift} if shift else {}  # pydicom takes the lowest bits to be those that count
+        values, properties = _decoder(syntax).as_array(dataset, index=number, **options)
+        values = values >> shift if shift else values
     except MemoryError:
         raise
     except BrokenStream as broken:
@@ -79,6 +87,31 @@ def _stays_as_it_lies(dataset: Dataset) -> bool:
     if "PixelData" not in dataset or dataset.SamplesPerPixel != 1 or dataset.BitsAllocated not in (8, 16):
         return False
     return bool(syntax.is_little_endian or dataset.BitsAllocated == 16)  # big-endian bytes may lie in swapped pairs
+
+
+def _check_plain(dataset: Dataset, file: bytes) -> None:
+    """Refuse a codestream that a false transfer syntax calls uncompressed: read as pixels it is noise.
+
+    Pixels may begin like one by chance; then they have the length that they should have.
+    """
+    data = _where_it_lies(dataset, file)
+    if not bytes(data[:4]).startswith(_CODESTREAMS):
+        return
+    pixels = int(dataset.Rows) * int(dataset.Columns) * int(dataset.SamplesPerPixel) * int(dataset.get("NumberOfFrames") or 1)
+    length = -(-pixels * int(dataset.BitsAllocated) // 8)
+    if len(data) not in (length, length + length % 2):
+        raise BrokenStream("the transfer syntax says that the pixel data are uncompressed, but they begin like compressed ones")
+
+
+def _unused_below(dataset: Dataset, syntax: UID) -> int:
+    """How many bits of a word lie below those that count (PS3.5 8.1.1); codestreams but run lengths hold none of them.
+
+    A high bit that leaves no room for the bits stored, above it or below, is not believed.
+    """
+    if (syntax.is_encapsulated and syntax != RLELossless) or dataset.get("HighBit") in (None, ""):
+        return 0
+    shift = int(dataset.HighBit) + 1 - int(dataset.BitsStored)
+    return shift if 0 < shift <= int(dataset.BitsAllocated) - int(dataset.BitsStored) else 0
 
 
 def _plain(dataset: Dataset, number: int, syntax: UID, file: bytes) -> Samples:
@@ -114,12 +147,12 @@ def _compressed(dataset: Dataset, number: int, syntax: UID, halvings: int) -> Sa
     return samples
 
 
-def _meaning(samples: Samples, signed: int, syntax: UID) -> NDArray[np.int32]:
+def _meaning(samples: Samples, signed: int, syntax: UID, shift: int) -> NDArray[np.int32]:
     """The value of every word. Lossy JPEG overshoots the stored range a little: where pydicom would mask (white turns black), we clip."""
     width = 8 * samples.words.dtype.itemsize
     if not 1 <= samples.bits <= width or signed not in (0, 1):
         raise BrokenStream("the header's bits stored and pixel representation contradict the pixel data")
-    words, largest = np.arange(1 << width, dtype=np.int32), (1 << samples.bits) - 1
+    words, largest = np.arange(1 << width, dtype=np.int32) >> shift, (1 << samples.bits) - 1
     if signed:
         return ((words & largest) ^ (1 << (samples.bits - 1))) - np.int32(1 << (samples.bits - 1))
     return np.minimum(words, largest) if syntax in (JPEGBaseline8Bit, JPEGExtended12Bit) else words & largest

@@ -1,9 +1,9 @@
 """Stored values → what a display would show, in [0, 1], 1 is white.
 
 modality LUT sequence or rescale → VOI LUT sequence or window (LINEAR, LINEAR_EXACT, SIGMOID; the first of several) → without either
-minimum … maximum, padding left out → inverted once if MONOCHROME1 or PresentationLUTShape INVERSE. The order is the standard's
-(PS3.4 annex N): inversion comes last. For words of at most 16 bits the chain runs once over the words from the image's least to its
-greatest, and one table look-up does the image.
+minimum … maximum, padding left out → inverted once if MONOCHROME1 or PresentationLUTShape INVERSE, padding left black. The order is the
+standard's (PS3.4 annex N): inversion comes last. For words of at most 16 bits the chain runs once over the words from the image's least
+to its greatest, and one table look-up does the image.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.multival import MultiValue
-from pydicom.pixels.processing import apply_modality_lut, apply_voi
+from pydicom.pixels.processing import apply_modality_lut
 
 from medtl.imaging.dicom_frames import Stored
+from medtl.imaging.dicom_tables import grey_table
 from medtl.imaging.image import Encoded, LookUp, Values, Window
 
 _BENT = ("ModalityLUTSequence", "VOILUTSequence", "PixelPaddingValue")
@@ -56,16 +57,18 @@ def to_grey_levels(stored: Stored, dataset: Dataset, encoded: Encoded) -> GreyLe
     first, last = (0, 0) if stored.meaning is None else (int(extreme) for extreme in cv2.minMaxLoc(stored.words)[:2])
     values = stored.words if stored.meaning is None else stored.meaning[first : last + 1]
     present = _present(stored, values, first, dataset)
-    counted = _without_padding(values, present, dataset)
+    padding = _padding(values, present, dataset)
     try:
         rescaled = np.asarray(apply_modality_lut(values, dataset), dtype=np.float64)
-        shown, intensity, notes = _values_of_interest(rescaled, present, counted, dataset)
+        shown, intensity, notes = _values_of_interest(rescaled, present, present & ~padding, dataset)
     except Exception as error:
         raise encoded.refused("BAD_HEADER", f"its look-up tables cannot be applied ({type(error).__name__})") from None
     if not np.isfinite(shown[present]).all():
         raise encoded.refused("BAD_HEADER", "its rescale or window gives values that are not finite")
     inverted = dataset.PhotometricInterpretation == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE"
     final = np.clip(1 - shown if inverted else shown, 0, 1).astype(np.float32)
+    if inverted:
+        final[padding] = 0  # background is black, and padding of low values would come out white (PS3.3 C.7.5.1.1.2)
     measured = Values(rescaled, None if stored.meaning is None else first, windows_of(dataset), _unit(dataset))
     if stored.meaning is None:
         return GreyLevels(final, intensity, inverted, tuple(notes), measured)
@@ -118,15 +121,15 @@ def _present(stored: Stored, values: NDArray[Any], first: int, dataset: Dataset)
     return np.asarray(cv2.calcHist([stored.words], [0], None, [count], [first, first + count])).ravel() > 0
 
 
-def _without_padding(table: NDArray[Any], present: NDArray[np.bool_], dataset: Dataset) -> NDArray[np.bool_]:
-    """Without the values that the header declares to be padding, unless nothing is left."""
-    padding = dataset.get("PixelPaddingValue")
-    if not isinstance(padding, int | float):
-        return present
+def _padding(values: NDArray[Any], present: NDArray[np.bool_], dataset: Dataset) -> NDArray[np.bool_]:
+    """Which values the header declares to be padding; none, where the image would have no others."""
+    value = dataset.get("PixelPaddingValue")
+    if not isinstance(value, int | float):
+        return np.zeros_like(present)
     limit = dataset.get("PixelPaddingRangeLimit")
-    low, high = sorted((padding, limit if isinstance(limit, int | float) else padding))
-    counted = present & ~((table >= low) & (table <= high))
-    return counted if counted.any() else present
+    low, high = sorted((value, limit if isinstance(limit, int | float) else value))
+    padding: NDArray[np.bool_] = (values >= low) & (values <= high)
+    return padding if (present & ~padding).any() else np.zeros_like(present)
 
 
 def _values_of_interest(
@@ -149,15 +152,22 @@ def _values_of_interest(
 def _declared(rescaled: Floats, dataset: Dataset) -> tuple[Floats | None, str] | None:
     """What the header's table (first) or window makes of the values, None in its place where it makes no sense; None without either."""
     if dataset.get("VOILUTSequence"):
-        bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
-        looked_up = apply_voi(np.rint(rescaled).astype(np.int64), dataset, index=0)
-        return np.asarray(looked_up, dtype=np.float64) / (2**bits - 1), "VOI LUT sequence"
+        syntax = dataset.file_meta.TransferSyntaxUID
+        table = grey_table(dataset.VOILUTSequence[0], _may_be_negative(dataset), syntax.is_little_endian)
+        return table.of(np.rint(rescaled)), "VOI LUT sequence"
     center, width = _first(dataset, "WindowCenter"), _first(dataset, "WindowWidth")
     if center is None or width is None:
         return None
     name = _curve(dataset)
     apply = window_function(name, center, width)
     return apply(rescaled) if apply else None, f"window {name}"
+
+
+def _may_be_negative(dataset: Dataset) -> bool:
+    """Whether the least of all values that the header allows is negative once it is rescaled."""
+    signed, bits = int(dataset.get("PixelRepresentation") or 0), int(dataset.BitsStored)
+    ends = np.array([-signed << (bits - 1), (1 << (bits - signed)) - 1])
+    return bool(np.min(apply_modality_lut(ends, dataset)) < 0)
 
 
 def windows_of(dataset: Dataset) -> tuple[Window, ...]:

@@ -28,7 +28,7 @@ from medtl.imaging.fingerprints import Key, fingerprints
 from medtl.imaging.settings import ImageSettings
 from medtl.imaging.shards import Shelf
 
-VERSION = 6
+VERSION = 7
 """Part of the key: raised whenever reading or preprocessing gives other pixels, so that old shards are left alone."""
 
 Progress = Callable[[int, int], None]

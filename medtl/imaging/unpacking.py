@@ -184,7 +184,7 @@ def _suffix(name: str) -> str:
 
 
 def npz_images(file: Path) -> dict[str, int]:
-    """Arrays of images, (N, H, W) or (N, H, W, C), in an npz file and how many each holds; headers are read, no array is loaded.
+    """Arrays of images (see :func:`as_stack`) in an npz file and how many each holds; headers are read, no array is loaded.
 
     Raises BrokenArchive where the file is no npz file, or claims more than a million images.
     """
@@ -195,11 +195,21 @@ def npz_images(file: Path) -> dict[str, int]:
                 continue
             with member_of_npz(whole, info) as array:
                 shape, dtype = _header(array)
+            shape = as_stack(shape)
             if _are_images(shape, dtype):
                 found[info.filename.removesuffix(".npy")] = shape[0]
     if sum(found.values()) > MOST_NPZ_IMAGES:
         raise BrokenArchive(f"the npz file claims more than {MOST_NPZ_IMAGES:,} images")
     return found
+
+
+def as_stack(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """An array's shape as a stack of images, (N, H, W) or (N, H, W, C); (H, W, 3) and (H, W, 4) are one picture in colour.
+
+    >>> as_stack((48, 64, 3)), as_stack((48, 64, 64))
+    ((1, 48, 64, 3), (48, 64, 64))
+    """
+    return (1, *shape) if len(shape) == 3 and shape[2] in (3, 4) else shape
 
 
 def _header(array: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:

@@ -57,8 +57,8 @@ class Ranking:
     measure: str
     """Of probe, neighbours and tuning: auroc, auprc, macro_f1, balanced_accuracy."""
     counts: Mapping[str, int]
-    """Of train and validation: `images`, `scored` ones, `groups`, `groups of <class>`; of several findings per image `images of known
-    <finding>`, `groups with <finding>`, `groups without <finding>`."""
+    """Of train and validation: `images`, `scored` ones, `groups`, `groups of <class>`; of several findings per image `groups of
+    <finding>`, `groups of no <finding>`, `images of known <finding>`."""
     unit: str
     candidates: Sequence[Scored]
     missing: Sequence[tuple[str, str]]

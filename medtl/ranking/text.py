@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from medtl.errors import listed
 from medtl.estimates import number
 from medtl.evaluation.table import estimate
+from medtl.findings import without
 from medtl.ranking.advice import Figure
 from medtl.ranking.agreement import Agreement
 from medtl.ranking.kept import SCORES, TUNED, Ranking, Scored, not_told_apart
@@ -71,7 +72,7 @@ def of_findings_rows(ranking: Ranking) -> list[list[str]]:
     shown = next((each for each in ranking.candidates if each.name == ranking.best), ranking.candidates[0])
     rows = []
     for name in ranking.findings:
-        counts = [ranking.counts[key] for key in (f"images of known {name}", f"groups with {name}", f"groups without {name}")]
+        counts = [ranking.counts[key] for key in (f"images of known {name}", f"groups of {name}", f"groups of {without(name)}")]
         first = max(ranking.candidates, key=lambda each: each.of_findings[name]["probe"]["value"])
         highest = "the same" if first is shown else f"{first.name}, {number(first.of_findings[name]['probe']['value'])}"
         rows.append([name, *(f"{count:,}" for count in counts), estimate(shown.of_findings[name]["probe"]), highest])

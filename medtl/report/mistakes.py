@@ -11,7 +11,7 @@ from medtl.contracts import Task
 from medtl.document.picture import Key, picture_of
 from medtl.document.table import Table
 from medtl.estimates import number
-from medtl.findings import from_words
+from medtl.findings import from_words, without
 from medtl.predictions import PLAIN, classes_of, of_findings, probabilities, true_findings
 from medtl.report.contents import Contents
 
@@ -65,7 +65,7 @@ def _wrong_findings(rows: pd.DataFrame) -> pd.DataFrame:
         amiss = np.isfinite(truth[:, k]) & (truth[:, k] != called[:, k])
         present = truth[amiss, k] == 1
         own, of_truth = rows[amiss], np.where(present, p[amiss, k], 1 - p[amiss, k])
-        sides = [np.where(side, name, f"no {name}") for side in (present, ~present)]
+        sides = [np.where(side, name, without(name)) for side in (present, ~present)]
         found.append(own.assign(truth=sides[0], predicted=sides[1], p_predicted=1 - of_truth, p_truth=of_truth))
     return pd.concat(found)
 

@@ -1,7 +1,7 @@
 """How many labels an AUROC would take: a power law through the learning curve (Hestness et al., 2017), with its band.
 
 The error 1 - AUROC falls as a · n^-b: a straight line in logarithms. Fitted anew on every draw of trainings and test groups; said only
-up to twice the labels at hand, for beyond that the law is a hope.
+up to twice the labels at hand, for beyond that the law is a hope, and only where every measured point may lie on the line.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 REACH = 2
 """Times the largest number of labels at hand."""
 DRAWS = 2000
+ROUNDING = 1e-9
 
 
 def labels_for(arm: str, wanted: float, points: Mapping[int, Repeated], seed: int = 0) -> Claim:
@@ -27,8 +28,8 @@ def labels_for(arm: str, wanted: float, points: Mapping[int, Repeated], seed: in
     if len(counts) < 3:
         return Claim(what, False, "a curve needs at least three numbers of labels")
     means = np.array([[points[int(count)].mean for count in counts]])
-    most, first, last = REACH * counts[-1], points[int(counts[0])], points[int(counts[-1])]
-    if interval(first).low > wanted:
+    most = REACH * counts[-1]
+    if interval(points[int(counts[0])]).low > wanted:
         return Claim(what, True, f"fewer than {counts[0]:,.0f}, the fewest that were tried")
     needed = float(_needed(counts, means, wanted)[0])
     band = _needed(counts, _draws(counts, points, seed), wanted)
@@ -40,12 +41,20 @@ def labels_for(arm: str, wanted: float, points: Mapping[int, Repeated], seed: in
             else f"at least {low:,.0f}, perhaps more than {most:,.0f}"
         )
         return Claim(what, False, text)
-    expected, found = float(_at(counts, means, counts[-1])[0]), interval(last)
-    if needed > counts[-1] and not found.low <= expected <= found.high:
-        return Claim(what, False, "the curve does not go on as a power law: its last point lies off the line")
+    off = [count for count in counts if not _on_the_line(float(_at(counts, means, count)[0]), points[int(count)])]
+    if off:
+        places = ", ".join(f"{count:,.0f}" for count in off)
+        return Claim(what, False, f"the curve does not go on as a power law: with {places} labels it lies off the line")
+    if needed < counts[0]:
+        return Claim(what, True, f"at most {high:,.0f}; fewer than {counts[0]:,.0f} were not tried", {"high": float(high)})
     figures = {"value": needed, "low": float(low), "high": float(high)}
     kind = "within the data" if needed <= counts[-1] else "extrapolated"
     return Claim(what, True, f"about {needed:,.0f} ({low:,.0f} to {high:,.0f}; {kind})", figures)
+
+
+def _on_the_line(expected: float, measured: Repeated) -> bool:
+    low, high = interval(measured)
+    return low - ROUNDING <= expected <= high + ROUNDING
 
 
 def _draws(counts: Floats, points: Mapping[int, Repeated], seed: int) -> Floats:

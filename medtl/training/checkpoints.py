@@ -62,6 +62,8 @@ class Keeper(pl.Callback):
         self.kept: list[tuple[float, int]] = []
         """Score and epoch of the best so far, the best first (the earlier on a tie); `most` of them."""
         self.last_epoch = -1
+        self.settled_from: int | None = None
+        """The first epoch that could be kept: patience counts from there, for a loss whose last phase begins late."""
 
     @property
     def best(self) -> float:
@@ -85,10 +87,11 @@ class Keeper(pl.Callback):
             self.kept = [(score, START)]
 
     def state_dict(self) -> dict[str, Any]:
-        return {"kept": self.kept, "last_epoch": self.last_epoch}
+        return {"kept": self.kept, "last_epoch": self.last_epoch, "settled_from": self.settled_from}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.kept, self.last_epoch = [(score, epoch) for score, epoch in state_dict["kept"]], state_dict["last_epoch"]
+        self.settled_from = state_dict.get("settled_from", 0)
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """A run that patience had ended is not trained on when it is resumed."""
@@ -98,6 +101,8 @@ class Keeper(pl.Callback):
         assert isinstance(module, TransferModule)
         self.last_epoch = trainer.current_epoch
         before = self.kept
+        if module.settled and self.settled_from is None:
+            self.settled_from = trainer.current_epoch
         counts = module.settled and module.score > -math.inf
         candidates = [*before, (module.score, trainer.current_epoch)] if counts else before
         self.kept = sorted(candidates, key=lambda each: (-each[0], each[1]))[: self.most]
@@ -115,5 +120,7 @@ class Keeper(pl.Callback):
             old.unlink()
 
     def _stop_if_over(self, trainer: pl.Trainer) -> None:
-        if self.patience is not None and self.kept and self.last_epoch - self.best_epoch >= self.patience:
+        if self.patience is None or self.settled_from is None or not self.kept:
+            return
+        if self.last_epoch - max(self.best_epoch, self.settled_from - 1) >= self.patience:
             trainer.should_stop = True

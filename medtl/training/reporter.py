@@ -48,5 +48,5 @@ class EpochReporter(pl.Callback):
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  loss {loss:.3f}  validation {self.monitor} {module.score:.4f}  "
             f"({f'best {best:.4f} in epoch {best_epoch + 1}' if best > -math.inf else 'none is kept so far'})  {seconds:.0f} s"
         )
-        if best > -math.inf:
+        if module.settled and best > -math.inf:  # before, it is the score of what training began with
             self.watch(trainer.current_epoch, best)

@@ -74,6 +74,13 @@ def test_stages_hold_every_parameter_once(name: str) -> None:
     assert next(iter(dict(network.named_parameters()))) in stages[0]
 
 
+def test_a_network_that_timm_does_not_group_has_stages_too() -> None:
+    network = random("poolformer_s12")
+    stages = network.stages()
+    assert sorted(key for stage in stages for key in stage) == sorted(key for key, _ in network.named_parameters())
+    assert [stage[0].split(".")[1:3] for stage in stages][:5] == [["stem", "conv"], *(["stages", str(number)] for number in range(4))]
+
+
 def test_alexnet_keeps_its_hidden_layers_and_drops_its_dropout() -> None:
     network = random("alexnet", ImageSettings(size=224))
     assert network.dim == 4096
@@ -175,6 +182,7 @@ def test_options_reach_the_network_and_are_described() -> None:
         ("resnt50", "no network 'resnt50' in timm or torchvision; did you mean 'resnet50'"),
         ("squeezenet1_2", "did you mean 'squeezenet1_"),
         ("resnet50.nope", "no network 'resnet50.nope'"),
+        ("xception", r"'xception' is called 'legacy_xception\.tf_in1k' now; set backbone.name: legacy_xception\.tf_in1k"),
         ("vit_tiny_patch16_224", "bound to one image size; medtl takes CNNs"),
         ("test_mambaout", "gives no maps of features over the image"),
     ],

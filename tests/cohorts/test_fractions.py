@@ -52,6 +52,22 @@ def test_groups_stay_whole_and_every_class_keeps_its_share(fraction):
             assert len(groups[1]) == max(least, -(-len(groups[0]) * fraction // 1))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_class_that_is_most_of_nobodys_images_stays(seed):
+    """Each patient has five nevi, every fifth a melanoma besides."""
+    rows = [
+        {"sha256": f"{patient * 10 + image:064x}", "group_id": f"g{patient}", "label": label, "split": split}
+        for split, patients in (("train", range(100)), ("validation", range(100, 140)))
+        for patient in patients
+        for image, label in enumerate(["nevus"] * 5 + (["melanoma"] if patient % 5 == 0 else []))
+    ]
+    made = draw_fraction(pd.DataFrame(rows), SplitSettings(fraction=0.02), seed)
+    kept = made[made["split"] != "excluded"].groupby(["split", "label"])["group_id"].nunique()
+    assert kept["train", "melanoma"] >= 2
+    assert kept["validation", "melanoma"] >= 1
+    assert kept["train", "nevus"] <= 4
+
+
 def test_another_seed_draws_another_part():
     assert len({frozenset(_kept(_drawn(0.3, seed))) for seed in range(5)}) == 5
 
@@ -60,6 +76,13 @@ def test_test_labels_have_no_part_in_it():
     other = _records()
     other.loc[other["split"] == "test", "label"] = "ill"
     assert draw_fraction(other, SplitSettings(fraction=0.3), 0)["split"].equals(_drawn(0.3)["split"])
+
+
+def test_a_shuffled_label_keeps_the_spelling_it_came_with():
+    before = _records(300).assign(spelling=lambda table: table["label"].str.upper())
+    made = shuffle_labels(before, 1)
+    assert (made["spelling"] == made["label"].str.upper()).all()
+    assert not made["spelling"].equals(before["spelling"])
 
 
 def test_shuffled_labels_are_the_same_labels_elsewhere():

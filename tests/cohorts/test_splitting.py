@@ -330,7 +330,7 @@ def test_too_little_held_out_is_refused() -> None:
     several = made.assign(label="a", y_a=["10"[row % 2] for row in range(200)], y_b=["0" if row % 8 == 0 else "1" for row in range(200)])
     measurements = several[["image", "frame", "pixel_hash"]].assign(sha256="sha " + several["image"], quarantine="")
     plan = Plan(SplitSettings(folds=2, held_out=0.2), Task(kind="multi", classes={"a": (), "b": ()}))
-    with pytest.raises(Mistakes, match=r"with or without a finding, too few to choose its threshold by(.|\n)*\d groups without 'b'"):
+    with pytest.raises(Mistakes, match=r"with or without a finding, too few to choose its threshold by(.|\n)*\d groups of 'no b'"):
         make_records(several.drop(columns="pixel_hash"), measurements, plan, Path())
     with pytest.raises(Mistakes, match="of a class, too few to choose a threshold by; take a larger share, or leave it out:"):
         records_of(made, held_out=0.2)

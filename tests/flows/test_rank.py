@@ -29,7 +29,7 @@ from medtl.experiment.load import load_experiment
 from medtl.flows import rank_evidence
 from medtl.flows.rank import Ranked
 from medtl.flows.rank_candidates import FIELD, Candidate, gather
-from medtl.flows.rank_tuning import command
+from medtl.flows.rank_tuning import command, starting_from
 from medtl.imaging.cache import cache_dir
 from medtl.imaging.settings import ImageSettings
 from medtl.imaging.store import Store, open_store
@@ -235,6 +235,25 @@ def test_the_command_trains_from_the_candidate(place: Path) -> None:
     )
     hub = Candidate("x", BackboneSettings(name="test_resnet", weights="imagenet"), pretrained=False)
     assert command(Path("made.yaml"), None, [], experiment, hub, "scratch").endswith("backbone.weights=imagenet")
+
+
+def test_candidates_are_shown_as_the_config_shows_its_own(place: Path) -> None:
+    """`features: stages` and `last` are not compared with each other, and the command trains what was scored."""
+    experiment = load_experiment(place / "made.yaml", ["backbone.features=stages"])
+    asked = [f"test_resnet={place / 'images' / 'b.safetensors'}"]
+    found = gather(experiment, place / "images", asked, None).found
+    assert len(found) == 2
+    assert {each.backbone.features for each in found} == {"stages"}
+    assert {starting_from(experiment, each, "lp-ft").backbone.features for each in found} == {"stages"}
+
+
+def test_an_auxiliary_classifier_is_one_networks_own(place: Path) -> None:
+    given = ["backbone.name=inception_v3", "backbone.weights=imagenet", "image.size=299", "transfer.strategy=full"]
+    experiment = load_experiment(place / "made.yaml", [*given, "transfer.auxiliary=0.4"])
+    own, other = gather(experiment, place / "images", [f"test_resnet={place / 'images' / 'b.safetensors'}"], None).found
+    assert starting_from(experiment, own, "full").transfer.auxiliary == 0.4
+    assert starting_from(experiment, other, "full").transfer.auxiliary == 0
+    assert "transfer.auxiliary=0.0" in command(place / "made.yaml", None, [], experiment, other, "full")
 
 
 def test_the_command_line_hands_everything_over(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:

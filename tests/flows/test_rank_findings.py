@@ -105,8 +105,8 @@ def test_counts_are_of_each_side(ranked: Ranked, place: Path) -> None:
     for column in ("Left", "Right", "Rare"):
         name = column.lower()
         assert counts[f"images of known {name}"] == (table[column] >= 0).sum()
-        assert counts[f"groups with {name}"] == table.loc[table[column] == 1, "who"].nunique()
-        assert counts[f"groups without {name}"] == table.loc[table[column] == 0, "who"].nunique()
+        assert counts[f"groups of {name}"] == table.loc[table[column] == 1, "who"].nunique()
+        assert counts[f"groups of no {name}"] == table.loc[table[column] == 0, "who"].nunique()
     reasons = " ".join(ranked.ranking.advice.reasons)
     assert "Of 'rare' there are 4 groups only" in reasons
 

@@ -306,6 +306,21 @@ def test_what_cannot_be_searched_is_refused_before_anything_is_trained(
     assert not (file.parent / "out").exists()
 
 
+def test_what_was_proposed_for_one_base_is_not_told_of_another(played: Played, file: Path) -> None:
+    base = file.parent / "base.yaml"
+    out = study(varied(file, ("trials: 12", "trials: 3"), ("[0, 1, 2]", "[0]")), out=file.parent / "out")
+    best, begun = (out / "best.yaml").read_text(), len(played.begun)
+    base.write_text(BASE.replace("epochs: 8", "epochs: 2"))
+    with pytest.raises(MedtlError, match=r"begun with other settings.*base\.yaml, --set or --weights.*another --out"):
+        study(file, out=out)
+    base.write_text(BASE)
+    with pytest.raises(MedtlError, match="begun with other settings"):
+        study(file, out=out, overrides=["transfer.epochs=2"])
+    assert ((out / "best.yaml").read_text(), len(played.begun)) == (best, begun), "nothing was trained or chosen"
+    study(file, out=out, overrides=["trainer.threads=2"])
+    assert len(played.begun) == begun
+
+
 def test_nested_each_fold_is_searched_without_its_images_which_then_judge(played: Played, file: Path) -> None:
     out = study(varied(file, ("trials: 12", "trials: 4\n  nested: 3"), ("[0, 1, 2]", "[0]")), out=file.parent / "out")
     table = pd.read_csv(out / "trials.csv")

@@ -89,6 +89,24 @@ def test_the_same_command_repeats_nothing_and_mends_what_is_missing(data: Path, 
     assert {name: (copy / "trials" / name / "predictions.csv").stat().st_mtime_ns for name in kept} == before
 
 
+def test_what_a_resumed_trial_does_again_is_not_counted_again(data: Path, done: Path, tmp_path: Path) -> None:
+    """As if it had been killed after the probe: a second session computes its features and fits it once more."""
+    copy = tmp_path / "study"
+    shutil.copytree(done, copy)
+    table = pd.read_csv(copy / "trials.csv").set_index("trial")
+    name = table.index[table["arm"] == "frozen"][0]
+    log = copy / "trials" / name / "log.jsonl"
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    killed = next(place for place, event in enumerate(events) if event["event"] == "probe") + 1
+    later = [{**event, "time": event["time"] + 1000, "cpu": event["cpu"] + 1000} for event in events]
+    log.write_text("".join(json.dumps(event) + "\n" for event in (*events[:killed], *later)))
+    study(data / "study.yaml", out=copy)
+    again = pd.read_csv(copy / "trials.csv").set_index("trial")
+    for column in ("cpu_seconds", "wall_seconds"):
+        assert again.loc[name, column] == pytest.approx(table.loc[name, column], abs=0.11)
+    assert table.loc[name, "cpu_seconds"] > 0.5, "what was done again would be seen"
+
+
 def test_a_trial_that_another_worker_holds_is_left_to_it(data: Path, done: Path, tmp_path: Path) -> None:
     copy = tmp_path / "study"
     shutil.copytree(done, copy)

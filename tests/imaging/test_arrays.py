@@ -41,6 +41,19 @@ def test_types(archive: Path) -> None:
     np.testing.assert_allclose(read_image(archive / "floats", 2).pixels[0], held["floats"][2], atol=1e-6)
 
 
+def test_one_picture_in_colour_is_one_picture(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    np.savez(tmp_path / "one.npz", img=picture, transparent=np.zeros((48, 64, 4), np.uint8))
+    for frame in (0, None):
+        image = read_image(tmp_path / "one.npz" / "img", frame)
+        np.testing.assert_allclose(image.pixels, picture.transpose(2, 0, 1) / 255, atol=1e-6)
+    with pytest.raises(ImageError, match="but the array has 1 ") as refusal:
+        read_image(tmp_path / "one.npz" / "img", 1)
+    assert refusal.value.code == "NOT_FOUND"
+    with pytest.raises(ImageError, match=r"has shape \(48, 64, 4\)"):
+        read_image(tmp_path / "one.npz" / "transparent", 0)
+
+
 @pytest.mark.parametrize(
     ("member", "frame", "code"),
     [

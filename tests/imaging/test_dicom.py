@@ -113,6 +113,54 @@ def test_padding_is_left_out_of_minimum_and_maximum(dicom: Write) -> None:
     np.testing.assert_array_equal(ranged.pixels, image.pixels)
 
 
+@pytest.mark.parametrize("window", [{}, {"WindowCenter": 0, "WindowWidth": 4096}])
+def test_bits_below_those_stored_are_shifted_out(dicom: Write, window: dict[str, Any]) -> None:
+    """Left-justified: 12 bits stored of 16, the high bit 15; below them lies anything."""
+    junk = np.random.default_rng(1).integers(0, 16, (30, 20)).astype("u2")
+    for signed in (False, True):
+        stored = twelve_bits(low=-2048, high=2048, dtype="i2") if signed else twelve_bits()
+        plain = read_image(dicom(stored, BitsStored=12, HighBit=11, **window))
+        left = ((stored.view("u2") << 4) | junk).view(stored.dtype)
+        image = read_image(dicom(left, BitsStored=12, HighBit=15, **window))
+        np.testing.assert_array_equal(image.pixels, plain.pixels)
+        assert len(np.unique(image.pixels)) > (100 if window else 500)
+
+
+def test_left_justified_colours_and_words_of_32_bits(dicom: Write) -> None:
+    colour = np.random.default_rng(1).integers(0, 4096, (30, 20, 3)).astype("u2")
+    image = read_image(dicom(colour << 4, BitsStored=12, HighBit=15))
+    np.testing.assert_allclose(image.pixels, colour.transpose(2, 0, 1) / 4095, atol=1e-6)
+    grey = np.random.default_rng(1).integers(-(2**19), 2**19, (30, 20)).astype("i4")
+    image = read_image(dicom(grey << 12, BitsStored=20, HighBit=31))
+    np.testing.assert_allclose(image.pixels[0], (grey - grey.min()) / np.ptp(grey), atol=1e-6)
+
+
+@pytest.mark.parametrize("high_bit", [None, 3, 10, 16, 99])
+def test_an_impossible_high_bit_is_not_believed(dicom: Write, high_bit: int | None) -> None:
+    stored = twelve_bits()
+    plain = read_image(dicom(stored, BitsStored=12, HighBit=11)).pixels
+    np.testing.assert_array_equal(read_image(dicom(stored, BitsStored=12, HighBit=high_bit)).pixels, plain)
+
+
+@pytest.mark.parametrize("padding", [0, 4095])
+@pytest.mark.parametrize("header", [{"PhotometricInterpretation": "MONOCHROME1"}, {"PresentationLUTShape": "INVERSE"}])
+@pytest.mark.parametrize("window", [{}, {"WindowCenter": 2000, "WindowWidth": 5000}])
+def test_padding_is_black_after_the_inversion(dicom: Write, padding: int, header: dict[str, Any], window: dict[str, Any]) -> None:
+    stored = twelve_bits(low=1000, high=3000)
+    real = read_image(dicom(stored[5:], BitsStored=12, HighBit=11, **header, **window)).pixels[0]
+    stored[:5] = padding
+    image = read_image(dicom(stored, BitsStored=12, HighBit=11, PixelPaddingValue=padding, **header, **window))
+    assert image.pixels[0, :5].max() == 0
+    np.testing.assert_array_equal(image.pixels[0, 5:], real)
+
+
+def test_an_image_of_nothing_but_padding_is_shown_as_it_is(dicom: Write) -> None:
+    header = {"PhotometricInterpretation": "MONOCHROME1", "PixelPaddingValue": 0, "PixelPaddingRangeLimit": 4095}
+    stored = twelve_bits()
+    image = read_image(dicom(stored, BitsStored=12, HighBit=11, **header))
+    np.testing.assert_allclose(image.pixels[0], (stored.max() - stored.astype(float)) / np.ptp(stored), atol=1e-6)
+
+
 @pytest.mark.parametrize(("center", "width"), [(100, 0), (100, 0.5), (1e6, 10)])
 def test_a_senseless_window_is_left_out_and_noted(marker: np.ndarray, dicom: Write, center: float, width: float) -> None:
     image = read_image(dicom(marker, WindowCenter=center, WindowWidth=width))

@@ -95,6 +95,14 @@ def test_signed_values_keep_their_sign(compressed: Write, family: str) -> None:
     np.testing.assert_allclose(read_image(path).pixels[0], np.clip((stored + 0.5) / 4095 + 0.5, 0, 1), atol=1e-6)
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_left_justified_run_lengths(compressed: Write, signed: bool) -> None:
+    stored = ramp(12).astype("i2") - 2048 * signed
+    window = {"WindowCenter": 0 if signed else 2048, "WindowWidth": 4096, "PixelRepresentation": int(signed)}
+    path = compressed(stored.view("u2") << 4, *LOSSLESS["rle"], BitsStored=12, HighBit=15, **window)
+    np.testing.assert_allclose(read_image(path).pixels[0], (stored + 2048.0 * signed) / 4095, atol=1e-6)
+
+
 def test_lossy_syntaxes_stay_near(compressed: Write) -> None:
     stored = ramp(12)
     near = {
@@ -119,6 +127,27 @@ def test_lossy_overshoot_stays_white(compressed: Write) -> None:
     stream = get_frame(pydicom.dcmread(path).PixelData, 0, number_of_frames=1)
     assert imagecodecs.jpeg8_decode(stream).max() > 1023
     assert read_image(path).pixels[0, 24:].min() > 0.9
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+@pytest.mark.parametrize("family", ["jpeg", "jpeg-ls", "jpeg-2000"])
+@pytest.mark.parametrize("colour", [False, True])
+def test_a_codestream_that_is_called_uncompressed_is_no_picture(dicom: Write, family: str, wrapped: bool, colour: bool) -> None:
+    """There are bytes enough for all pixels, as there are of noise, so that the length alone tells nothing."""
+    noise = np.random.default_rng(0).integers(0, 64, (64, 64, 3) if colour else (64, 64)).astype("u1")
+    encode = LOSSLESS[family][1] if family in LOSSLESS else lambda a: imagecodecs.jpeg8_encode(a, level=100)
+    stream = bytes(encode(noise)) + bytes(2 * noise.size)
+    path = dicom(noise, PixelData=encapsulate([stream]) if wrapped else stream)
+    with pytest.raises(ImageError, match="says that the pixel data are uncompressed, but they begin like compressed ones") as refusal:
+        read_image(path)
+    assert refusal.value.code == "DECODE_FAILED"
+
+
+def test_pixels_that_begin_like_a_codestream_are_pixels(dicom: Write) -> None:
+    stored = np.arange(15, dtype="u1").reshape(3, 5)[::-1].copy()
+    stored[0, :4] = 0xFF, 0xD8, 0xFF, 0xE0
+    assert len(stored.tobytes()) % 2 == 1
+    np.testing.assert_allclose(read_image(dicom(stored)).pixels[0], stored / 255, atol=1e-6)
 
 
 def stored_frame(path: Path, frame: int | None = None) -> Stored:

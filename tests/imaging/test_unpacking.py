@@ -145,6 +145,12 @@ def test_arrays_of_images_are_counted_without_loading(tmp_path):
     assert npz_images(file) == {"train_images": 5, "val_images": 2}
 
 
+def test_one_picture_in_colour_is_not_a_stack_of_narrow_ones(tmp_path):
+    file = tmp_path / "one.npz"
+    np.savez(file, img=np.zeros((48, 64, 3), np.uint8), rgba=np.zeros((48, 64, 4), np.uint8), narrow=np.zeros((48, 64, 5), np.uint8))
+    assert npz_images(file) == {"img": 1, "rgba": 1, "narrow": 48}
+
+
 def test_a_header_that_claims_too_many_images(tmp_path):
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (10**12, 28, 28)})

@@ -47,6 +47,26 @@ def test_a_curve_that_has_stopped_rising_is_not_continued():
     assert "does not go on" in claim.text
 
 
+def test_within_the_data_as_well_the_line_has_to_go_through_the_points():
+    """0.85 with 50 and with 250 labels, whatever the line says between them: 0.87 was reached by none."""
+    bent = {
+        count: Repeated(np.full(3, value), np.random.default_rng(0).normal(value, 0.004, (3, 500)), 100)
+        for count, value in ((10, 0.6), (50, 0.85), (250, 0.85))
+    }
+    claim = labels_for("tuned", 0.87, bent)
+    assert not claim.shown
+    assert "lies off the line" in claim.text
+
+
+def test_below_the_fewest_labels_that_were_tried_only_the_upper_end_is_said():
+    noisy = {count: _point(count, 0.01) for count in (20, 100, 500)}
+    claim = labels_for("tuned", 1 - 0.9 * 19.5**-0.3, noisy)
+    assert claim.shown
+    assert claim.text.startswith("at most ")
+    assert "fewer than 20 were not tried" in claim.text
+    assert "value" not in claim.figures
+
+
 def test_noise_widens_the_band():
     noisy = {count: _point(count, 0.004) for count in (20, 100, 500)}
     figures = labels_for("tuned", 1 - 0.9 * 400**-0.3, noisy).figures

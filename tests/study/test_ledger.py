@@ -119,6 +119,16 @@ def test_one_seed_says_nothing_where_luck_plays_a_part(made, task):
     assert fixed["accuracy gained by tuned"].shown
 
 
+def test_labels_for_a_wanted_auroc_obey_the_same_bars(made, task):
+    curve = {"scratch": {0.25: 1.0, 0.5: 1.2, 1: 1.4}, "tuned": {0.25: 1.8, 0.5: 2.2, 1: 2.6}}
+    settings, what = Settings(wanted=0.84), "labels for an AUROC of 0.84 with tuned"
+    trials, judged, curves = made(curve, seeds=1)
+    assert _claims(read(settings, trials.assign(luck=False), judged, curves, task))[what].shown
+    claim = _claims(read(settings, trials, judged, curves, task))[what]
+    assert not claim.shown
+    assert "one seed tells nothing about training luck" in claim.text
+
+
 def test_nothing_done_says_so(made, task):
     trials, _, curves = made(GOOD)
     reading = read(Settings(), trials.assign(state="failed"), {}, curves.head(0), task)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import io
 import itertools
 import json
@@ -15,6 +16,7 @@ from medtl.augmentation import AugmentationSettings
 from medtl.datamodule import StoredImages
 from medtl.module.learning import rate_factor
 from medtl.module.transfer_module import TransferModule
+from medtl.training.finetune import finetune
 from medtl.training.heads import probe, probe_by_own_statistics
 from medtl.training.norms import StoredBatches
 
@@ -110,6 +112,21 @@ def test_the_best_epoch_is_one_of_the_losses_final_phase(classifier, tune, tmp_p
     tuned = tune(classifier, tmp_path / "checkpoints", imbalance={"loss": {"name": "ldam", "drw": 0.7}}, epochs=5, patience=1)
     assert progress == [(0.0, False), (0.25, False), (0.5, False), (0.75, True), (1.0, True)]
     assert (tuned.best, tuned.best_epoch) == (0.6, 4)
+
+
+def test_patience_and_pruning_wait_for_the_losses_final_phase(classifier, job, data, tmp_path, monkeypatch):
+    """What training began with is a candidate from the start; the epochs are not until the final phase, so nobody may give up before."""
+    scores, told = iter([0.9, 0.1, 0.2, 0.3, 0.95, 0.94]), []
+
+    def fixed(self):
+        self.score = next(scores)
+
+    monkeypatch.setattr(TransferModule, "on_validation_epoch_end", fixed)
+    deferred = {"loss": {"name": "ldam", "drw": 0.7}}
+    own = job(tmp_path / "checkpoints", imbalance=deferred, strategy="lp-ft", batch_norm="frozen", epochs=5, patience=2)
+    tuned = finetune(dataclasses.replace(own, watch=lambda epoch, score: told.append((epoch, score))), classifier, data)
+    assert (tuned.best, tuned.best_epoch, tuned.epochs) == (0.95, 3, 5)
+    assert told == [(3, 0.95), (4, 0.95)]
 
 
 def test_validation_is_judged_without_what_the_loss_shifts(classifier, tune, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Where networks come from. Contract of a file (a library), asked in the order of `LIBRARIES`:
 
 - `names() -> list[str]`: the plain names it has; `has(name) -> bool`;
+- `successor(name) -> str`: what a network is called now that had this name before, else empty;
 - `build(name, options) -> nn.Module`: random weights, no classifier, with `forward_features(x (B, C, S, S)) -> (B, F, h, w)` and
   `forward_head(maps, pre_logits=True) -> (B, D)` or `(B, D, h, w)`; `forward_intermediates(x) -> (last maps, [maps of every stage])`.
   Unknown options: TypeError;
@@ -31,6 +32,9 @@ def library_of(name: str) -> str:
     for library in LIBRARIES:
         if family(library).has(name):
             return library
+    now = next(filter(None, (family(library).successor(name) for library in LIBRARIES)), "")
+    if now:
+        raise MedtlError(f"backbone.name: '{name}' is called '{now}' now; set backbone.name: {now}")
     known = [known for library in LIBRARIES for known in family(library).names()]
     raise MedtlError(
         f"backbone.name: no network '{name}' in timm or torchvision{did_you_mean(name, known)} "

@@ -24,7 +24,12 @@ def names() -> list[str]:
 
 def has(name: str) -> bool:
     """`resnet50`, or with the tag of certain weights: `resnet50.a1_in1k`."""
-    return bool(timm.is_model(name)) if "." not in name else name in timm.list_pretrained()
+    return name in timm.list_models() if "." not in name else name in timm.list_pretrained()
+
+
+def successor(name: str) -> str:
+    """What timm calls a network now that it had under this name before, with the tag of its weights."""
+    return getattr(timm.models._registry, "_deprecated_models", {}).get(name) or ""
 
 
 def build(name: str, options: dict[str, Scalar]) -> nn.Module:
@@ -80,6 +85,12 @@ def translate(body: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def stages(body: nn.Module) -> list[list[str]]:
-    """Timm's coarse groups."""
-    groups: dict[int, list[str]] = group_parameters(body, body.group_matcher(coarse=True))
-    return [groups[key] for key in sorted(groups)]
+    """Timm's coarse groups; of the few networks that have none, their parts in order, and each part of a sequence."""
+    if hasattr(body, "group_matcher"):
+        groups: dict[int, list[str]] = group_parameters(body, body.group_matcher(coarse=True))
+        return [groups[key] for key in sorted(groups)]
+    parts: dict[tuple[str, ...], list[str]] = {}
+    for name, _ in body.named_parameters():
+        part, *inner = name.split(".")
+        parts.setdefault((part, *inner[:1]) if inner and inner[0].isdigit() else (part,), []).append(name)
+    return list(parts.values())

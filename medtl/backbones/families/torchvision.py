@@ -69,6 +69,11 @@ def has(name: str) -> bool:
     return name in names()
 
 
+def successor(name: str) -> str:
+    """None of its networks changed names."""
+    return ""
+
+
 def build(name: str, options: dict[str, Scalar]) -> nn.Module:
     """The network without classifier and auxiliary classifiers, random weights. Unknown options: TypeError."""
     extra = {"aux_logits": False, "init_weights": True} if name in _PLAIN_RANGE else {}

@@ -56,7 +56,7 @@ class Price(registry.Settings):
     label: Annotated[float, Field(ge=0)] = 0.0
     """Of one labelled image."""
     hour: Annotated[float, Field(ge=0)] = 0.0
-    """Of one hour of training."""
+    """Of one hour of training: of one processor core on a CPU, whose own time is counted, else of the GPU."""
     kwh: Annotated[float, Field(ge=0)] = 0.0
     """Of one kilowatt hour; counts where `tracking.energy` is set."""
     currency: str = "EUR"
@@ -136,7 +136,8 @@ def _claims(
         yield _money(arm, settings.price, 0 if why else labels_saved, seconds / 3600, kwh)
     if settings.wanted is not None:
         points = {labels[fraction]: cell for (of, fraction), cell in cells.items() if of == arm}
-        yield labels_for(arm, settings.wanted, points)
+        claim = labels_for(arm, settings.wanted, points)
+        yield Claim(claim.what, False, why) if why else claim
 
 
 def _untold(own: Repeated, compared: pd.DataFrame) -> str:
@@ -191,7 +192,8 @@ def _money(arm: str, price: Price, labels: int, hours: float, kwh: float) -> Cla
     if labels == 0 and hours == 0 and kwh == 0:
         return Claim(what, False, "neither labels nor time nor energy are shown to be saved")
     total = labels * price.label + hours * price.hour + kwh * price.kwh
-    parts = f"{labels:,} labels at {price.label:g}, {hours:.2f} hours at {price.hour:g}, {kwh:.3f} kWh at {price.kwh:g} {price.currency}"
+    each = [f"{labels:,} labels at {price.label:g}", f"{hours:.2f} hours (of one core, or of the GPU) at {price.hour:g}"]
+    parts = ", ".join([*each, f"{kwh:.3f} kWh at {price.kwh:g} {price.currency}"])
     figures = {"value": total, "currency": price.currency}
     return Claim(what, total > 0, f"{total:,.2f} {price.currency}: {parts}, of what is shown above", figures)
 
