@@ -21,12 +21,14 @@ from medtl.registry import Mistake, Settings, component, names, parse_choice, re
 
 
 class IdSource(Settings):
-    """Where an id comes from: `{column: patient_id}`, `{from: filename, pattern: '(person\\d+)'}` or `{from: header}` (DICOM)."""
+    """Where an id comes from: `{column: patient_id}`, `{from: filename, pattern: '(person\\d+)'}`, `{from: path, pattern: '(person\\d+)/'}`
+    or `{from: header}` (DICOM)."""
 
     column: str | None = None
-    from_: Literal["filename", "header"] | None = Field(default=None, alias="from")
+    from_: Literal["filename", "path", "header"] | None = Field(default=None, alias="from")
     pattern: str | None = None
-    """A regular expression searched in the file's name; its first group (or the whole match) is the id."""
+    """A regular expression searched in the file's name, or in its path below the cohort's `folder` (`NORMAL/person7/1.png`); its first
+    group (or the whole match) is the id."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -42,9 +44,9 @@ class IdSource(Settings):
     @model_validator(mode="after")
     def _one_source(self) -> IdSource:
         if (self.column is None) == (self.from_ is None):
-            raise ValueError("needs either `column` or `from` (filename, header)")
-        if (self.pattern is not None) != (self.from_ == "filename"):
-            raise ValueError("`pattern` belongs to `from: filename`")
+            raise ValueError("needs either `column` or `from` (filename, path, header)")
+        if (self.pattern is not None) != (self.from_ in ("filename", "path")):
+            raise ValueError("`pattern` belongs to `from: filename` and `from: path`, and each of them needs one")
         return self
 
 

@@ -1,4 +1,4 @@
-"""Splits that come from outside: a column of the table, or an earlier run."""
+"""Splits that come from outside: a column of the table, the folders above the classes, or an earlier run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,20 @@ import pandas as pd
 
 from medtl import records
 from medtl.cohorts.settings import SplitSettings
-from medtl.contracts import CALIBRATION, EXCLUDED, TEST, TRAIN, VALIDATION
+from medtl.contracts import CALIBRATION, EXCLUDED, EXTERNAL, TEST, TRAIN, VALIDATION
 from medtl.errors import MedtlError, Mistakes, listed
 
+SPLIT_COLUMN = "split"
+"""The column that a cohort without a table offers where its images lie in given parts."""
+SPELLINGS = {
+    **dict.fromkeys((TRAIN, "training"), TRAIN),
+    **dict.fromkeys((VALIDATION, "val", "valid", "dev"), VALIDATION),
+    **dict.fromkeys((TEST, "testing"), TEST),
+    EXTERNAL: EXTERNAL,
+    EXCLUDED: EXCLUDED,
+    "": "",
+}
+"""How a given split may be written, in lower case."""
 _LATER_WINS = (EXCLUDED, TRAIN, VALIDATION)
 """With `overlap: exclude`, rows leave these splits where their group also stands in a later one."""
 

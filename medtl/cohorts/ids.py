@@ -11,10 +11,12 @@ import contextlib
 import hashlib
 import hmac
 import os
+import posixpath
 import re
 import secrets
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -24,6 +26,9 @@ from medtl.cohorts.files import file_of
 from medtl.cohorts.headers import read_facts
 from medtl.cohorts.source_table import ID_KINDS, SourceTable, counted
 from medtl.errors import MedtlError, did_you_mean, listed
+
+_ISSUED = "\0"
+"""Between the issuer of a header and the id of its patient."""
 
 
 def key_file() -> Path:
@@ -106,9 +111,9 @@ def find_ids(source: SourceTable, settings: CohortSettings, root: Path, cells: p
             continue
         if asked.column is not None:
             _from_column(source, kind, asked.column, cells)
-        elif asked.from_ == "filename":
-            names = [PurePosixPath(image).name for image in source.table["image"]]
-            source.table[kind] = [_matched(asked.pattern or "", name) for name in names]
+        elif asked.pattern is not None:
+            names = _names(source.table["image"], settings.folder if asked.from_ == "path" else None)
+            source.table[kind] = [_matched(asked.pattern, name) for name in names]
         else:
             source.table[kind] = _from_headers(source.table["image"], kind, root)
         without = int((source.table[kind] == "").sum())
@@ -130,6 +135,14 @@ def no_column(setting: str, column: str, cells: pd.DataFrame) -> str:
     return f"{setting}: the table has no column '{column}'{did_you_mean(column, cells.columns)}; columns: {listed(cells.columns)}"
 
 
+def _names(images: Iterable[str], folder: str | None) -> list[str]:
+    """Of each image its path below `folder` (whole if it lies elsewhere), or without one its file's name."""
+    if folder is None:
+        return [PurePosixPath(image).name for image in images]
+    prefix = posixpath.normpath(folder.replace("\\", "/")) + "/"
+    return [image.removeprefix(prefix) for image in images]
+
+
 def _matched(pattern: str, name: str) -> str:
     match = re.search(pattern, name)
     if match is None:
@@ -148,5 +161,30 @@ def header_id(kind: str, facts: dict[str, str]) -> str:
     if kind == "study":
         return study
     if kind == "patient" and facts.get("patient_id"):
-        return f"{facts.get('issuer', '')}\0{facts['patient_id']}" if facts.get("issuer") else facts["patient_id"]
+        return f"{facts['issuer']}{_ISSUED}{facts['patient_id']}" if facts.get("issuer") else facts["patient_id"]
     return f"study {study}" if kind == "patient" and study else ""
+
+
+def fill_issuers(patients: pd.Series[str], namespaces: pd.Series[str]) -> tuple[pd.Series[str], list[str]]:
+    """(N,) raw patient ids, in which one without an issuer is that of the only issuer who has it; and counted remarks.
+
+    One device writes the issuer and another leaves it out, and the patient is the same (the safe reading). Which of several issuers is
+    meant cannot be known: the id stays another patient's, which is said. `namespaces`: (N,) the cohorts' own `issuer`; ids of two
+    namespaces are never one. Where all ids have an issuer, or none, nothing changes.
+    """
+    parts = patients.str.rpartition(_ISSUED)
+    known = pd.DataFrame({"space": namespaces, "id": parts[2], "issuer": parts[0]})[patients != ""]
+    issued = known[known["issuer"] != ""].groupby(["space", "id"])["issuer"]
+    bare = known[known["issuer"] == ""].join(issued.agg(["nunique", "first"]), on=["space", "id"]).dropna(subset=["nunique"])
+    one, several = bare[bare["nunique"] == 1], bare[bare["nunique"] > 1]
+    filled = patients.copy()
+    filled.loc[one.index] = one["first"] + _ISSUED + one["id"]
+    notes = []
+    if len(one):
+        notes.append(
+            f"{counted(len(one), 'image')} without an issuer of the patient id: taken for the patient whom the only issuer gave it"
+        )
+    if len(several):
+        ids = counted(several["id"].nunique(), "patient id stands", "patient ids stand")
+        notes.append(f"{ids} without an issuer, and with several: taken for different people")
+    return filled, notes

@@ -17,12 +17,13 @@ from medtl.cohorts import CohortSettings, IdSource
 from medtl.cohorts.corrections import COLUMNS as CORRECTIONS
 from medtl.cohorts.corrections import corrected
 from medtl.cohorts.findings import name_findings, one_sided
-from medtl.cohorts.ids import installation_key, keyed_hash, unit_of
+from medtl.cohorts.given_splits import SPELLINGS
+from medtl.cohorts.ids import fill_issuers, installation_key, keyed_hash, unit_of
 from medtl.cohorts.label_rows import settle_rows, view_needed
 from medtl.cohorts.only import add_header_facts, keep_only
 from medtl.cohorts.settings import SplitSettings, TableSettings
 from medtl.cohorts.source_table import COLUMNS, ID_KINDS, SourceTable, counted, rows_listed
-from medtl.contracts import EXCLUDED, EXTERNAL, TEST, TRAIN, VALIDATION, Task
+from medtl.contracts import Task
 from medtl.errors import MedtlError, Mistakes, did_you_mean, listed
 from medtl.records import KEY, refuse_personal_columns
 from medtl.registry import component
@@ -33,14 +34,6 @@ MEASURED = (*measurements.FACTS, "bits", "photometric", "encoding")
 """Header facts that reading the images gives, if no cohort has them as a column."""
 _TRANSIENT = {*UNITS, *CORRECTIONS, "issuer", "given_split", "component"}
 RESERVED = {*COLUMNS, *_TRANSIENT, *records.COLUMNS, records.SPELLING, *(set(measurements.COLUMNS) - set(MEASURED))}
-_GIVEN = {
-    **dict.fromkeys((TRAIN, "training"), TRAIN),
-    **dict.fromkeys((VALIDATION, "val", "valid", "dev"), VALIDATION),
-    **dict.fromkeys((TEST, "testing"), TEST),
-    EXTERNAL: EXTERNAL,
-    EXCLUDED: EXCLUDED,
-    "": "",
-}
 
 
 class Plan(Protocol):
@@ -95,8 +88,10 @@ def read_cohorts(experiment: Plan, root: Path, every_class: bool = True) -> Sour
         mistakes += _absent_classes(tables, experiment.task) if every_class else []
     if mistakes:
         raise Mistakes("the cohorts cannot be used as they are:", mistakes)
-    table, corrections = corrected(_disguised(pd.concat(tables, ignore_index=True), _carried(experiment)), experiment.split, root)
-    return Source(table, [*notes, *corrections])
+    joined = pd.concat(tables, ignore_index=True)
+    joined["patient"], issuers = fill_issuers(joined["patient"], joined["issuer"])
+    table, corrections = corrected(_disguised(joined, _carried(experiment)), experiment.split, root)
+    return Source(table, [*notes, *issuers, *corrections])
 
 
 def _carried(experiment: Plan) -> list[str]:
@@ -195,10 +190,10 @@ def _take_split(source: SourceTable, column: str | None) -> None:
         source.table["given_split"] = ""
         return
     given = source.table[column].str.strip().str.casefold()
-    source.table["given_split"] = given.map(_GIVEN).fillna("")
-    allowed = ", ".join(filter(None, dict.fromkeys(_GIVEN.values())))
-    for value, rows in source.table[~given.isin(list(_GIVEN))].groupby(column):
-        near = did_you_mean(str(value), _GIVEN)
+    source.table["given_split"] = given.map(SPELLINGS).fillna("")
+    allowed = ", ".join(filter(None, dict.fromkeys(SPELLINGS.values())))
+    for value, rows in source.table[~given.isin(list(SPELLINGS))].groupby(column):
+        near = did_you_mean(str(value), SPELLINGS)
         source.mistakes.append(f"split: '{value}' is no split{near}; allowed: {allowed}; rows: {rows_listed(rows, 5)}")
     without = int((given == "").sum())
     if without:

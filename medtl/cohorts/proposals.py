@@ -8,21 +8,24 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from medtl.cohorts.files import by_name, inside_root, list_images
-from medtl.cohorts.sources.dicom import WORDS, read_headers
+from medtl.cohorts.files import Listing, by_name, composed, inside_root, list_images
+from medtl.cohorts.given_splits import SPELLINGS
+from medtl.cohorts.proposal import Proposal, patients_of_headers, read_headers_of, said
+from medtl.cohorts.proposed_archives import of_archive
+from medtl.cohorts.proposed_folders import of_folders
+from medtl.cohorts.sources.dicom import WORDS
 from medtl.cohorts.tables import LabelTable, read_table
 from medtl.errors import MedtlError, listed
 from medtl.records import refuse_personal_columns
 
 MOST_CLASSES = 20
-_LABEL = r"label|labels|dx|diagnos\w*|finding\w*|class|classes|target|pathology|category|outcome|disease"
+_LABEL = r"(label|labels|dx|diagnos\w*|finding\w*|class|classes|target|pathology|category|outcome|disease)([ _]?name)?"
 _IDS = {
     "patient": r"(patient|subject|person|participant|case)[ _]?(id|number|no|uid)?|pid|mrn",
     "lesion": r"lesion[ _]?(id|number|no)?",
@@ -30,7 +33,7 @@ _IDS = {
 }
 _VIEW = r"view|view[ _]?position|projection"
 _KEEP = rf"age|sex|gender|site|locali[sz]ation|location|body[ _]?part|laterality|scanner|device|manufacturer|modality|dx_type|{_VIEW}"
-_HEALTHY = r"no|none|normal|negative|healthy|control|benign|absent|no[ _]?findings?|0(\.0)?"
+_HEALTHY = r"no?|none|normal|neg|negative|false|healthy|controls?|benign|absent|no[ _]?findings?|0(\.0)?"
 
 
 @dataclass(frozen=True)
@@ -49,32 +52,23 @@ class Match:
         return f"'{self.column}' by {WORDS.get(self.how, self.how)}"
 
 
-@dataclass(frozen=True)
-class Proposal:
-    """A first cohort. `cohort`: its settings; `counts`: label → images, `by`: the unit of the split; `keep`: columns for records.
-
-    `remarks`: setting → a comment for the config; `found`: lines that say what was found.
-    """
-
-    cohort: dict[str, Any]
-    counts: dict[str, int]
-    by: str
-    keep: list[str] = field(default_factory=list)
-    given_split: str | None = None
-    remarks: dict[str, str] = field(default_factory=dict)
-    found: list[str] = field(default_factory=list)
-
-
 def propose(root: Path, table: str | None = None) -> Proposal:
     """Look at `root` (and `table`, relative to it). Raises MedtlError where nothing can be proposed, with what was tried."""
-    images = list_images(root).images
+    listing = list_images(root)
+    proposal = _proposed(root, table, listing)
+    read = proposal.cohort.get("table") or proposal.cohort.get("file") or ""
+    return replace(proposal, found=[*proposal.found, *filter(None, [listing.without(read).left_out()])])
+
+
+def _proposed(root: Path, table: str | None, listing: Listing) -> Proposal:
+    images = listing.images
     if table is None:
         classes = Counter(image.split("/", 1)[0] for image in images if "/" in image)
         if len(classes) > 1 and not _tables_in(root):
-            return _of_folders(root, images, classes)
-        table = _only_table(root, classes)
+            return of_folders(root, images)
+        table = _only_table(root, classes, listing)
     if table.lower().endswith(".npz"):
-        return _of_archive(root, table)
+        return of_archive(root, table)
     opened = read_table(root / table)
     return _of_table(root, table, opened, images)
 
@@ -84,44 +78,25 @@ def _tables_in(root: Path) -> list[str]:
     return sorted(path.name for path in root.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith("."))
 
 
-def _only_table(root: Path, classes: Mapping[str, int]) -> str:
+def _only_table(root: Path, classes: Mapping[str, int], listing: Listing) -> str:
     there = _tables_in(root)
     if len(there) == 1:
         return there[0]
     if there:
         raise MedtlError(f"'{root}' holds several tables ({listed(there)}); say which: --table")
-    raise MedtlError(f"'{root}' holds {len(classes)} folder(s) of images and no table; give one folder per class, or --table")
-
-
-def _of_folders(root: Path, images: list[str], classes: Mapping[str, int]) -> Proposal:
-    found = [f"{len(images):,} images, one folder per class: {_said(classes)}"]
-    headers = _headers(root, images)
-    if headers is not None and (headers["sop_instance_uid"] != "").any():
-        found.append(f"{int((headers['patient_id'] != '').sum()):,} of {len(images):,} images have a patient id in their DICOM header")
-        return Proposal({"name": "folders", "patient": {"from": "header"}}, dict(classes), "patient", found=found)
-    remark = "if file names hold the patient: patient: {from: filename, pattern: '(person\\d+)'}"
-    return Proposal({"name": "folders"}, dict(classes), "image", remarks={"split": remark}, found=found)
-
-
-def _of_archive(root: Path, file: str) -> Proposal:
-    with np.load(root / file, allow_pickle=False) as arrays:
-        labels = {name.removesuffix("_labels"): arrays[name].ravel() for name in arrays.files if name.endswith("_labels")}
-    every = Counter(str(label) for part in labels.values() for label in part.tolist())
-    counts = dict(sorted(every.items()))
-    found = [f"{sum(counts.values()):,} images in '{file}', parts: {_said({part: len(rows) for part, rows in labels.items()})}"]
-    found.append(f"classes: {_said(counts)}")
-    given_split = "split" if {"train", "test"} <= labels.keys() else None
-    return Proposal({"name": "medmnist", "file": file}, counts, "image", given_split=given_split, found=found)
+    masks = f" ({listing.masks_left_out()})" if listing.masks else ""
+    raise MedtlError(f"'{root}' holds {len(classes)} folder(s) of images and no table{masks}; give one folder per class, or --table")
 
 
 def _of_table(root: Path, table: str, opened: LabelTable, images: list[str]) -> Proposal:
     cells = opened.cells
-    best, matches = _best_match(root, table, cells, images)
+    headers = read_headers_of(root, images)
+    best, matches = _best_match(root, table, cells, images, headers)
     found = [f"{len(images):,} image files; '{table}' has {len(cells):,} rows"]
     found += [f"{match.rows:,} of {len(cells):,} rows matched: {match}" for match in matches[:5]]
     label, others = label_column(cells, best.column)
     counts = Counter(cell for cell in cells[label] if cell)
-    found.append(f"labels in '{label}': {_said(counts)}" + (f" (or: {listed(others)})" if others else ""))
+    found.append(f"labels in '{label}': {said(counts)}" + (f" (or: {listed(others)})" if others else ""))
     dicom = best.how in ("sop_instance_uid", "accession_number")
     cohort: dict[str, Any] = {"name": "dicom" if dicom else "csv", "table": table, "label": label}
     if dicom:
@@ -132,6 +107,10 @@ def _of_table(root: Path, table: str, opened: LabelTable, images: list[str]) -> 
     cohort |= ids
     found += [f"{kind} ids in '{column}': {cells[column].nunique():,} different" for kind, column in ids.items()]
     by = next((kind for kind in ("patient", "lesion", "study") if kind in ids), "patient" if dicom else "image")
+    if "patient" not in ids and (of_headers := patients_of_headers(headers)):
+        by = "patient"
+        cohort |= {} if dicom else {"patient": {"from": "header"}}  # where a DICOM cohort looks unasked
+        found.append(of_headers)
     if "study" in ids and cells[ids["study"]].duplicated().any():
         cohort["rows"] = "all"
     remarks = (
@@ -144,9 +123,9 @@ def _of_table(root: Path, table: str, opened: LabelTable, images: list[str]) -> 
     return Proposal(cohort, dict(counts), by, keep, _split_column(cells, taken), remarks, found)
 
 
-def _best_match(root: Path, table: str, cells: pd.DataFrame, images: list[str]) -> tuple[Match, list[Match]]:
+def _best_match(root: Path, table: str, cells: pd.DataFrame, images: list[str], headers: pd.DataFrame | None) -> tuple[Match, list[Match]]:
     """All matches, the best first. Raises MedtlError where there is none."""
-    matches = matched(cells, [*name_forms(root, Path(table).parent.as_posix(), images), *_header_forms(root, images)])
+    matches = matched(cells, [*name_forms(root, Path(table).parent.as_posix(), images), *_header_forms(headers)])
     if not matches:
         tried = "path, file name, SOPInstanceUID, AccessionNumber"
         raise MedtlError(
@@ -171,8 +150,8 @@ def name_forms(root: Path, place: str, images: Sequence[str]) -> list[Form]:
     """By its path from the table's folder `place` (relative to the root, as `images` are), or by a file name that only one has."""
     alone = {name: found[0] for name, found in by_name(images).items() if len(found) == 1}
     return [
-        Form("path", {image: image for image in images}, lambda cell: inside_root(root, place, cell) or ""),
-        Form("file_name", alone),
+        Form("path", {composed(image): image for image in images}, lambda cell: composed(inside_root(root, place, cell) or "")),
+        Form("file_name", alone, composed),
     ]
 
 
@@ -189,20 +168,11 @@ def matched(cells: pd.DataFrame, forms: Iterable[Form]) -> list[Match]:
     return matches
 
 
-def _header_forms(root: Path, images: list[str]) -> list[Form]:
+def _header_forms(headers: pd.DataFrame | None) -> list[Form]:
     """The DICOM ids below the folder."""
-    headers = _headers(root, images)
     if headers is None:
         return []
     return [Form(how, {value: "" for value in headers[how] if value}) for how in ("sop_instance_uid", "accession_number")]
-
-
-def _headers(root: Path, images: list[str]) -> pd.DataFrame | None:
-    """The header facts of all images; None where no file can be DICOM by its name, so that none is opened."""
-    pictures = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".nii", ".nii.gz")
-    if all(image.lower().endswith(pictures) for image in images):
-        return None
-    return read_headers(root, ".")[0]
 
 
 def id_columns(columns: Iterable[str], taken: Collection[str]) -> dict[str, str]:
@@ -212,7 +182,10 @@ def id_columns(columns: Iterable[str], taken: Collection[str]) -> dict[str, str]
 
 
 def label_column(cells: pd.DataFrame, image: str) -> tuple[str, list[str]]:
-    """The column whose name says label, else the one with the fewest different cells; and the other candidates. Raises MedtlError."""
+    """The column whose name says label, else the one with the fewest different cells; and the other candidates. Raises MedtlError.
+
+    Columns that may hold names, birth dates or free text are none, for labels are printed and written.
+    """
     spoken_for = rf"{_KEEP}|split|fold|set|partition|subset|{'|'.join(_IDS.values())}"
     candidates = []
     for column in cells.columns:
@@ -220,7 +193,7 @@ def label_column(cells: pd.DataFrame, image: str) -> tuple[str, list[str]]:
         if column == image or not 2 <= number <= min(MOST_CLASSES, max(2, len(cells) // 2)):
             continue
         named = re.fullmatch(_LABEL, column, re.IGNORECASE) is not None
-        if named or not re.fullmatch(spoken_for, column, re.IGNORECASE):
+        if named or (not re.fullmatch(spoken_for, column, re.IGNORECASE) and _may_be_kept(column)):
             candidates.append((not named, number, column))
     candidates.sort(key=lambda candidate: candidate[:2])
     if not candidates:
@@ -234,8 +207,7 @@ def _named(pattern: str, columns: Iterable[str], without: Collection[str]) -> st
 
 def _split_column(cells: pd.DataFrame, taken: set[str]) -> str | None:
     column = _named("split|set|partition|subset", cells.columns, taken)
-    usual = {"train", "training", "validation", "val", "valid", "dev", "test", "testing"}
-    return column if column is not None and set(cells[column].str.casefold()) - {""} <= usual else None
+    return column if column is not None and set(cells[column].str.casefold()) <= SPELLINGS.keys() else None
 
 
 def _may_be_kept(column: str) -> bool:
@@ -259,7 +231,3 @@ def is_healthy(label: str) -> bool:
     [True, True, True, False]
     """
     return re.fullmatch(_HEALTHY, label, re.IGNORECASE) is not None
-
-
-def _said(counts: Mapping[str, int]) -> str:
-    return listed(f"{name} {count:,}" for name, count in counts.items())

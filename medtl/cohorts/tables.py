@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import zipfile
 from collections import Counter
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ import pandas as pd
 from medtl.errors import MedtlError, did_you_mean, listed
 
 SEPARATORS = (",", ";", "\t", "|")
+_SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"])"?[,;\t|]*\r?\n', re.IGNORECASE)
+"""Excel's first line that names the separator: `sep=;`."""
 
 
 @dataclass
@@ -47,17 +50,20 @@ def read_table(path: Path, separator: str = "auto", encoding: str = "auto", shee
 
 def _read_text(path: Path, separator: str, encoding: str) -> LabelTable:
     text, used = _decode(path, encoding)
+    hint = _SEPARATOR_LINE.match(text)
+    text = text[hint.end() :] if hint else text
     notes = [f"'{path.name}' is read as {used}"] if encoding == "auto" and used != "utf-8-sig" else []
-    separator = guess_separator(text) if separator == "auto" else separator
+    if separator == "auto":
+        separator = hint[1] if hint else guess_separator(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     rows, lines = [], []
     try:
         for row in reader:
             if any(cell.strip() for cell in row):
                 rows.append(row)
-                lines.append(reader.line_num)
+                lines.append(reader.line_num + bool(hint))
     except csv.Error as error:
-        raise MedtlError(f"'{path}', line {reader.line_num}: {error}") from None
+        raise MedtlError(f"'{path}', line {reader.line_num + bool(hint)}: {error}") from None
     return _assemble(path, rows, lines, notes)
 
 
@@ -96,22 +102,35 @@ def guess_separator(text: str) -> str:
 
 
 def _assemble(path: Path, rows: list[list[str]], lines: list[int], notes: list[str]) -> LabelTable:
-    """Header and rows → table; a trailing empty column is dropped, rows of another width are refused with their lines."""
+    """Header and rows → table; a trailing empty column is dropped, and a nameless first one that numbers the rows, as pandas writes it.
+    Rows of another width are refused with their lines."""
     if len(rows) < 2:
         raise MedtlError(f"'{path}' holds no rows below a header")
+    if _numbers_rows(rows):
+        rows = [row[1:] for row in rows]
+        notes = [*notes, f"'{path.name}': the first column, which has no name and numbers the rows, is left out"]
     header = [name.strip() for name in rows[0]]
     while header and not header[-1] and all(len(row) < len(header) or not row[len(header) - 1].strip() for row in rows[1:]):
         header.pop()
     width = len(header)
     repeated = [name for name, count in Counter(header).items() if count > 1]
-    if "" in header or repeated:
-        raise MedtlError(f"'{path}': the header has {'an empty name' if '' in header else 'repeated names'}: {listed(header)}")
+    if "" in header:
+        place = header.index("") + 1
+        raise MedtlError(f"'{path}': column {place} of the header has no name ({listed(header)}); name it, or remove it from the table")
+    if repeated:
+        raise MedtlError(f"'{path}': the header repeats {listed(repeated)} ({listed(header)}); give each column a name of its own")
     body = [row[:width] if not any(cell.strip() for cell in row[width:]) else row for row in rows[1:]]
     crooked = [line for row, line in zip(body, lines[1:], strict=True) if len(row) != width]
     if crooked:
         raise MedtlError(f"'{path}': {len(crooked):,} rows do not have the header's {width} cells: lines {listed(crooked)}")
     cells = pd.DataFrame([[cell.strip() for cell in row] for row in body], columns=header, dtype=object)
     return LabelTable(cells, lines[1:], notes)
+
+
+def _numbers_rows(rows: list[list[str]]) -> bool:
+    """Whether the first column has no name and holds a different whole number in each row: the index of a pandas table."""
+    numbers = [row[0].strip() for row in rows[1:] if row]
+    return len(rows[0]) > 1 and not rows[0][0].strip() and len(set(numbers)) == len(rows) - 1 and all(map(str.isdecimal, numbers))
 
 
 def _read_excel(path: Path, sheet: str | None) -> LabelTable:

@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from medtl.cohorts import CohortSettings
-from medtl.cohorts.files import inside_root
+from medtl.cohorts.files import as_on_disk, inside_root
 from medtl.cohorts.joining import read_cohorts
 from medtl.cohorts.settings import SplitSettings
 from medtl.cohorts.tables import read_table
@@ -123,7 +123,7 @@ def read_unlabelled(file: Path, column: Mapping[str, str]) -> tuple[pd.DataFrame
     opened = _opened(file, column, ("image",))
     cells, root = opened.cells, opened.root
     folder = os.path.relpath(opened.file.parent, root)
-    images = [inside_root(root, folder, image) if image else None for image in cells[opened.column("image")]]
+    images = as_on_disk(root, [inside_root(root, folder, image) if image else None for image in cells[opened.column("image")]])
     if None in images:
         raise MedtlError(f"{file}: row {images.index(None) + 1} names no image")
     frame = opened.column("frame")
@@ -234,7 +234,7 @@ def _domains(table: pd.DataFrame, opened: _Opened) -> pd.Series[str]:
     if column not in cells.columns:
         return table["domain"]
     folder = os.path.relpath(opened.file.parent, opened.root)
-    images = [inside_root(opened.root, folder, image) for image in cells[opened.column("image")]]
+    images = as_on_disk(opened.root, [inside_root(opened.root, folder, image) for image in cells[opened.column("image")]])
     frames = pd.to_numeric(cells[frame], errors="coerce").fillna(0).astype(int) if frame in cells.columns else [0] * len(cells)
     given = dict(zip(zip(images, frames, strict=True), cells[column], strict=True))
     return pd.Series([given.get(key) or EXTERNAL for key in zip(table["image"], table["frame"], strict=True)], index=table.index, dtype=str)

@@ -15,6 +15,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from medtl.cohorts.headers import read_facts
+from medtl.cohorts.ids import installation_key, keyed_hash, unit_of
 from medtl.cohorts.joining import read_cohorts
 from medtl.contracts import Task
 from medtl.errors import Mistakes
@@ -72,6 +73,26 @@ def test_patients_are_issuer_and_id_else_the_study(study: Path, plan: Callable[.
     assert (ids != "").all()
 
 
+def test_an_id_without_an_issuer_is_that_of_the_only_issuer_who_has_it(tmp_path: Path, plan: Callable[..., Any]) -> None:
+    with_issuer = {"a/NORMAL/1.dcm": "X", "a/NORMAL/2.dcm": "", "b/PNA/3.dcm": "", "b/PNA/4.dcm": "X"}
+    for n, (name, issuer) in enumerate(with_issuer.items()):
+        write_dicom(tmp_path / name, f"1.{n}", PatientID="A", **({"IssuerOfPatientID": issuer} if issuer else {}))
+    write_dicom(tmp_path / "b/NORMAL/5.dcm", "1.9", PatientID="B")
+    cohorts = [{"name": "folders", "folder": folder, "domain": folder, "patient": {"from": "header"}} for folder in "ab"]
+    source = read_cohorts(plan(*cohorts), tmp_path)
+    ids = source.table.set_index("image")["patient_id"]
+    assert ids[list(with_issuer)].nunique() == 1
+    assert ids["b/NORMAL/5.dcm"] == keyed_hash(installation_key(), unit_of("patient", "", "B")), "elsewhere the id stays as it was"
+    assert ids["a/NORMAL/1.dcm"] == keyed_hash(installation_key(), unit_of("patient", "", "X\0A"))
+    assert "2 images without an issuer of the patient id: taken for the patient whom the only issuer gave it" in source.notes
+    apart = read_cohorts(plan(cohorts[0], {**cohorts[1], "issuer": "elsewhere"}), tmp_path)
+    assert apart.table.set_index("image")["patient_id"][["a/NORMAL/1.dcm", "b/PNA/3.dcm"]].nunique() == 2
+    write_dicom(tmp_path / "b/PNA/6.dcm", "1.8", PatientID="A", IssuerOfPatientID="Y")
+    source = read_cohorts(plan(*cohorts), tmp_path)
+    assert source.table.set_index("image")["patient_id"][[*with_issuer, "b/PNA/6.dcm"]].nunique() == 3
+    assert "1 patient id stands without an issuer, and with several: taken for different people" in source.notes
+
+
 def test_one_label_per_study_by_accession_number(study: Path, plan: Callable[..., Any]) -> None:
     (study / "d/t.csv").write_text("acc;label\nS1;NORMAL\nS2;PNA\nS3;PNA\nS4;PNA\n")
     cohort = {**DICOM, "match": "accession_number", "key": "acc"}
@@ -91,6 +112,45 @@ def test_images_without_a_row_and_repeated_keys_are_refused(study: Path, plan: C
         read_cohorts(plan(DICOM), study)
     assert "2 images without a row in the table: d/2, d/4.dcm" in str(refusal.value)
     assert "2 rows repeat a value of 'uid': lines 2, 3" in str(refusal.value)
+
+
+@pytest.fixture
+def two_patients(tmp_path: Path) -> Path:
+    """Two folders, in each the same two file names."""
+    for place, patient in enumerate("AB"):
+        for n in range(2):
+            write_dicom(tmp_path / f"d/pat{patient}/IM{n}.dcm", f"1.{place}.{n}", PatientID=patient, StudyInstanceUID=f"9.{place}")
+    return tmp_path
+
+
+FILES = {**DICOM, "match": "file_name", "key": "file"}
+
+
+def test_a_name_that_several_patients_files_have_labels_none_of_them(two_patients: Path, plan: Callable[..., Any]) -> None:
+    for written in ("IM0.dcm", "IM0"):
+        (two_patients / "d/t.csv").write_text(f"file,label\n{written},NORMAL\npatA/IM1.dcm,PNA\n")
+        with pytest.raises(Mistakes, match=rf"1 name stands for several files below 'd': {written}; write their paths"):
+            read_cohorts(plan({**FILES, "unlisted": "exclude"}), two_patients)
+
+
+@pytest.mark.parametrize("form", ["{0}/{1}.dcm", "{0}\\{1}.dcm", "./{0}/{1}.dcm", "{0}/../{0}/{1}", "d/{0}/{1}.dcm"])
+def test_paths_find_their_file_however_they_are_written(two_patients: Path, plan: Callable[..., Any], form: str) -> None:
+    labels = {("A", 0): "NORMAL", ("A", 1): "PNA", ("B", 0): "PNA", ("B", 1): "NORMAL"}
+    rows = "".join(f"{form.format(f'pat{who}', f'IM{n}')},{label}\n" for (who, n), label in labels.items())
+    (two_patients / "d/t.csv").write_text(f"file,label\n{rows}")
+    found = read_cohorts(plan(FILES), two_patients).table.set_index("image")["label"].to_dict()
+    assert found == {f"d/pat{who}/IM{n}.dcm": {"PNA": "pneumonia"}.get(label, "normal") for (who, n), label in labels.items()}
+    (two_patients / "d/t.csv").write_text(f"file,label\n{rows}patA/IM0.dcm,PNA\n")
+    with pytest.raises(Mistakes, match="2 rows repeat a value of 'file': lines 2, 6"):
+        read_cohorts(plan(FILES), two_patients)
+
+
+@pytest.mark.parametrize("written", ["Mu\u0308/IM.dcm", "Mu\u0308/IM", "M\u00fc\\IM"])
+def test_paths_with_marks_find_their_file(tmp_path: Path, plan: Callable[..., Any], written: str) -> None:
+    write_dicom(tmp_path / "d/Mu\u0308/IM.dcm", "1.1", PatientID="A")
+    write_dicom(tmp_path / "d/B\u00e4.dcm", "1.2", PatientID="B")
+    (tmp_path / "d/t.csv").write_text(f"file,label\n{written},NORMAL\nBa\u0308,PNA\n", encoding="utf-8")
+    assert read_cohorts(plan(FILES), tmp_path).table["label"].tolist() == ["pneumonia", "normal"]
 
 
 def test_no_match_at_all_is_refused(study: Path, plan: Callable[..., Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,37 @@ def test_ignored_folders_leave_with_a_count(tmp_path: Path, plan: Callable[..., 
     assert source.notes == ["default: 2 images of the ignored label 'masks' left out"]
 
 
+def test_parts_above_the_classes_are_taken_where_the_split_asks_for_them(
+    tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]
+) -> None:
+    touch("x/train/NORMAL/a.png", "x/train/PNA/b.png", "x/Valid/NORMAL/c.png", "x/test/PNA/d/e.png", "x/test/loose.png")
+    cohort = {"name": "folders", "folder": "x"}
+    source = read_cohorts(plan(cohort, column="split"), tmp_path)
+    rows = {image: (label, split) for image, label, split in source.table[["image", "label", "given_split"]].itertuples(index=False)}
+    assert rows == {
+        "x/train/NORMAL/a.png": ("normal", "train"), "x/train/PNA/b.png": ("pneumonia", "train"),
+        "x/Valid/NORMAL/c.png": ("normal", "validation"), "x/test/PNA/d/e.png": ("pneumonia", "test"),
+    }  # fmt: skip
+    assert source.notes == ["default: 1 image in no class folder left out"]
+    assert "the label 'train'" in mistakes(plan(cohort), tmp_path), "unasked, the first folder is the class as ever"
+    touch("x/other/NORMAL/a.png")
+    assert "there is no column 'split'" in mistakes(plan(cohort, column="split"), tmp_path)
+
+
+def test_masks_beside_their_images_are_no_images(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
+    names = ("NORMAL/a (1)", "PNA/images/b")
+    touch(*(f"{name}.png" for name in names), "PNA/c_mask.png", "PNA/masks/alone.png")
+    touch("NORMAL/a (1)_mask.png", "NORMAL/a (1)_mask_1.PNG", "PNA/masks/b.tif", "PNA/masks/b_mask.png")
+    source = read_cohorts(plan({"name": "folders"}), tmp_path)
+    assert sorted(source.table["image"]) == ["NORMAL/a (1).png", "PNA/c_mask.png", "PNA/images/b.png", "PNA/masks/alone.png"]
+    assert source.notes == ["default: 4 images are masks of others by their names"]
+    (tmp_path / "NORMAL/a (1)_mask.png").unlink()
+    table(tmp_path, "image,label", "NORMAL/a (1).png,NORMAL", "PNA/images/b.png,PNA")
+    source = read_cohorts(plan(CSV), tmp_path)
+    assert len(source.table) == 2
+    assert source.notes == ["default: 1 image is the mask of another by its name"], "masks need no row"
+
+
 def test_ids_come_from_file_names(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
     touch("NORMAL/IM-1-0001.png", "PNEUMONIA/person7_bacteria_1.png", "PNEUMONIA/person7_virus_2.png", "PNEUMONIA/unnamed.png")
     cohort = {"name": "folders", "patient": {"from": "filename", "pattern": r"(person\d+|IM-\d+)"}}
@@ -62,6 +94,22 @@ def test_ids_come_from_file_names(tmp_path: Path, plan: Callable[..., Any], touc
     assert ids["PNEUMONIA/person7_bacteria_1.png"] == ids["PNEUMONIA/person7_virus_2.png"] != ids["NORMAL/IM-1-0001.png"]
     assert ids["PNEUMONIA/unnamed.png"] == ""
     assert source.notes == ["default: 1 image of 4 have no patient id"]
+
+
+@pytest.mark.parametrize("folder", [".", "./sub"])
+def test_ids_come_from_folders(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None], folder: str) -> None:
+    touch(*(f"{folder}/{name}" for name in ("NORMAL/patient7/1.png", "NORMAL/patient8/1.png", "PNA/patient7/x/2.png", "PNA/3.png")))
+    patient = {"from": "path", "pattern": "^[^/]+/([^/]+)/"}
+    source = read_cohorts(plan({"name": "folders", "folder": folder, "patient": patient}), tmp_path)
+    below = source.table["image"].str.removeprefix("sub/")
+    ids = dict(zip(below, source.table["patient_id"], strict=True))
+    assert ids["NORMAL/patient7/1.png"] == ids["PNA/patient7/x/2.png"] != ids["NORMAL/patient8/1.png"] != ""
+    assert ids["PNA/3.png"] == ""
+
+
+def test_where_ids_come_from_is_said_in_full(plan: Callable[..., Any]) -> None:
+    with pytest.raises(ValidationError, match="`pattern` belongs to `from: filename` and `from: path`"):
+        plan({"name": "folders", "patient": {"from": "path"}})
 
 
 @pytest.mark.parametrize("folder", ["absent", "../elsewhere"])
@@ -92,6 +140,19 @@ def test_csv_finds_images_beside_the_table(tmp_path: Path, plan: Callable[..., A
     assert source.table[["image", "label", "age"]].to_numpy().tolist() == expected
     again = read_cohorts(plan({**CSV, "folder": "site"}, keep=["age"]), tmp_path)
     assert again.table["image"].tolist() == source.table["image"].tolist()
+
+
+@pytest.mark.parametrize("settings", [{"image": "path"}, {"image": "name", "find": "name"}])
+@pytest.mark.parametrize(("on_disk", "in_table"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_letters_with_marks_are_the_same_however_they_are_kept(
+    tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None], settings: dict[str, str], on_disk: Any, in_table: Any
+) -> None:
+    names = [unicodedata.normalize(on_disk, name) for name in ("Hüfte/Müller 1.png", "Hüfte/2.png")]
+    touch(*names)
+    written = [unicodedata.normalize(in_table, name) for name in names]
+    table(tmp_path, "path,name,label", *(f"{written[n]},{Path(written[n]).stem},{('NORMAL', 'PNA')[n]}" for n in range(2)))
+    source = read_cohorts(plan({**CSV, **settings}), tmp_path)
+    assert source.table["image"].tolist() == names
 
 
 def test_csv_builds_paths_and_keeps_ids_as_strings(tmp_path: Path, plan: Callable[..., Any], touch: Callable[..., None]) -> None:
@@ -261,7 +322,7 @@ def test_medmnist_parts_become_splits(tmp_path: Path, plan: Callable[..., Any]) 
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"images": PIXELS}, "no part with _images and _labels"),
+        ({"images": PIXELS}, "no arrays PART_images and PART_labels, such as train_images, train_labels; it holds: images"),
         ({"train_images": PIXELS, "train_labels": LABELS[:2]}, "holds 3 images but train_labels 2 labels"),
         ({"train_images": PIXELS, "train_labels": np.zeros((3, 14))}, r"shape (3, 14) of float64"),
         ({"train_images": PIXELS, "train_labels": np.array([[0], [None], [1]])}, "without pickles"),

@@ -75,12 +75,33 @@ def test_a_trailing_separator_is_no_column(tmp_path: Path) -> None:
     assert read_table(path).cells.columns.tolist() == ["image", "label"]
 
 
+@pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+def test_the_row_numbers_of_pandas_are_no_column(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"t.{suffix}"
+    frame = EXPECTED.set_axis([7, 3])
+    frame.to_csv(path) if suffix == "csv" else frame.to_excel(path)
+    table = read_table(path)
+    pd.testing.assert_frame_equal(table.cells, EXPECTED, check_dtype=False)
+    assert table.lines == [2, 3]
+    assert table.notes == [f"'t.{suffix}': the first column, which has no name and numbers the rows, is left out"]
+
+
+@pytest.mark.parametrize("line", ["sep=;", '"SEP=;"', "sep=;;;"])
+def test_the_line_that_names_the_separator_is_heeded(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"{line}\na,b;c,d\n1,2;3,4\n")  # more commas than semicolons
+    table = read_table(path)
+    assert table.cells.to_dict("records") == [{"a,b": "1,2", "c,d": "3,4"}]
+    assert table.lines == [3]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("image,label\na.png,x\nb.png,y,z\nc.png\n", r"2 rows do not have the header's 2 cells: lines 3, 4"),
-        ("image,image\na,b\n", "repeated names"),
-        ("image,,label\na,b,c\n", "an empty name"),
+        ("image,image\na,b\n", r"the header repeats image \(image, image\); give each column a name"),
+        ("image,,label\na,b,c\n", r"column 2 of the header has no name \(image, , label\); name it, or remove it"),
+        (",image,label\n0,a,x\n0,b,y\n", "column 1 of the header has no name"),
         ("image,label\n", "no rows below a header"),
         ("", "no rows below a header"),
     ],

@@ -56,6 +56,29 @@ def test_class_folders_with_awkward_names(tmp_path: Path) -> None:
     assert len(read_cohorts(experiment, tmp_path / "d").table) == 3
 
 
+def test_a_split_given_by_folders_is_taken(tmp_path: Path) -> None:
+    names = [f"{part}/{label}" for part in ("train", "val", "test") for label in ("NORMAL", "PNEUMONIA")]
+    for name in names:
+        (tmp_path / "xray" / name).mkdir(parents=True)
+        (tmp_path / "xray" / name / "1.png").write_bytes(b"")
+    experiment = load_experiment(init(tmp_path / "xray", out=tmp_path / "c.yaml"))
+    assert (experiment.task.positive, experiment.split.column) == ("PNEUMONIA", "split")
+    table = read_cohorts(experiment, tmp_path / "xray").table.set_index("image")
+    expected = {f"{name}/1.png": (name.split("/")[1], name.split("/")[0].replace("val", "validation")) for name in names}
+    assert {image: (row.label, row.given_split) for image, row in table.iterrows()} == expected
+
+
+def test_patients_of_subfolders_stay_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDTL_KEY_FILE", str(tmp_path / "key"))
+    for n in range(4):
+        place = tmp_path / "d" / ("train", "test")[n // 2] / "ab"[n % 2] / f"p{n}"
+        place.mkdir(parents=True)
+        for image in range(2):
+            (place / f"{image}.png").write_bytes(b"")
+    experiment = load_experiment(init(tmp_path / "d", out=tmp_path / "c.yaml"))
+    assert read_cohorts(experiment, tmp_path / "d").table["patient_id"].nunique() == 4
+
+
 def test_an_existing_file_is_never_overwritten(lesions: Path, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("mine")
     with pytest.raises(MedtlError, match="exists and is not overwritten"):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from medtl.app.here.labelled import Labelled
+from medtl.cohorts.files import composed
 from medtl.cohorts.findings import class_columns
 from medtl.cohorts.proposals import Form, id_columns, is_healthy, label_column, matched, name_forms
 from medtl.contracts import NONE, Task
@@ -75,7 +76,7 @@ def _columns(given: Labelled, task: Task) -> dict[str, str]:
 def _forms(given: Labelled) -> list[Form]:
     """By path, by name, or by the last part of a path: folders that are dropped lose their own."""
     path, name = name_forms(Path("/"), given.place, list(given.images))
-    return [path, name, Form("file_name", name.known, lambda cell: cell.replace("\\", "/").rsplit("/", 1)[-1])]
+    return [path, name, Form("file_name", name.known, lambda cell: composed(cell.replace("\\", "/").rsplit("/", 1)[-1]))]
 
 
 def images_of(given: Labelled, column: str) -> pd.Series[str]:

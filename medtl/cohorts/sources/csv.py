@@ -13,7 +13,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import model_validator
 
-from medtl.cohorts.files import by_name, file_of, inside_root, list_images
+from medtl.cohorts.files import Listing, as_on_disk, by_name, composed, file_of, inside_root, list_images
 from medtl.cohorts.ids import find_ids
 from medtl.cohorts.label_rows import label_columns, missing_columns, open_table, without_uncertain
 from medtl.cohorts.settings import TableSettings
@@ -99,9 +99,9 @@ def _images(settings: Settings, root: Path, written: Sequence[str]) -> list[str 
     """Where each row's image is: relative to the root, empty where the row names none, None where it leads out of the root."""
     if settings.find == "path":
         folder = (PurePosixPath(settings.folder) / settings.table).parent.as_posix()
-        return [inside_root(root, folder, path) if path else "" for path in written]
+        return as_on_disk(root, [inside_root(root, folder, path) if path else "" for path in written])
     places = by_name(list_images(root / settings.folder).images)
-    found = [places.get(name, [name]) for name in written]
+    found = [places.get(composed(name), [name]) for name in written]
     several = sorted({name for name, paths in zip(written, found, strict=True) if len(paths) > 1})
     if several:
         raise MedtlError(
@@ -130,7 +130,8 @@ def _check_files(source: SourceTable, settings: Settings, root: Path) -> None:
     files = [file_of(root, image) for image in table["image"]]
     named = {PurePosixPath(file).parent.as_posix() for file in files if file}
     folders = [inside_root(root, ".", settings.folder) or "."] if everywhere else sorted(named)
-    there = {(PurePosixPath(folder) / name).as_posix() for folder in folders for name in list_images(root / folder, everywhere).images}
+    listings = {folder: list_images(root / folder, everywhere) for folder in folders}
+    there = {(PurePosixPath(folder) / name).as_posix() for folder, found in listings.items() for name in found.images}
     exists = pd.Series([file in there or (bool(file) and (root / file).is_file()) for file in files], index=table.index)
     absent = table[~exists]
     if len(absent) and settings.missing == "refuse":
@@ -148,6 +149,8 @@ def _check_files(source: SourceTable, settings: Settings, root: Path) -> None:
         )
     elif unlisted:
         source.notes.append(f"{counted(len(unlisted), 'image')} without a row in the table left out")
+    if masks := Listing(masks=sum(found.masks for found in listings.values())).masks_left_out():
+        source.notes.append(masks)
     source.table = table[exists]
 
 

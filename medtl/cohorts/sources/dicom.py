@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 
-from medtl.cohorts.files import inside_root, list_images, without_suffix
+from medtl.cohorts.files import composed, inside_root, list_images, without_suffix
 from medtl.cohorts.headers import KEPT, read_facts
 from medtl.cohorts.ids import find_ids, header_id
 from medtl.cohorts.label_rows import label_columns, missing_columns, open_table, without_uncertain
@@ -44,8 +43,12 @@ def build(settings: Settings, root: Path, wanted: Sequence[str], task: Task | No
     if missing:
         return unusable(*missing)
     files, notes = read_headers(root, settings.folder, settings.table)
-    mistakes = _repeated_keys(settings, opened)
-    matched = _match(settings, opened, files, notes, mistakes)
+    try:
+        keys = _keys(settings, root, opened, files["image"].tolist())
+    except MedtlError as refusal:
+        return unusable(str(refusal))
+    mistakes = _repeated_keys(settings, opened, keys)
+    matched = _match(settings, opened, keys, files, notes, mistakes)
     if matched.empty:
         return unusable(*mistakes)
     cells = opened.cells.loc[matched["row"]].reset_index(drop=True)
@@ -73,26 +76,53 @@ def read_headers(root: Path, folder: str, table: str = "") -> tuple[pd.DataFrame
     files = pd.DataFrame([fact or {} for fact in facts.values()], columns=columns).fillna("").assign(image=images)
     without = sum(fact is None for fact in facts.values())
     notes = [f"{counted(without, 'file')} of {len(files):,} have no readable DICOM header"] if without else []
-    found.others[PurePosixPath(table).suffix.lower()] -= bool(table)
-    found.others = +found.others
-    return files, [*notes, *([found.left_out()] if found.others else [])]
+    return files, [*notes, *filter(None, [found.without(table).left_out()])]
 
 
-def keys_of(files: pd.DataFrame, match: str) -> list[pd.Series[str]]:
-    """What a table may write for each file, the exact form first."""
-    if match != "file_name":
-        return [files[match]]
-    names = files["image"].str.rsplit("/", n=1).str[-1]
-    return [files["image"], names, names.map(without_suffix)]
+def _keys(settings: Settings, root: Path, opened: LabelTable, images: Sequence[str]) -> pd.Series[str]:
+    """What each row is matched by: its cell, or of file names the file that is meant (the cell where there is none).
+
+    Raises MedtlError where a bare name stands for several files: the row is of one patient's, and would label another's too.
+    """
+    written = opened.cells[settings.key]
+    if settings.match != "file_name":
+        return written
+    meant = _files_meant(settings, root, written, images)
+    several = sorted(name for name, files in meant.items() if len(files) > 1)
+    if several:
+        what = f"{counted(len(several), 'name stands', 'names stand')} for several files below '{settings.folder}': {listed(several)}"
+        raise MedtlError(f"match: file_name: {what}; write their paths below it")
+    return written.map(lambda cell: meant[cell][0] if meant[cell] else cell)
 
 
-def _match(settings: Settings, opened: LabelTable, files: pd.DataFrame, notes: list[str], mistakes: list[str]) -> pd.DataFrame:
+def _files_meant(settings: Settings, root: Path, written: Iterable[str], images: Sequence[str]) -> dict[str, list[str]]:
+    """Cell → the files that it names: a path below `folder` or the root, else a name; the exact one before that without its suffix."""
+    names = [image.rsplit("/", 1)[-1] for image in images]
+    paths = [_places(images, images), _places(map(without_suffix, images), images)]
+    bare = [_places(names, images), _places(map(without_suffix, names), images)]
+
+    def meant(cell: str) -> list[str]:
+        if "/" not in cell and "\\" not in cell:
+            return next((known[composed(cell)] for known in bare if composed(cell) in known), [])
+        places = [composed(inside_root(root, place, cell) or "") for place in (settings.folder, ".")]
+        return next((known[place] for place in places for known in paths if place in known), [])
+
+    return {cell: meant(cell) for cell in set(written)}
+
+
+def _places(keys: Iterable[str], images: Iterable[str]) -> dict[str, list[str]]:
+    places: dict[str, list[str]] = {}
+    for key, image in zip(keys, images, strict=True):
+        places.setdefault(composed(key), []).append(image)
+    return places
+
+
+def _match(
+    settings: Settings, opened: LabelTable, keys: pd.Series[str], files: pd.DataFrame, notes: list[str], mistakes: list[str]
+) -> pd.DataFrame:
     """The files with the `row` of the table that each belongs to; both sides' unmatched are noted or refused."""
-    rows = {key: row for row, key in zip(opened.cells.index, opened.cells[settings.key], strict=True) if key}
-    prefix = posixpath.normpath(settings.folder) + "/"
-    row_of = pd.Series(float("nan"), index=files.index)
-    for keys in keys_of(files, settings.match):
-        row_of = row_of.fillna(keys.str.removeprefix(prefix).map(rows)).fillna(keys.map(rows))
+    rows = {key: row for row, key in keys.items() if key}
+    row_of = files["image" if settings.match == "file_name" else settings.match].map(rows)
     matched = files[row_of.notna()].assign(row=row_of.dropna().astype(int)).reset_index(drop=True)
     unmatched = opened.cells.index.difference(list(matched["row"]))
     rate = f"{len(opened.cells) - len(unmatched):,} of {counted(len(opened.cells), 'row')} matched by {WORDS[settings.match]}"
@@ -116,8 +146,7 @@ def _unlisted(settings: Settings, unlisted: pd.DataFrame, matched: pd.DataFrame,
         notes.append(f"{counted(len(unlisted), 'image')} without a row in the table left out")
 
 
-def _repeated_keys(settings: Settings, opened: LabelTable) -> list[str]:
-    keys = opened.cells[settings.key]
+def _repeated_keys(settings: Settings, opened: LabelTable, keys: pd.Series[str]) -> list[str]:
     repeated = keys[(keys != "") & keys.duplicated(keep=False)]
     if repeated.empty:
         return []

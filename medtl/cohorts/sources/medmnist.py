@@ -8,7 +8,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from medtl.cohorts import CohortSettings
 from medtl.cohorts.files import inside_root
 from medtl.cohorts.findings import class_columns
+from medtl.cohorts.given_splits import SPLIT_COLUMN
 from medtl.cohorts.ids import find_ids
 from medtl.cohorts.source_table import SourceTable, unusable
 from medtl.contracts import EXCLUDED, TEST, TRAIN, VALIDATION, Task
@@ -24,7 +25,6 @@ from medtl.errors import did_you_mean, listed
 from medtl.findings import PREFIX
 
 _USUAL = {"train": TRAIN, "val": VALIDATION, "test": TEST}
-SPLIT_COLUMN = "split"
 TASKS = ("single", "multi")
 
 
@@ -45,6 +45,8 @@ def build(settings: Settings, root: Path, wanted: Sequence[str], task: Task | No
         return unusable(f"file: '{settings.file}' lies outside the data root")
     if not (root / file).is_file():
         return unusable(f"file: there is no file '{file}' in the data root {root} (--data says where the root is)")
+    if not zipfile.is_zipfile(root / file):
+        return unusable(f"file: '{file}' cannot be read: it is no .npz file (a zip of arrays, as numpy.savez writes it), or is torn")
     try:
         with (root / file).open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
             return _read(settings, root, file, arrays, task)
@@ -57,18 +59,19 @@ def _read(settings: Settings, root: Path, file: str, arrays: np.lib.npyio.NpzFil
     there = [part for part in there if f"{part}_images" in arrays.files]
     parts: dict[str, str] = dict(settings.parts) if settings.parts else {part: _USUAL.get(part, EXCLUDED) for part in there}
     unknown = [part for part in parts if part not in there]
-    if unknown or not there:
-        near = did_you_mean(unknown[0], there) if unknown else ""
-        asked = listed(unknown) or "with _images and _labels"
-        return unusable(f"parts: '{file}' has no part {asked}{near}; parts there: {listed(there) or 'none'}")
+    if not there:
+        held = listed(arrays.files) or "none"
+        return unusable(f"file: '{file}' has no arrays PART_images and PART_labels, such as train_images, train_labels; it holds: {held}")
+    if unknown:
+        near = did_you_mean(unknown[0], there)
+        return unusable(f"parts: '{file}' has no part {listed(unknown)}{near}; parts there: {listed(there)}")
     tables, mistakes = [], []
     for part, split in parts.items():
         labels = arrays[f"{part}_labels"]
         if task is None and labels.ndim == 2 and labels.shape[1] == 1:
             labels = labels[:, 0]
         if labels.ndim != (1 if task is None else 2) or labels.dtype.kind not in "iub":
-            needed = "one whole number per image is needed" if task is None else "a row of whole numbers per image is needed"
-            mistakes.append(f"'{file}': {part}_labels has shape {labels.shape} of {labels.dtype}; {needed}")
+            mistakes.append(f"'{file}': {part}_labels has shape {labels.shape} of {labels.dtype}; {_needed(labels, task)}")
             continue
         columns, wrong = _columns(labels, task)
         if wrong:
@@ -82,6 +85,13 @@ def _read(settings: Settings, root: Path, file: str, arrays: np.lib.npyio.NpzFil
         source.notes.append(f"parts left out: {listed(left_out)}")
     find_ids(source, settings, root)
     return source
+
+
+def _needed(labels: NDArray[Any], task: Task | None) -> str:
+    if task is not None:
+        return "a row of whole numbers per image is needed"
+    several = "; several findings per image are for task: {kind: multi, classes: {NAME: [0], …}}" if labels.ndim == 2 else ""
+    return f"one whole number per image is needed{several}"
 
 
 def _length(file: Path, array: str) -> int:
