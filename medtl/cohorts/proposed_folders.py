@@ -15,6 +15,8 @@ from medtl.errors import MedtlError, listed
 
 _MASKS = r"(.*[ _-])?(masks?|segmentations?|annotations?|ground[ _-]?truths?)"
 _IMAGES = r"images?|imgs?|scans?|pictures?"
+MOST_CLASSES = 50
+"""More folders are patients or studies, whose names are shown to nobody."""
 FEWEST_PATIENTS = 3
 """Fewer subfolders are no patients that could be split: views, sites or sides."""
 
@@ -51,6 +53,11 @@ def _folder_of_patient(images: Sequence[str], depth: int) -> str | None:
 
 def _refuse_no_classes(root: Path, folders: Collection[str], classes: Collection[str]) -> None:
     """Folders that are by their names no classes, though each holds images."""
+    if len(classes) > MOST_CLASSES:
+        raise MedtlError(
+            f"'{root}' holds {len(classes):,} folders of images, more than {MOST_CLASSES} classes; if they are patients or studies, "
+            "give a table of labels (--table) that names their images"
+        )
     masks = [name for name in folders if re.fullmatch(_MASKS, name, re.IGNORECASE)]
     rest = [name for name in folders if name not in masks and not re.fullmatch(_IMAGES, name, re.IGNORECASE)]
     parts = [name for name in rest if name.casefold() in SPELLINGS]

@@ -154,6 +154,15 @@ def test_folders_that_are_no_classes_are_refused(
         propose(tmp_path)
 
 
+def test_folders_of_patients_are_no_classes_and_their_names_are_not_shown(tmp_path: Path, touch: Callable[..., None]) -> None:
+    touch(*(f"Meier Hans {number}/1.png" for number in range(51)))
+    with pytest.raises(
+        MedtlError, match="51 folders of images, more than 50 classes; if they are patients or studies, give a table"
+    ) as said:
+        propose(tmp_path)
+    assert "Meier" not in str(said.value)
+
+
 def test_archives(tmp_path: Path) -> None:
     arrays = {f"{part}_{kind}": np.zeros((3, 1), np.uint8) for part in ("train", "test") for kind in ("images", "labels")}
     arrays["test_labels"] = np.array([[1], [0], [1]])
