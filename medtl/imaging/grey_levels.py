@@ -123,13 +123,20 @@ def _present(stored: Stored, values: NDArray[Any], first: int, dataset: Dataset)
 
 def _padding(values: NDArray[Any], present: NDArray[np.bool_], dataset: Dataset) -> NDArray[np.bool_]:
     """Which values the header declares to be padding; none, where the image would have no others."""
-    value = dataset.get("PixelPaddingValue")
-    if not isinstance(value, int | float):
+    value, limit = _pixel_value(dataset, "PixelPaddingValue"), _pixel_value(dataset, "PixelPaddingRangeLimit")
+    if value is None:
         return np.zeros_like(present)
-    limit = dataset.get("PixelPaddingRangeLimit")
-    low, high = sorted((value, limit if isinstance(limit, int | float) else value))
+    low, high = sorted((value, value if limit is None else limit))
     padding: NDArray[np.bool_] = (values >= low) & (values <= high)
     return padding if (present & ~padding).any() else np.zeros_like(present)
+
+
+def _pixel_value(dataset: Dataset, keyword: str) -> float | None:
+    """A value in terms of stored pixels; of signed ones a large word is negative, for some writers call it unsigned all the same."""
+    value = dataset.get(keyword)
+    if not isinstance(value, int | float):
+        return None
+    return value - 65536 if dataset.get("PixelRepresentation") == 1 and value > 32767 else value
 
 
 def _values_of_interest(

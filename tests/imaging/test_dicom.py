@@ -111,6 +111,11 @@ def test_padding_is_left_out_of_minimum_and_maximum(dicom: Write) -> None:
     assert image.pixels[0, :5].max() == 0
     ranged = read_image(dicom(stored, PixelPaddingValue=-2100, PixelPaddingRangeLimit=-1900))
     np.testing.assert_array_equal(ranged.pixels, image.pixels)
+    path = dicom(stored)
+    called_unsigned = pydicom.dcmread(path)
+    called_unsigned.add_new("PixelPaddingValue", "US", 65536 - 2000)
+    called_unsigned.save_as(path)
+    np.testing.assert_array_equal(read_image(path).pixels, image.pixels)
 
 
 @pytest.mark.parametrize("window", [{}, {"WindowCenter": 0, "WindowWidth": 4096}])
