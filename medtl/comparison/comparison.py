@@ -1,8 +1,8 @@
 """Candidates against a reference on the same images: what each figure differs by, and what may be said.
 
 One figure was named before the look (`measure`); of it alone something is said, with Holm's correction over the candidates, so that many of
-them do not make a winner by chance. *Better*: the difference is above 0. *Not worse* (non-inferior): it is above -margin, which was stated
-before (Piaggio et al., JAMA 2012). Everything else is shown beside it and claims nothing.
+them do not make a winner or a loser by chance. *Better*: the difference is above 0. *Worse*: it is below. *Not worse* (non-inferior): it is
+above -margin, which was stated before (Piaggio et al., JAMA 2012). Everything else is shown beside it and claims nothing.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from medtl.comparison.shares import paired_shares
 from medtl.contracts import Task
-from medtl.errors import MedtlError, did_you_mean
+from medtl.errors import MedtlError, did_you_mean, listed
 from medtl.evaluation.cases import Cases, findings_from_table, from_table
-from medtl.evaluation.contrast import Contrast, contrast
+from medtl.evaluation.contrast import Contrast, ShareContrast, contrast, contrast_of_shares
 from medtl.evaluation.crossed import holm
 from medtl.evaluation.influence import Linear, both_read, figures, mean_of
 from medtl.evaluation.paired import refuse_other_images
@@ -38,7 +39,8 @@ class Candidate:
     contrasts: Mapping[str, Contrast]
     """Figure -> candidate less reference."""
     p_better: float
-    """Of the measure, one-sided, corrected by Holm over the candidates; so is `p_not_worse`."""
+    """Of the measure, one-sided, corrected by Holm over the candidates; so are the next two."""
+    p_worse: float
     p_not_worse: float | None
     """None where no margin was stated."""
     verdict: str
@@ -59,26 +61,42 @@ class Comparison:
 def compare(tables: Mapping[str, pd.DataFrame], task: Task, measure: str = "auroc", margin: float | None = None) -> Comparison:
     """The first of `tables` (name -> judged rows of one split) is the reference.
 
-    Raises MedtlError where images, truths or groups differ, or the measure is none of the task's.
+    Raises MedtlError where images, truths or groups differ, or where the measure is none of the task's or cannot be told of a candidate.
     """
     if len(tables) < 2:
         raise MedtlError("a comparison needs a reference and at least one candidate")
     (reference, first), *others = tables.items()
     found = {name: _contrasts(table, first, task) for name, table in others}
-    known = list(next(iter(found.values())))
-    if measure not in known:
-        raise MedtlError(f"--measure {measure}: is no figure of this task{did_you_mean(measure, known)}; there are: {', '.join(known)}")
-    if measure == BRIER:
-        raise MedtlError(f"--measure {measure}: is shown, but lower is better; choose one of: {', '.join(known[:-1])}")
+    _refuse_measure(measure, reference, _contrasts(first, first, task), found)
     told = [own[measure] for own in found.values()]
-    better = holm([each.p_above(0.0) for each in told])
+    better, worse = holm([each.p_above(0.0) for each in told]), holm([each.p_below(0.0) for each in told])
     not_worse = [None] * len(told) if margin is None else holm([each.p_above(-margin) for each in told])
     candidates = [
-        Candidate(name, found[name], p, q, _verdict(each, p, q, margin))
-        for name, each, p, q in zip(found, told, better, not_worse, strict=True)
+        Candidate(name, found[name], *p, _verdict(each, *p, margin))
+        for name, each, *p in zip(found, told, better, worse, not_worse, strict=True)
     ]
     groups = first["group_id"].nunique()
     return Comparison(reference, measure, margin, len(first), groups, candidates)
+
+
+def _refuse_measure(
+    measure: str, reference: str, of_reference: Mapping[str, Contrast], found: Mapping[str, Mapping[str, Contrast]]
+) -> None:
+    """`found`: figures of each candidate. A figure that needs images of a class read may lack of some."""
+    known = [name for name in of_reference if name != BRIER]
+    if measure == BRIER:
+        raise MedtlError(f"--measure {measure}: is shown, but lower is better; choose one of: {', '.join(known)}")
+    if measure not in known:
+        raise MedtlError(
+            f"--measure {measure}: there is no such figure of {reference}{did_you_mean(measure, known)}; there are: {', '.join(known)}"
+        )
+    lacking = [name for name, own in found.items() if measure not in own]
+    if lacking:
+        common = [name for name in known if all(name in own for own in found.values())]
+        raise MedtlError(
+            f"--measure {measure}: cannot be told of {listed(lacking)}, for too few images of some class were read; leave it out, "
+            f"or choose one of: {', '.join(common)}"
+        )
 
 
 def _contrasts(candidate: pd.DataFrame, reference: pd.DataFrame, task: Task) -> dict[str, Contrast]:
@@ -91,7 +109,8 @@ def _contrasts(candidate: pd.DataFrame, reference: pd.DataFrame, task: Task) -> 
         return _of_findings(own, other)
     pair = from_table(first, task), from_table(second, task)
     refuse_other_images(first, second, *pair)
-    return _each(_figures(pair, 0), _figures(pair, 1))
+    own, other, shares = _figures(pair, 0), _figures(pair, 1), paired_shares(*pair)
+    return {**_each(own, other), **{name: contrast_of_shares(own[name], other[name], shares[name]) for name in shares}}
 
 
 def _figures(pair: tuple[Cases, Cases], side: int) -> dict[str, Linear]:
@@ -114,15 +133,16 @@ def _of_findings(own: Mapping[str, Mapping[str, Linear]], other: Mapping[str, Ma
     return {**means, **each, **({BRIER: brier} if brier else {})}
 
 
-def _verdict(told: Contrast, better: float, not_worse: float | None, margin: float | None) -> str:
+def _verdict(told: Contrast, better: float, worse: float, not_worse: float | None, margin: float | None) -> str:
     if told.freedom + 1 < FEWEST or math.isnan(told.error):
         return f"too few groups to say anything (fewer than {FEWEST})"
-    if np.isclose(told.value, 0) and told.error == 0:
-        return "the same"
+    kept, lower = not_worse is not None and not_worse <= LEVEL, worse <= LEVEL
+    if np.isclose(told.value, 0) and told.error == 0 and (kept or not isinstance(told, ShareContrast)):
+        return "the same"  # of a share as much is lost as won, so what holds of -margin holds of +margin
     if better <= LEVEL:
         return "better"
-    if told.high < 0 and not (not_worse is not None and not_worse <= LEVEL):
+    if kept:
+        return f"not worse by more than {margin:g}" + (", but lower" if lower else "")
+    if lower:
         return "worse"
-    if not_worse is not None and not_worse <= LEVEL:
-        return f"not worse by more than {margin:g}" + (", but lower" if told.high < 0 else "")
     return "no difference shown" if margin is None else f"may be worse by more than {margin:g}"

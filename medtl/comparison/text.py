@@ -16,7 +16,9 @@ from medtl.evaluation.contrast import Contrast
 def sentence(comparison: Comparison, candidate: Candidate) -> str:
     """`seed-2: better: +0.031 (+0.010 to +0.052) AUROC, one-sided p 0.002`."""
     told = candidate.contrasts[comparison.measure]
-    p = candidate.p_better if candidate.verdict == "better" or candidate.p_not_worse is None else candidate.p_not_worse
+    p = {"better": candidate.p_better, "worse": candidate.p_worse}.get(candidate.verdict)
+    if p is None:
+        p = candidate.p_better if candidate.p_not_worse is None else candidate.p_not_worse
     return f"{candidate.name}: {candidate.verdict}: {_gap(told)} {named(comparison.measure)}, one-sided p {_p(p)}"
 
 

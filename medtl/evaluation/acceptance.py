@@ -20,9 +20,8 @@ from pydantic import Field, model_validator
 from medtl.contracts import Task
 from medtl.errors import MedtlError, did_you_mean
 from medtl.estimates import number, percent
-from medtl.evaluation.answering import answered_only, summarize_all_comers
-from medtl.evaluation.figures import Estimate, estimate, without
-from medtl.evaluation.intervals import wilson
+from medtl.evaluation.answering import answered_only, summarize_all_comers, unanswered
+from medtl.evaluation.figures import Estimate, without
 from medtl.evaluation.needed import cases_for_auroc, cases_for_share, share_cases
 from medtl.evaluation.table import estimate as written
 from medtl.registry import Settings
@@ -127,7 +126,7 @@ _Entries = tuple[Mapping[str, Any], Mapping[str, Any] | None]
 
 
 def _entries(rows: pd.DataFrame, task: Task) -> _Entries:
-    return summarize_all_comers(rows, task), answered_only(rows, task)
+    return {**summarize_all_comers(rows, task), "unanswered": unanswered(rows)}, answered_only(rows, task)
 
 
 def _outcome(criterion: Criterion, rows: pd.DataFrame, entries: _Entries, task: Task) -> Outcome:
@@ -168,8 +167,7 @@ def _distance(criterion: Criterion, found: Estimate) -> float:
 def _found(criterion: Criterion, entry: Mapping[str, Any], task: Task) -> Estimate:
     """The figure with its interval."""
     if criterion.figure == "unanswered":
-        value = 1 - entry["answered"] / entry["n"]
-        return estimate(value, wilson(value, entry["groups"]))
+        return dict(entry["unanswered"])
     figure, of = criterion.figure, criterion.of
     if figure in SIDES and of is None:
         if task.positive_index is None:
@@ -180,7 +178,7 @@ def _found(criterion: Criterion, entry: Mapping[str, Any], task: Task) -> Estima
     among = entry["per_class"][of] if of is not None else entry
     known = [name for name, each in among.items() if isinstance(each, dict) and "value" in each]
     if figure not in known:
-        further = [*known, *(() if of else SIDES), "unanswered"]
+        further = [*known, *(() if of else SIDES)]
         raise MedtlError(f"{criterion}: no such figure{did_you_mean(figure, further)}; there are: {', '.join(further)}")
     return dict(among[figure])
 

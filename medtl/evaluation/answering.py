@@ -20,7 +20,7 @@ from medtl.contracts import Task, Threshold
 from medtl.estimates import percent
 from medtl.evaluation import selective
 from medtl.evaluation.cases import findings_from_table, from_table
-from medtl.evaluation.figures import share_of
+from medtl.evaluation.figures import Estimate, share_of
 from medtl.evaluation.resampling import RESAMPLES
 from medtl.evaluation.summary import summarize
 from medtl.evaluation.table import estimate
@@ -60,14 +60,11 @@ def answering(
     predictions: pd.DataFrame, task: Task, seed: int = 0, threshold: Threshold | None = None, resamples: int = RESAMPLES
 ) -> dict[str, Any]:
     """Coverage, counts and reasons per class of the judged rows of one split; where some got no answer, both kinds of figures."""
-    rows = predictions[(predictions["member"] == "") & (predictions["view"] == PLAIN) & (predictions["truth"] != "")]
-    silent = (rows["decision"] == NO_ANSWER).to_numpy()
-    names = [group or f"{image}:{frame}" for group, image, frame in zip(rows["group_id"], rows["image"], rows["frame"], strict=True)]
-    groups = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    rows, silent = _judged(predictions)
     codes = rows["reason"].map(code_of).to_numpy(str)
     of_class = {name: _of_class(rows, task, name) for name in task.names}
     found: dict[str, Any] = {
-        "coverage": share_of(~silent, np.ones(len(rows), dtype=bool), groups),
+        "coverage": _share_by_group(~silent, rows),
         "counts": {name: _counts(there, right, silent) for name, (there, right) in of_class.items()},
         "reasons": {
             code: {name: int((there & silent & (codes == code)).sum()) for name, (there, _) in of_class.items()}
@@ -105,6 +102,12 @@ def answered_only(rows: pd.DataFrame, task: Task) -> Mapping[str, Any] | None:
     answered, and there is nothing to set beside."""
     silent = rows["decision"] == NO_ANSWER
     return summarize(rows[~silent], task) if silent.any() else None
+
+
+def unanswered(predictions: pd.DataFrame) -> Estimate:
+    """The share of the judged rows without an answer, with its interval by group: what `coverage` leaves."""
+    rows, silent = _judged(predictions)
+    return _share_by_group(silent, rows)
 
 
 def held_back(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -148,6 +151,18 @@ def lines(entry: Mapping[str, Any]) -> list[str]:
             f"{label}: all who came {estimate(answers['all_comers'][key])}, answered only {estimate(answers['answered_only'][key])}"
         )
     return told
+
+
+def _judged(predictions: pd.DataFrame) -> tuple[pd.DataFrame, Mask]:
+    """The package's own answers on plain images whose truth is known, and (N,) whether each was held back."""
+    rows = predictions[(predictions["member"] == "") & (predictions["view"] == PLAIN) & (predictions["truth"] != "")]
+    return rows, (rows["decision"] == NO_ANSWER).to_numpy(bool)
+
+
+def _share_by_group(hits: Mask, rows: pd.DataFrame) -> Estimate:
+    names = [group or f"{image}:{frame}" for group, image, frame in zip(rows["group_id"], rows["image"], rows["frame"], strict=True)]
+    groups = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    return share_of(hits, np.ones(len(rows), dtype=bool), groups)
 
 
 def _of_class(rows: pd.DataFrame, task: Task, name: str) -> tuple[Mask, Mask]:

@@ -1,8 +1,6 @@
 """Whether a changed model still finds every class: the paired difference of its recalls on the same images, with simultaneous bounds.
 
-The lower bound is Tango's score bound for the difference of paired proportions (Statistics in Medicine 1998; 17: 891-908). It does not
-vanish where two models never differ: of n cases without a difference it is -z² / (n + z²), so that few patients show nothing. Images of one
-patient are not n cases: they weigh what :func:`medtl.evaluation.intervals.effective_cases` says of lost and of won ones, whichever is less.
+The lower bound is Tango's (:mod:`medtl.evaluation.paired_share`): where two models never differ, few patients show nothing.
 """
 
 from __future__ import annotations
@@ -15,15 +13,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.stats import norm
 
 from medtl.contracts import Task
 from medtl.errors import listed
 from medtl.estimates import number
 from medtl.evaluation.cases import Cases, questions
-from medtl.evaluation.intervals import effective_cases, independent_at_least
+from medtl.evaluation.intervals import independent_at_least
 from medtl.evaluation.paired import refuse_other_images
+from medtl.evaluation.paired_share import paired_share
 from medtl.records import KEY
 
 ERROR = 0.025
@@ -83,24 +81,6 @@ def fewest(margin: float, classes: int) -> int:
     return math.floor(z * z * (1 - margin) / margin) + 1
 
 
-def lower_bound(lost: float, won: float, cases: float, error: float) -> float:
-    """Of the difference (won - lost) / cases of two paired proportions, one-sided at `error`, in [-1, 1]; counts may be fractional."""
-    z, value = _z(error), (won - lost) / cases
-
-    def gap(theta: float) -> float:
-        return won - lost - cases * theta - z * math.sqrt(max(0.0, cases * (2 * _only_old(lost, won, cases, theta) + theta * (1 - theta))))
-
-    lowest, start = -1 + 1e-9, value - 1e-9
-    return float(brentq(gap, lowest, start)) if start > lowest and gap(lowest) > 0 else -1.0
-
-
-def _only_old(lost: float, won: float, cases: float, theta: float) -> float:
-    """The most likely share of cases that only the old model has right, if the difference were `theta` (Tango's quadratic)."""
-    b = -won - lost + (2 * cases - won + lost) * theta
-    c = -lost * theta * (1 - theta)
-    return (math.sqrt(max(0.0, b * b - 8 * cases * c)) - b) / (4 * cases)
-
-
 def _z(error: float) -> float:
     return float(norm.isf(error))
 
@@ -111,18 +91,17 @@ def _of_class(new: Cases, old: Cases, k: int, error: float) -> dict[str, Any]:
     images = int(own.sum())
     if not images:
         return {"images": 0, "patients": 0, "independent": 0.0, "difference": None, "low": -1.0}
-    lost, won, independent = before & ~after, after & ~before, independent_at_least(groups)
-    cases = min(images, *(effective_cases(each, groups) for each in (lost, won)))
+    lost, won = before & ~after, after & ~before
     return {
         "images": images,
         "patients": len(np.unique(groups)),
-        "independent": round(independent, 1),
+        "independent": round(independent_at_least(groups), 1),
         "before": _share(before),
         "after": _share(after),
         "lost": int(lost.sum()),
         "won": int(won.sum()),
         "difference": _share(won) - _share(lost),
-        "low": lower_bound(_share(lost) * cases, _share(won) * cases, cases, error),
+        "low": paired_share(after, before, groups).low(error),
     }
 
 

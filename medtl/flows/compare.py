@@ -104,6 +104,7 @@ def _write(found: Comparison, split: str, notes: Sequence[str], out: Path) -> No
                 "name": each.name,
                 "verdict": each.verdict,
                 "p_better": each.p_better,
+                "p_worse": each.p_worse,
                 "p_not_worse": each.p_not_worse,
                 "figures": {name: text.plain(told) for name, told in each.contrasts.items()},
             }

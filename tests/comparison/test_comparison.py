@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
 from medtl.comparison.comparison import compare
 from medtl.comparison.page import write_page
 from medtl.comparison.text import sentence, table
 from medtl.contracts import Task
 from medtl.errors import MedtlError
+from medtl.evaluation.paired_share import PairedShare
 
 TASK = Task(classes={"well": (), "ill": ()}, positive="ill")
 
@@ -53,6 +55,54 @@ def test_many_candidates_need_a_larger_difference():
     assert among.p_better == pytest.approx(min(1, 13 * alone.p_better))
     assert alone.verdict == "better"
     assert among.verdict == "no difference shown"
+
+
+def test_many_candidates_need_a_larger_difference_to_be_called_worse():
+    one = judged(1.99, 4)
+    alone = compare({"base": judged(2, 0), "one": one}, TASK, margin=0.001).candidates[0]
+    found = compare({"base": judged(2, 0), "one": one, **{str(k): judged(2, 10 + k) for k in range(12)}}, TASK, margin=0.001)
+    among = found.candidates[0]
+    assert alone.verdict == "worse"
+    assert alone.p_worse < 0.025 < among.p_worse
+    assert among.verdict == "may be worse by more than 0.001"
+    assert among.contrasts["auroc"].high < 0
+    assert sentence(found, among).endswith(f"one-sided p {among.p_not_worse:.3f}")
+
+
+def called(rows: pd.DataFrame, wrong: int, truth: str = "ill") -> pd.DataFrame:
+    """All called right but the first so many images of `truth`."""
+    answers = rows["truth"].to_list()
+    for place in [place for place, own in enumerate(answers) if own == truth][:wrong]:
+        answers[place] = "well" if truth == "ill" else "ill"
+    return rows.assign(predicted=answers, decision=answers)
+
+
+def test_a_share_is_kept_only_where_there_are_cases_enough_to_show_it():
+    """Of 60 ill no loss at all leaves -z² / (60 + z²) = -0.060 possible; of 100 it is -0.037."""
+    few, many = (called(judged(2, 0, patients), 0) for patients in (180, 300))
+    assert compare({"base": few, "copy": few}, TASK, "sensitivity", 0.05).candidates[0].verdict == "may be worse by more than 0.05"
+    assert compare({"base": few, "copy": few}, TASK, "sensitivity").candidates[0].verdict == "no difference shown"
+    same = compare({"base": many, "copy": many}, TASK, "sensitivity", 0.05).candidates[0]
+    assert same.verdict == "the same"
+    z2 = norm.isf(0.025) ** 2
+    told = same.contrasts["sensitivity"]
+    assert (told.low, told.high) == pytest.approx((-z2 / (100 + z2), z2 / (100 + z2)))
+    lost = compare({"base": many, "lost": called(many, 1)}, TASK, "sensitivity", 0.05).candidates[0]
+    assert lost.verdict == "may be worse by more than 0.05"
+    assert lost.contrasts["sensitivity"].low < -0.05
+    assert lost.contrasts["accuracy"].low == pytest.approx(PairedShare(1, 0, 300).low(0.025))
+    assert lost.contrasts["specificity"].value == 0
+
+
+def test_a_measure_that_one_candidate_lacks_names_it_whatever_its_place():
+    unread = judged(2, 1)
+    unread.loc[unread["truth"] == "ill", ["logit_well", "logit_ill", "p_well", "p_ill"]] = np.nan
+    unread.loc[unread["truth"] == "ill", "predicted"] = ""
+    base, good = judged(2, 0), judged(2, 2)
+    for tables in ({"base": base, "good": good, "blind": unread}, {"base": base, "blind": unread, "good": good}):
+        with pytest.raises(MedtlError, match=r"auroc: cannot be told of blind, for too few .* one of: balanced accuracy"):
+            compare(tables, TASK)
+    assert compare(tables, TASK, "sensitivity").candidates[0].verdict == "worse"
 
 
 def test_a_margin_that_the_interval_crosses_is_not_kept():

@@ -66,6 +66,16 @@ def test_the_unanswered_are_a_line_of_their_own(make_table):
     assert all_met([met])
 
 
+def test_images_of_one_patient_are_no_further_unanswered_cases(make_table):
+    """40 images of one patient, none answered, beside 60 of as many: 100 over the design effect, ((24² + 60 · 0.4²) / 24) times less."""
+    groups = [0] * 40 + list(range(1, 61))
+    p = np.tile([[0.8, 0.2]], (100, 1))
+    p[:40] = np.nan
+    [line] = _lines(make_table([0, 1] * 50, p, groups), {"figure": "unanswered", "at_most": 0.6})
+    assert (line.found["low"], line.found["high"]) == pytest.approx(tuple(wilson(0.4, 100 * 24 / (24**2 + 60 * 0.4**2))))
+    assert line.state == TOO_FEW
+
+
 def test_who_got_no_answer_is_a_miss_and_the_answered_stand_beside(make_table):
     """40 ill: 30 found, 2 missed, 8 of those found held back. All who came: 22 of 40; answered only: 22 of 32, wherever it is judged."""
     rows = _rows(make_table, ill=40, found=30, well=40, alarms=4)

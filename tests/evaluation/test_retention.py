@@ -15,7 +15,8 @@ from scipy.stats import norm
 from medtl.contracts import Task
 from medtl.errors import MedtlError
 from medtl.evaluation.improvement import improved
-from medtl.evaluation.retention import fewest, lower_bound, retained
+from medtl.evaluation.paired_share import PairedShare
+from medtl.evaluation.retention import fewest, retained
 
 TASK = Task.model_validate({"classes": {"normal": ["normal"], "ill": ["ill"]}, "positive": "ill"})
 
@@ -53,7 +54,7 @@ def score(lost: int, won: int, n: int, theta: float) -> float:
 
 @pytest.mark.parametrize(("lost", "won", "n"), [(9, 16, 92), (3, 1, 150), (20, 5, 60), (1, 12, 40)])
 def test_the_bound_is_where_the_score_statistic_says(lost: int, won: int, n: int) -> None:
-    low = lower_bound(lost, won, n, 0.0125)
+    low = PairedShare(lost, won, n).low(0.0125)
     assert score(lost, won, n, low) == pytest.approx(norm.isf(0.0125), abs=1e-4)
     assert low < (won - lost) / n
 
@@ -61,14 +62,14 @@ def test_the_bound_is_where_the_score_statistic_says(lost: int, won: int, n: int
 @given(n=st.integers(1, 5000), error=st.floats(0.001, 0.1))
 def test_models_that_never_differ_show_as_much_as_there_are_cases(n: int, error: float) -> None:
     z = norm.isf(error)
-    assert lower_bound(0, 0, n, error) == pytest.approx(-z * z / (n + z * z), rel=1e-6)
+    assert PairedShare(0, 0, n).low(error) == pytest.approx(-z * z / (n + z * z), rel=1e-6)
 
 
 @given(n=st.integers(2, 400), data=st.data())
 def test_a_further_lost_case_lowers_the_bound(n: int, data: st.DataObject) -> None:
     lost = data.draw(st.integers(0, n - 1))
     won = data.draw(st.integers(0, n - lost - 1))
-    assert -1 <= lower_bound(lost + 1, won, n, 0.0125) < lower_bound(lost, won, n, 0.0125) <= 1
+    assert -1 <= PairedShare(lost + 1, won, n).low(0.0125) < PairedShare(lost, won, n).low(0.0125) <= 1
 
 
 def test_as_many_patients_as_are_said_to_be_needed_are_needed() -> None:
