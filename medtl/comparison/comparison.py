@@ -72,8 +72,8 @@ def compare(tables: Mapping[str, pd.DataFrame], task: Task, measure: str = "auro
     better, worse = holm([each.p_above(0.0) for each in told]), holm([each.p_below(0.0) for each in told])
     not_worse = [None] * len(told) if margin is None else holm([each.p_above(-margin) for each in told])
     candidates = [
-        Candidate(name, found[name], *p, _verdict(each, *p, margin))
-        for name, each, *p in zip(found, told, better, worse, not_worse, strict=True)
+        Candidate(name, found[name], p, q, r, _verdict(each, p, q, r, margin))
+        for name, each, p, q, r in zip(found, told, better, worse, not_worse, strict=True)
     ]
     groups = first["group_id"].nunique()
     return Comparison(reference, measure, margin, len(first), groups, candidates)
@@ -109,8 +109,8 @@ def _contrasts(candidate: pd.DataFrame, reference: pd.DataFrame, task: Task) -> 
         return _of_findings(own, other)
     pair = from_table(first, task), from_table(second, task)
     refuse_other_images(first, second, *pair)
-    own, other, shares = _figures(pair, 0), _figures(pair, 1), paired_shares(*pair)
-    return {**_each(own, other), **{name: contrast_of_shares(own[name], other[name], shares[name]) for name in shares}}
+    mine, theirs, shares = _figures(pair, 0), _figures(pair, 1), paired_shares(*pair)
+    return {**_each(mine, theirs), **{name: contrast_of_shares(mine[name], theirs[name], shares[name]) for name in shares}}
 
 
 def _figures(pair: tuple[Cases, Cases], side: int) -> dict[str, Linear]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
 from medtl import predictions
 from medtl.contracts import Task
+from medtl.evaluation.cases import Cases
+from medtl.evaluation.extreme_areas import lower_end
+from medtl.evaluation.intervals import auroc_interval
 from medtl.evaluation.label_free import density_ratio, dev, entropy, lost_classes, neighbourhood_density
 from medtl.evaluation.noninferiority import not_worse
 
@@ -103,7 +108,41 @@ def test_few_patients_show_nothing_even_if_both_are_perfect():
     assert verdict.difference["value"] is None
 
 
-def test_as_many_patients_as_are_needed_can_show_that_models_are_alike():
-    few, truth = made(50.0, 20)
-    source = table(np.clip(few, 0.01, 0.99), truth)
-    assert not_worse(source, source, TASK, 0.02).shown
+def test_two_models_that_err_nowhere_show_as_much_as_there_are_patients():
+    """The lower end is that of a single AUROC of 1 (Newcombe's) less 1: not the bootstrap's [0, 0]."""
+    for count, shown in ((20, False), (120, False), (240, True)):
+        perfect, truth = made(50.0, count)
+        source = table(np.clip(perfect, 0.01, 0.99), truth)
+        verdict = not_worse(source, source, TASK, 0.02)
+        assert verdict.shown == shown
+        assert verdict.difference["low"] == pytest.approx(auroc_interval(1.0, count // 2, count // 2).low - 1)
+
+
+def test_a_worse_model_beside_a_perfect_source_of_few_patients_is_not_released():
+    """True AUROC 0.95 beside 1, 10 ill and 10 well: the bootstrap alone let it pass in a fifth of trials."""
+    random, truth = np.random.default_rng(0), np.repeat([0, 1], 10)
+    ends = []
+    for _ in range(60):
+        source, worse = (_answers(gap * truth + random.normal(size=20), truth) for gap in (8.0, math.sqrt(2) * norm.ppf(0.95)))
+        ends.append(lower_end([worse], [source]))
+    assert np.mean(np.array(ends) > -0.03) <= 0.025
+
+
+def test_a_model_that_is_hardly_another_is_released_with_60_patients_of_each_class():
+    random, truth = np.random.default_rng(0), np.repeat([0, 1], 60)
+    odds = 1.6 * truth - 0.8 + random.normal(size=120)
+    source, alike = (table(1 / (1 + np.exp(-each)), truth) for each in (odds, odds + random.normal(0, 0.05, 120)))
+    assert not_worse(alike, source, TASK, 0.02).shown
+
+
+def test_a_class_that_one_model_did_not_read_has_no_part_in_the_lower_end():
+    truth = np.repeat([0, 1], 10)
+    source = _answers(8.0 * truth, truth)
+    blind = replace(source, probabilities=np.where(truth[:, None] == 1, np.nan, source.probabilities))
+    assert lower_end([blind], [source]) is None
+    assert lower_end([blind, source], [source, source]) == lower_end([source], [source]) < 0
+
+
+def _answers(odds: np.ndarray, truth: np.ndarray) -> Cases:
+    p, numbers = 1 / (1 + np.exp(-odds)), np.arange(len(truth))
+    return Cases(TASK.names, 1, truth, (p > 0.5).astype(int), np.column_stack([1 - p, p]), numbers, len(truth), len(truth))
