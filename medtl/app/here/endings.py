@@ -1,4 +1,4 @@
-"""Images named by paths of another machine: the path of a file that was handed over ends in what the table writes, or the other way round."""
+"""Images named by paths of another machine: a file's path ends in what the table writes, or the other way round."""
 
 from __future__ import annotations
 
