@@ -41,6 +41,30 @@ def write_atomically(path: Path, write: Callable[[Path], None], verify: Callable
         temporary.unlink(missing_ok=True)
 
 
+def check_place(option: str, file: Path, example: str) -> None:
+    """Refuse, before the work, a `file` that could not be written after it; by trying, in the nearest folder that is there.
+
+    Folders that are missing are not made yet. option: as the person gave it (`--out`); example: a name for a file in a folder.
+    Raises MedtlError: a folder, a place below a file, a name that is too long, no permission, a disk that is full or read-only.
+    """
+    said = f"{option} {file}"
+    place = next(above for above in file.absolute().parents if os.path.lexists(above))
+    missing = file.absolute().relative_to(place).parts[:-1]
+    if os.path.isdir(file):
+        raise MedtlError(f"{said}: is a folder; give the file's own name, such as {file / example}")
+    if not place.is_dir():
+        raise MedtlError(f"{said}: {place} is a file, so nothing can be written below it; choose another place")
+    try:
+        for folder in missing:
+            with contextlib.suppress(FileNotFoundError):
+                os.lstat(place / folder)  # a name that is too long is known here
+        handle, name = tempfile.mkstemp(dir=place, prefix=f".{file.name}.", suffix=UNFINISHED)
+        os.close(handle)
+        os.unlink(name)
+    except OSError as error:
+        raise MedtlError(f"{said}: cannot be written ({error.strerror}); choose another place or name") from None
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file atomically."""
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))  # type: ignore[arg-type]

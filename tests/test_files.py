@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from medtl.errors import MedtlError
-from medtl.files import locked, write_text
+from medtl.files import check_place, locked, write_text
 
 DIE_WRITING = """
 import os, sys, time
@@ -48,3 +48,29 @@ def test_one_writer_a_folder(tmp_path: Path) -> None:
         with pytest.raises(MedtlError, match="is being written by another medtl process"), locked(tmp_path):
             pass
         assert unfinished.exists(), "a refused writer cleared what the first is writing"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("folder", "is a folder; give the file's own name, such as .*folder/x.csv"),
+        ("file/x.csv", "file is a file, so nothing can be written below it"),
+        ("file/new/x.csv", "file is a file, so nothing can be written below it"),
+        ("n" * 250 + ".csv", r"cannot be written \(File name too long\)"),
+        ("n" * 300 + "/x.csv", r"cannot be written \(File name too long\)"),
+    ],
+)
+def test_an_impossible_place_is_refused_before_the_work(tmp_path: Path, name: str, sentence: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(MedtlError, match=f"^--out .*{sentence}"):
+        check_place("--out", tmp_path / name, "x.csv")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
+
+
+def test_a_place_that_can_be_written_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "there.csv").write_text("mine")
+    for name in ("there.csv", "new.csv", "deep/er/new.csv", "n" * 240):
+        check_place("--out", tmp_path / name, "x.csv")
+    assert [path.name for path in tmp_path.rglob("*")] == ["there.csv"]
+    write_text(tmp_path / ("n" * 240), "as long as it may be")

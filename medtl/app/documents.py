@@ -12,12 +12,15 @@ from medtl.app import words
 from medtl.app.desk import Answer, Desk
 from medtl.app.reading import Unreadable
 from medtl.errors import MedtlError
-from medtl.files import write_atomically
+from medtl.files import check_place, write_atomically
 from medtl.interop.case import Case
 from medtl.model.prevalence import calibrated_at, elsewhere, metrics_of
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+
+LONGEST_UID = 64
+"""Letters (DICOM PS3.5, 9.1)."""
 
 
 def case_of(answer: Answer, metrics: Mapping[str, Any] | None) -> Case:
@@ -70,7 +73,13 @@ def objects_of(case: Case, source: Dataset) -> list[Dataset]:
         from medtl.interop.dicom_picture import secondary_captures
         from medtl.interop.dicom_report import structured_report
 
-        return [structured_report(case, source), *secondary_captures(case, source)]
+        try:
+            return [structured_report(case, source), *secondary_captures(case, source)]
+        except MedtlError:
+            raise
+        except Exception as error:  # a defect's details are written down, and the error's text may quote the header
+            told = RuntimeError(f"{type(error).__name__}, whose text may quote the header")
+            raise told.with_traceback(error.__traceback__) from None
 
 
 def zipped(objects: Sequence[Dataset]) -> bytes:
@@ -97,15 +106,17 @@ def write_case(model: Path | str, image: Path, pdf: Path | None = None, dicom: P
     Arguments:
         model: a package, or a run.
         image: one file of any kind that medtl reads; for `dicom` a DICOM file.
-        pdf: the file to write. dicom: the folder for DICOM objects, each named by its UID.
+        pdf: the file to write, which must not be there yet. dicom: the folder for DICOM objects, each named by its UID.
         number: which image of the file, from 1; default as the page has it.
     Raises:
-        MedtlError: nothing is asked for, no model, no image, no DICOM file where DICOM is wanted.
+        MedtlError: nothing is asked for, no model, no image, no DICOM file where DICOM is wanted, a place where nothing can be
+            written, a file that is there already.
     """
     if pdf is None and dicom is None:
         raise MedtlError("nothing is asked for; give --pdf FILE, --dicom FOLDER or both")
     if not image.is_file():
         raise MedtlError(f"{image}: there is no such file; give one image")
+    _check_places(pdf, dicom)
     desk = Desk([model])
     label = desk.labels[0]
     try:
@@ -123,3 +134,15 @@ def write_case(model: Path | str, image: Path, pdf: Path | None = None, dicom: P
         write_atomically(pdf, lambda temporary: temporary.write_bytes(pdf_of(case)))  # type: ignore[arg-type, return-value]
         print(f"page: {pdf}")
     return case
+
+
+def _check_places(pdf: Path | None, dicom: Path | None) -> None:
+    """Before the work: what is there already, the image itself among it, is left alone."""
+    if pdf is not None:
+        check_place("--pdf", pdf, "page.pdf")
+        if pdf.exists() and (not pdf.is_file() or pdf.stat().st_size):
+            raise MedtlError(f"--pdf {pdf}: exists, so it is left alone; choose another name")
+    if dicom is not None and not dicom.is_dir() and dicom.exists():
+        raise MedtlError(f"--dicom {dicom}: is a file; the objects are written into a folder, so choose another name")
+    if dicom is not None:
+        check_place("--dicom", dicom / f"{'0' * LONGEST_UID}.dcm", "objects")

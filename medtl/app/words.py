@@ -208,11 +208,17 @@ def weak_places(entries: Sequence[Mapping[str, Any]], package: PackageFile) -> l
             name: each["recall"] for name, each in entry.get("per_class", {}).items() if (each.get("recall") or {}).get("value") is not None
         }
         for name, recall in sorted(shares.items(), key=lambda each: float(each[1]["value"]))[:_WORST]:
-            wrong, least, most = (percent(1 - recall[key]) for key in ("value", "high", "low"))
-            found.append(f"Of {name} it calls {wrong} something else ({least} to {most}).")
+            found.append(f"Of {name} it calls {percent(1 - recall['value'])} something else{_within(recall)}.")
     if package.gate is None:
         found.append("It does not notice by itself when an image looks like nothing it has learned from, or is too poor.")
     return [*found, "Where a disease is rarer than in the images it was judged on, more of its alarms are false."]
+
+
+def _within(recall: Mapping[str, Any]) -> str:
+    """The interval of what is missed, or why there is none."""
+    if recall.get("low") is None or recall.get("high") is None:
+        return f"; without an interval: {recall.get('reason') or 'no reason is given'}"
+    return f" ({percent(1 - recall['high'])} to {percent(1 - recall['low'])})"
 
 
 def gate(package: PackageFile) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medtl.errors import MedtlError, did_you_mean
+from medtl.files import check_place
 from medtl.flows.run import model_folder
 from medtl.interop.parity import Parity
 from medtl.model.model import Model
@@ -20,15 +21,15 @@ def export(model: Path | str, to: str = "onnx", out: Path | str | None = None, c
     """Write the package `model` (or that of a run) as `out`, by default `<name>.onnx` here, and `out`.json beside it.
 
     check: images, folders or zips on which package and file are held against each other, besides made images.
-    Raises MedtlError: no model, a format that is none, an existing file that is no such export, a missing library, nothing readable to
+    Raises MedtlError: no model, a format that is none, an existing file that is no such export (by the SHA-256 that stands
+    beside one) or a place where none can be written, a missing library, nothing readable to
     check on; GateRefusal (exit code 3): the file would not give what the package gives.
     """
     if to not in FORMATS:
         raise MedtlError(f"--to {to}: is no format{did_you_mean(to, FORMATS)}; there is: {', '.join(FORMATS)}")
     from medtl.interop import onnx_file
 
-    folder = model_folder(model)
-    loaded = Model.load(folder, device="cpu")
+    loaded = Model.load(model_folder(model), device="cpu")
     file = Path(out) if out is not None else Path(f"{loaded.package.name}.onnx")
     _check_out(file)
     measured = onnx_file.write(loaded, file, _pixels(loaded, check) if check else None)
@@ -37,10 +38,14 @@ def export(model: Path | str, to: str = "onnx", out: Path | str | None = None, c
 
 
 def _check_out(file: Path) -> None:
-    if file.is_dir():
-        raise MedtlError(f"--out {file}: is a folder; give the file's own name, such as {file / 'model.onnx'}")
-    if file.exists() and file.suffix.lower() != ".onnx":
-        raise MedtlError(f"--out {file}: exists and is not called .onnx, so it is left alone; choose another name")
+    from medtl.interop import onnx_file
+
+    beside = onnx_file.beside(file)
+    for each in (file, beside):
+        check_place("--out", each, "model.onnx")
+    there = [each for each in (file, beside) if each.exists() and each.stat().st_size]
+    if there and not onnx_file.wrote(file):
+        raise MedtlError(f"--out {file}: {there[0].name} exists and is no export of medtl, so it is left alone; choose another name")
 
 
 def _pixels(model: Model, paths: Sequence[Path | str]) -> NDArray[np.uint8]:
@@ -64,6 +69,6 @@ def _said(model: Model, file: Path, measured: Parity) -> list[str]:
         f"{model.package.name}: {members} {'network' if members == 1 else 'networks'} with calibration as one graph, {size:.1f} MB",
         f"parity on {images}: logits differ by at most {measured.logits:.2g} (largest {measured.largest_logit:.3g}), "
         f"probabilities by {measured.probabilities:.2g}{changed}",
-        "scope, gate and quality are not in it: it answers for everything (see the .json)",
+        f"scope, gate{', sets' if model.package.conformal else ''} and quality are not in it: it answers for everything (see the .json)",
         f"file: {file}",
     ]

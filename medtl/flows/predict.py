@@ -9,7 +9,7 @@ import pandas as pd
 
 from medtl import predictions
 from medtl.errors import MedtlError
-from medtl.files import write_atomically
+from medtl.files import check_place, write_atomically
 from medtl.flows.run import model_folder
 from medtl.memory import keep_freed_memory
 from medtl.model.model import Model
@@ -31,7 +31,7 @@ def predict(
     model: a package or a run. out: a new file, or an earlier predictions table, which is replaced; any other file is left alone.
     prevalence: where the model is used, of the positive class (or of every finding, or of some by name): `p_<class>` are then for it,
     decisions stay.
-    Raises MedtlError: no model, a path that does not exist, `out` is something else.
+    Raises MedtlError: no model, a path that does not exist, `out` is something else, or cannot be written.
     """
     out = Path(out)
     _check_out(out)
@@ -71,8 +71,7 @@ def summary(table: pd.DataFrame) -> list[str]:
 
 
 def _check_out(out: Path) -> None:
-    if out.is_dir():
-        raise MedtlError(f"--out {out}: is a folder; give the table's own name, such as {out / 'predictions.csv'}")
+    check_place("--out", out, "predictions.csv")
     if not out.exists() or out.stat().st_size == 0:
         return
     with out.open("rb") as file:

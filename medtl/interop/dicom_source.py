@@ -7,9 +7,11 @@ quoted in a message.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from pydicom import Dataset
 from pydicom.uid import UID
+from pydicom.valuerep import DA, TM
 
 from medtl.errors import MedtlError
 from medtl.imaging.dicom import header, quietly
@@ -24,6 +26,8 @@ _PATTERNS = {
     "PatientBirthDate": r"\d{8}", "StudyDate": r"\d{8}", "StudyTime": r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?", "PatientSex": "[MFO]",
     "PatientAge": r"\d{3}[DWMY]",
 }  # fmt: skip
+_MOMENTS: dict[str, Callable[[str], object]] = {"PatientBirthDate": DA, "StudyDate": DA, "StudyTime": TM}
+"""What of these has to be in the calendar or on the clock too."""
 _TYPE_2 = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime",
     "ReferringPhysicianName",
@@ -58,7 +62,7 @@ def source_of(data: bytes) -> Dataset:
             _keep(found, keyword, _text(given, keyword)[:most])
         for keyword, pattern in _PATTERNS.items():
             value = _text(given, keyword)
-            _keep(found, keyword, value if re.fullmatch(pattern, value) else "")
+            _keep(found, keyword, value if re.fullmatch(pattern, value) and _possible(keyword, value) else "")
         orientation = [each for each in _text(given, "PatientOrientation").split("\\") if re.fullmatch(_ORIENTATION, each)]
         if len(orientation) == 2:
             found.PatientOrientation = orientation
@@ -68,6 +72,16 @@ def source_of(data: bytes) -> Dataset:
 def _keep(found: Dataset, keyword: str, value: str) -> None:
     if value or keyword in _TYPE_2:
         setattr(found, keyword, value)
+
+
+def _possible(keyword: str, value: str) -> bool:
+    """Whether a date or time is one: some write 19600000 where only the year is known."""
+    try:
+        if keyword in _MOMENTS:
+            _MOMENTS[keyword](value)
+    except ValueError:
+        return False
+    return True
 
 
 def _text(given: Dataset, keyword: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import medtl
+from medtl import own_json
 from medtl.card import RESEARCH_ONLY
 from medtl.contracts import FORMAT
 from medtl.errors import GateRefusal, MedtlError
@@ -42,6 +43,7 @@ _NOT_IN_IT = (
     "the gate (by `features`) and the quality of the image",
     "the decision: `decision` says from which probability on",
 )
+_SETS = "the sets: where `decision.conformal` leaves more than one answer, medtl gives none"
 
 
 def write(model: Model, file: Path, check: parity.Pixels | None = None) -> Parity:
@@ -55,8 +57,22 @@ def write(model: Model, file: Path, check: parity.Pixels | None = None) -> Parit
     content = _graph(model).SerializeToString()
     engine, measured = _measured(model, content, check)
     write_atomically(file, lambda temporary: temporary.write_bytes(content))  # type: ignore[arg-type, return-value]
-    write_json(file.with_name(f"{file.name}.json"), _contract(model.package, file.name, content, engine.version, measured))
+    write_json(beside(file), _contract(model.package, file.name, content, engine.version, measured))
     return measured
+
+
+def beside(file: Path) -> Path:
+    """Where the contract of `file` stands."""
+    return file.with_name(f"{file.name}.json")
+
+
+def wrote(file: Path) -> bool:
+    """Whether `file` is what :func:`write` left there, by the SHA-256 of its contract."""
+    try:
+        stated = own_json.read(beside(file), "") or {}
+        return "parity" in stated and stated.get("sha256") == hashlib.sha256(file.read_bytes()).hexdigest()
+    except (MedtlError, OSError):
+        return False
 
 
 def engine_of(model: Model) -> OnnxEngine:
@@ -167,8 +183,9 @@ def _contract(package: PackageFile, name: str, content: bytes, engine: str, meas
             "features": {"shape": ["batch", "D"], "is": "of the first member, which the gate judges by"},
         },
         "classes": list(package.task.names),
-        "decision": {"kind": package.task.kind, "rule": point.rule, "threshold": point.threshold, "adjusted": point.adjusted},
-        "not_in_the_graph": list(_NOT_IN_IT),
+        "decision": {"kind": package.task.kind, "rule": point.rule, "threshold": point.threshold, "adjusted": point.adjusted,
+                     "conformal": package.conformal},
+        "not_in_the_graph": [*_NOT_IN_IT, *([_SETS] if package.conformal else [])],
         "parity": {
             **asdict(measured), "largest_allowed": {"logits": parity.LOGITS * max(1.0, measured.largest_logit),
                                                     "probabilities": parity.PROBABILITIES},

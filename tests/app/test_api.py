@@ -18,9 +18,11 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.uid import generate_uid
+from starlette.testclient import TestClient
 
-from medtl.app.api import bounds, schema
+from medtl.app.api import bounds, routes, schema
 from medtl.app.api.counter import Counter
+from medtl.app.desk import Desk
 from medtl.model.model import Model
 
 NAME = "ZZCANARY"
@@ -171,6 +173,22 @@ def test_models_say_how_good_they_were(client, models):
     assert (precision.value, precision.low, precision.high) == pytest.approx((0.9, 0.8, 0.95))
     assert found[0].per_class["ill"].support == 40
     assert found[0].thresholds == {"ill": 0.4}
+
+
+def test_what_is_wrong_with_a_model_is_said_too(package, tmp_path, monkeypatch, caplog):
+    """A damaged metrics.json in its sentence; a defect as one, without its own text."""
+    place = package(tmp_path / "model")
+    with TestClient(routes.build(Desk([place]), tmp_path)) as client:
+        assert client.get("/models").status_code == 200
+        (place / "metrics.json").write_text("{cut")
+        said = client.get("/models")
+        assert (said.status_code, said.json()["error"]["code"]) == (400, "BAD_REQUEST")
+        assert "metrics.json: cannot be read as metrics" in said.json()["error"]["message"]
+        monkeypatch.setattr(routes, "model_of", lambda *_: {}[NAME])
+        said = client.get("/models")
+        assert (said.status_code, said.json()["error"]["code"]) == (500, "DEFECT")
+        assert said.json()["error"]["message"].startswith("medtl has a defect (KeyError in test_api.py")
+        assert NAME not in said.text + caplog.text
 
 
 def test_the_schema_names_every_answer(client):

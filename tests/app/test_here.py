@@ -77,6 +77,31 @@ def test_a_table_beside_its_images_names_them_by_path_or_by_file_name(tmp_path, 
 
 
 @pytest.mark.parametrize(
+    ("there", "written", "expected"),
+    [
+        (["X/1.png", "X/2.png"], ["X/1.png", "X/2.png", "Y/1.png"], ["X/1.png", "X/2.png", ""]),  # another hospital's patient
+        (["X/1.png"], ["Y/1.png"], [""]),
+        (["out/X/1.png"], ["X/1.png"], ["out/X/1.png"]),
+        (["X/1.png"], ["C:\\data\\X\\1.png"], ["X/1.png"]),
+        (["X/1.png", "Y/1.png"], ["1.png", "Y/1.png"], ["", "Y/1.png"]),
+        (["X/1.png", "1.png"], ["data/X/1.png", "data/1.png"], ["X/1.png", "1.png"]),
+        (["1.png", "2.png"], ["X/1.png", "Y/1.png", "X/2.png"], ["", "", "2.png"]),  # of which of two folders was 1.png?
+        (["1.png"], ["X/1.png", "X/1.png"], ["1.png", "1.png"]),
+    ],
+)
+def test_a_row_is_never_judged_on_another_folder_s_image(tmp_path, there, written, expected):
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        for name in there:
+            archive.writestr(name, b"x")
+    table = "\n".join(["file,label", *(f"{cell},ill" for cell in written)]).encode()
+    found = labelled(held(tmp_path, cases__zip=zipped.getvalue(), labels__csv=table))
+    assert list(images_of(found, "file")) == expected
+    if not any(expected):
+        assert "image" not in proposed(found, TASK).columns
+
+
+@pytest.mark.parametrize(
     ("label", "expected"),
     [("NORMAL", "normal"), ("ill", "ill"), ("Ill ", "ill"), ("no_findings", "normal"), ("0", "normal"), ("melanoma", ""), ("abnormal", "")],
 )

@@ -117,6 +117,12 @@ def test_where_it_fails_is_told_by_its_own_recall(binary):
     assert told[0] == "Of ill it calls 20.0 % something else (10.0 % to 30.0 %)."
 
 
+def test_a_recall_without_an_interval_is_shown_with_the_reason(binary):
+    recall = {"value": 1.0, "low": None, "high": None, "reason": "one group only"}
+    told = words.weak_places([{"per_class": {"ill": {"recall": recall}}}], binary)
+    assert told[0] == "Of ill it calls 0 % something else; without an interval: one group only."
+
+
 def test_the_scope_in_words():
     assert words.scope(Scope(modality=("CR", "DX"), age=(0, 18))) == "modality CR or DX; 0 to 18 years"
     assert "not stated" in words.scope(Scope())

@@ -93,6 +93,8 @@ def test_only_a_predictions_table_is_replaced(make_run, data, tmp_path):
         assert other.read_bytes() == b"image,label\n\xff\xfe"
     with pytest.raises(MedtlError, match="is a folder"):
         predict(run, data / "ILL", data)
+    with pytest.raises(MedtlError, match=r"out\.csv is a file, so nothing can be written below it"):
+        predict(run, data / "ILL", out / "x.csv")
 
 
 def test_a_wrong_path_writes_nothing(make_run, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import traceback
 
 import numpy as np
 import pytest
@@ -157,3 +158,54 @@ def test_mistakes_are_one_sentence(package, files, tmp_path):
         assert said.exit_code == 2, said.output
         assert sentence in " ".join(said.output.split())
     assert not (tmp_path / "a.pdf").exists()
+
+
+def test_nothing_that_is_there_is_written_over(package, radiograph, tmp_path):
+    folder, image = str(package(tmp_path / "model")), radiograph()
+    (tmp_path / "thesis.pdf").write_text("mine")
+    (tmp_path / "link.pdf").symlink_to(image)
+    before = image.read_bytes()
+    for arguments, sentence in (
+        (["--pdf", str(image)], "exists, so it is left alone; choose another name"),
+        (["--pdf", str(tmp_path / "link.pdf")], "exists, so it is left alone"),
+        (["--pdf", str(tmp_path / "thesis.pdf")], "exists, so it is left alone"),
+        (["--pdf", str(tmp_path / "model")], "is a folder; give the file's own name"),
+        (["--pdf", str(tmp_path / "thesis.pdf" / "a.pdf")], "is a file, so nothing can be written below it"),
+        (["--dicom", str(tmp_path / "thesis.pdf")], "is a file; the objects are written into a folder"),
+    ):
+        said = CliRunner().invoke(app, ["case", folder, str(image), *arguments])
+        assert said.exit_code == 2, said.output
+        assert sentence in " ".join(said.output.split())
+    assert (image.read_bytes(), (tmp_path / "thesis.pdf").read_text()) == (before, "mine")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [("PatientBirthDate", "19600000"), ("StudyDate", "20230230"), ("StudyTime", "250000"), ("StudyTime", "126100")],
+)
+def test_a_date_or_time_that_is_none_is_left_out(package, radiograph, tmp_path, keyword, value):
+    file = radiograph()
+    stored, length = file.read_bytes(), len(value)
+    honest = {"PatientBirthDate": b"19500131", "StudyDate": b"20200101", "StudyTime": b"120000"}[keyword]
+    if keyword == "StudyTime":
+        stored = radiograph(StudyTime="120000").read_bytes()
+    assert stored.count(honest) == 1
+    assert len(honest) == length
+    file.write_bytes(stored.replace(honest, value.encode()))
+    write_case(package(tmp_path / "model"), file, dicom=tmp_path / "out")
+    for made in written(tmp_path / "out").values():
+        assert str(made[keyword].value or "") == ""
+
+
+def test_a_defect_does_not_quote_the_header(package, radiograph, tmp_path, monkeypatch):
+    from medtl.interop import dicom_report
+
+    def fails(*_: object) -> None:
+        raise ValueError("cannot read Müller^Jörg")
+
+    monkeypatch.setattr(dicom_report, "structured_report", fails)
+    with pytest.raises(RuntimeError) as told:
+        write_case(package(tmp_path / "model"), radiograph(), dicom=tmp_path / "out")
+    details = "".join(traceback.format_exception(told.value))
+    assert "Müller" not in details.replace('raise ValueError("cannot read Müller^Jörg")', "")
+    assert "in fails" in details, "where it happened stays"

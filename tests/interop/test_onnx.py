@@ -19,7 +19,7 @@ from medtl.decisions.per_class import PerClass
 from medtl.decisions.precedence import Reasons
 from medtl.decisions.vector import VectorCalibration
 from medtl.errors import GateRefusal, MedtlError
-from medtl.flows.export import export
+from medtl.flows.export import _said, export
 from medtl.imaging.cache import prune
 from medtl.interop import onnx_engine, onnx_file, parity
 from medtl.interop.onnx_engine import OnnxEngine
@@ -117,6 +117,38 @@ def test_images_of_one_s_own_are_compared_too(once, files, tmp_path, capsys):
     assert "12 made and 2 given images" in capsys.readouterr().out
 
 
+def test_only_an_export_is_replaced(once, tmp_path):
+    mine = tmp_path / "mine.onnx"
+    for written in ([mine], [tmp_path / "mine.onnx.json"], [mine, tmp_path / "mine.onnx.json"]):
+        for file in written:
+            file.write_text("mine")
+        with pytest.raises(MedtlError, match=f"{written[0].name} exists and is no export of medtl, so it is left alone"):
+            export(once, out=mine)
+        assert {file.read_text() for file in written} == {"mine"}
+        for file in written:
+            file.unlink()
+    export(once, out=mine)
+    export(once, out=mine)
+    with mine.open("ab") as changed:
+        changed.write(b"x")
+    with pytest.raises(MedtlError, match="is no export of medtl"):
+        export(once, out=mine)
+
+
+def test_sets_are_said_not_to_be_in_the_graph(exported, tmp_path, capsys):
+    folder, file, beside = exported
+    assert beside["decision"]["conformal"] is None
+    assert not any("sets" in each for each in beside["not_in_the_graph"])
+    model = Model.load(folder)
+    sets = {"alpha": 0.1}
+    model.package = model.package.model_copy(update={"conformal": sets})
+    measured = parity.Parity(**{each: beside["parity"][each] for each in parity.Parity.__dataclass_fields__})
+    told = onnx_file._contract(model.package, file.name, b"", "1", measured)
+    assert told["decision"]["conformal"] == sets
+    assert told["not_in_the_graph"][-1].startswith("the sets")
+    assert any("scope, gate, sets and quality are not in it" in line for line in _said(model, file, measured))
+
+
 def test_what_is_not_equal_is_not_written(once, tmp_path, monkeypatch):
     class Wrong(OnnxEngine):
         def __call__(self, images):
@@ -140,7 +172,7 @@ def test_mistakes_are_one_sentence(package, tmp_path, files):
     folder = package(tmp_path / "model")
     with pytest.raises(MedtlError, match="--to onx: is no format; did you mean 'onnx'"):
         export(folder, to="onx")
-    with pytest.raises(MedtlError, match=r"exists and is not called \.onnx, so it is left alone"):
+    with pytest.raises(MedtlError, match=r"exists and is no export of medtl, so it is left alone"):
         export(folder, out=files["png"])
     with pytest.raises(MedtlError, match="none of 1 files can be read"):
         export(folder, out=tmp_path / "x.onnx", check=[files["text"]])

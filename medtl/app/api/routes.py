@@ -11,6 +11,7 @@ from fastapi import FastAPI, File, Query, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import medtl
 from medtl.app.api.bounds import LARGEST, Bounded
@@ -19,6 +20,7 @@ from medtl.app.api.schema import Answer, Model, Wrong, answer_of, model_of
 from medtl.app.desk import LARGEST_MAP, Desk
 from medtl.app.documents import dicom_objects, pdf_of, zipped
 from medtl.card import RESEARCH_ONLY
+from medtl.errors import MedtlError
 from medtl.interop.dicom_source import NoReference
 
 ModelName = Annotated[str | None, Query(description="Which model answers; default the first.")]
@@ -41,7 +43,7 @@ def build(desk: Desk, folder: Path, answers: bool = True) -> Callable[..., Any]:
         """A sign of life; needs no login."""
         return {"status": "ok", "medtl": medtl.__version__}
 
-    @api.get("/models", responses={401: _WRONG[401]})
+    @api.get("/models", responses={status: _WRONG[status] for status in (400, 401, 500)})
     def models() -> list[Model]:
         """What answers here, and how good it was."""
         return [model_of(desk, label) for label in desk.labels]
@@ -85,12 +87,40 @@ async def _made(write: Callable[[], bytes]) -> bytes:
         raise defect(error) from None
 
 
+class _Defects:
+    """What nobody foresaw, as :class:`Wrong`. No exception handler: after one for `Exception` the server logs the error's own text."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception as error:
+            if begun:
+                raise
+            refusal = defect(error)
+            await JSONResponse(refusal.content, refusal.status)(scope, receive, send)
+
+
 def _say_errors(api: FastAPI) -> None:
     """All errors as :class:`Wrong`; nothing that was sent is repeated."""
+    api.add_middleware(_Defects)
 
     @api.exception_handler(Refusal)
     async def refused(_: Request, refusal: Refusal) -> JSONResponse:
         return JSONResponse(refusal.content, refusal.status, dict(refusal.headers or {}))
+
+    @api.exception_handler(MedtlError)
+    async def mistake(_: Request, error: MedtlError) -> JSONResponse:
+        return JSONResponse({"error": {"code": "BAD_REQUEST", "message": str(error)}}, 400)
 
     @api.exception_handler(HTTPException)
     async def failed(_: Request, error: HTTPException) -> JSONResponse:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from medtl.app.here.endings import by_ending, uncontested
 from medtl.app.here.labelled import Labelled
-from medtl.cohorts.files import composed
 from medtl.cohorts.findings import class_columns
 from medtl.cohorts.proposals import Form, id_columns, is_healthy, label_column, matched, name_forms
 from medtl.contracts import NONE, Task
@@ -74,16 +74,16 @@ def _columns(given: Labelled, task: Task) -> dict[str, str]:
 
 
 def _forms(given: Labelled) -> list[Form]:
-    """By path, by name, or by the last part of a path: folders that are dropped lose their own."""
+    """By path, by name, or by how a path ends: folders that are dropped lose the first parts of theirs."""
     path, name = name_forms(Path("/"), given.place, list(given.images))
-    return [path, name, Form("file_name", name.known, lambda cell: composed(cell.replace("\\", "/").rsplit("/", 1)[-1]))]
+    return [path, name, Form("file_name", {image: image for image in given.images}, by_ending(given.images))]
 
 
 def images_of(given: Labelled, column: str) -> pd.Series[str]:
     """(N,) of each row the image that it names, in the form that names most; empty where there is none."""
     cells = given.cells[column]
-    read = [cells.map(form.read).map(lambda cell, form=form: form.known.get(cell, "")) for form in _forms(given)]
-    return max(read, key=lambda names: (names != "").sum())
+    *exact, ending = (cells.map(form.read).map(lambda cell, form=form: form.known.get(cell, "")) for form in _forms(given))
+    return max([*exact, uncontested(cells, ending)], key=lambda names: (names != "").sum())
 
 
 def labels_of(given: Labelled, task: Task, column: str) -> dict[str, int]:
