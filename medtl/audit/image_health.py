@@ -64,7 +64,8 @@ def _broken(rows: pd.DataFrame) -> Iterator[Finding]:
             "BROKEN",
             severity,
             f"{len(broken):,} of {len(rows):,} images cannot be used: {codes}",
-            f"They are left out of training and count as misses in a test. By class: {shares}. Export them again, or exclude them.",
+            f"They are left out of training and of its test; on another hospital's data they count as misses. By class: {shares}. "
+            "Export them again, or exclude them.",
             broken[["image", "frame", "label", "split", "quarantine", "reason"]],
             exclude=keys_of(broken),
         )

@@ -18,7 +18,9 @@ from medtl.evaluation.intervals import Interval
 from medtl.evaluation.probability import log_odds
 
 Floats = NDArray[np.float64]
-_STEPS = 100
+_STEPS = 200
+_FARTHEST = 4.0
+"""Log-odds that one step may move an image by: where all are sure, the curvature is next to nothing and Newton's own step leads nowhere."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def separated(event: NDArray[np.bool_], x: Floats) -> bool:
 def logistic(design: Floats, y: Floats, offset: Floats, groups: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """Logistic regression of y (N,) on the columns of `design` (N, Q), `offset` (N,) added.
 
-    (Q,) maximum likelihood and (Q,) standard errors between `groups` (N,), by Newton's steps, halved where they overshoot.
+    (Q,) maximum likelihood and (Q,) standard errors between `groups` (N,), by Newton's steps, none too far and halved where they overshoot.
     """
     scale = np.sqrt((design**2).mean(axis=0))
     columns = design / scale
@@ -70,6 +72,7 @@ def logistic(design: Floats, y: Floats, offset: Floats, groups: NDArray[np.int64
         fitted = expit(linear)
         curvature = (columns * (fitted * (1 - fitted))[:, None]).T @ columns + 1e-12 * np.eye(len(beta))
         step = np.linalg.solve(curvature, columns.T @ (y - fitted))
+        step = step / max(1.0, np.abs(columns @ step).max() / _FARTHEST)
         if np.abs(step).max() < 1e-7:  # the next one would be of its square
             beta = beta + step
             break

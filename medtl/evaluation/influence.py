@@ -36,8 +36,11 @@ class Linear:
 def figures(cases: Cases) -> dict[str, Linear]:
     """AUROC, balanced accuracy, macro-F1, accuracy, Brier score; of two classes sensitivity and specificity, of more each class's recall.
 
-    An image that was not read is a miss, and has no part in AUROC and Brier score. A figure that a class is missing for is left out.
+    An image that was not read is a miss, and has no part in AUROC and Brier score. A figure that a class is missing for is left out; all
+    are where there is no image, as of a finding that is known of none.
     """
+    if not len(cases.truth):
+        return {}
     right = (cases.predicted == cases.truth).astype(np.float64)
     everything = np.ones(len(right), dtype=bool)
     present = [index for index in range(len(cases.classes)) if (cases.truth == index).any()]

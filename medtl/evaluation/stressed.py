@@ -86,7 +86,7 @@ def stressed(rows: pd.DataFrame, task: Task) -> StressTest | None:
         found.append(Stressed(view, area_estimate(sides[0]), contrast(sides[0], sides[1]), _changed(pair)))
     if reference is None:
         return None
-    return StressTest(area_estimate(reference), len(plain_rows), pair[0][1].group_count, found)
+    return StressTest(area_estimate(reference), len(plain_rows), max(plain.group_count for _, plain in pair), found)
 
 
 def _pair(shown: pd.DataFrame, plain: pd.DataFrame, task: Task) -> list[tuple[Cases, Cases]]:

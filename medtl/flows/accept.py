@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from medtl import records
-from medtl.contracts import EXTERNAL, FORMAT, TEST
+from medtl.contracts import EXCLUDED, EXTERNAL, FORMAT, TEST
 from medtl.errors import GateRefusal
 from medtl.estimates import ONE_TRAINING
 from medtl.evaluation import acceptance_file
@@ -80,7 +80,9 @@ def _stated(file: Path) -> tuple[str, str]:
 def _with_kept(side: Side, rows: pd.DataFrame, split: str) -> tuple[pd.DataFrame, list[str]]:
     """Judged rows with the columns that records keep, and the SHA-256 of the images of the split, as looks are counted by."""
     parts = [place / "records.csv" for place in sorted((side.folder / "folds").glob("*"))] or [side.folder / "records.csv"]
-    known = pd.concat([own[(own["split"] == split) & (own["label"] != "")] for own in map(records.read, parts)], ignore_index=True)
+    tables = [own[own["label"] != ""] for own in map(records.read, parts)]
+    asked = {split, EXCLUDED} if split == EXTERNAL else {split}  # outside, what cannot be read is asked for too, and missed
+    known = pd.concat([own[own["split"].isin(asked)] for own in tables], ignore_index=True)
     kept = [column for column in known.columns if column not in rows.columns]
     of_image = (
         rows["image"].str.replace(r"^\d+:", "", regex=True) if rows["image"].isin(known["image"]).sum() < len(rows) else rows["image"]

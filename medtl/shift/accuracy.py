@@ -31,10 +31,13 @@ def sureness(probabilities: ArrayLike) -> Floats:
 
 def thresholded(source_sureness: ArrayLike, source_correct: ArrayLike, target_sureness: ArrayLike) -> float:
     """(N,) scores, (N,) 0 or 1, (M,) scores → the estimated accuracy, in [0, 1]."""
-    own = np.sort(np.asarray(source_sureness, np.float64))
+    own, there = np.sort(np.asarray(source_sureness, np.float64)), np.asarray(target_sureness, np.float64)
     wrong = round(len(own) * (1 - _mean(source_correct)))
-    threshold = own[wrong - 1] if wrong else -np.inf
-    return _mean(np.asarray(target_sureness, np.float64) > threshold)
+    if not wrong:
+        return 1.0
+    threshold = own[wrong - 1]
+    tied_wrong = (wrong - (own < threshold).sum()) / (own == threshold).sum()  # so that on the source the share is its accuracy
+    return _mean(there > threshold) + (1 - float(tied_wrong)) * _mean(there == threshold)
 
 
 def difference(source_confidence: ArrayLike, source_correct: ArrayLike, target_confidence: ArrayLike) -> float:

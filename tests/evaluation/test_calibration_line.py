@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from scipy.optimize import brentq
 from scipy.special import expit
 from scipy.stats import t
 
@@ -58,3 +59,15 @@ def test_where_no_slope_fits():
 def test_probabilities_of_exactly_0_and_1_are_no_end():
     line = calibration_line(np.array([True, False] * 10), np.tile([1.0, 0.0, 0.0, 1.0, 0.6], 4), np.arange(20))
     assert np.isfinite([line.intercept[0], *line.intercept[1], line.slope[0], *line.slope[1]]).all()
+
+
+@pytest.mark.parametrize("mean", [-10, -7, 3, 7, 10, 20])
+@pytest.mark.parametrize("events", [3, 12, 300, 588])
+def test_the_intercept_is_where_as_many_are_expected_as_there_are(mean: float, events: int):
+    """Also where nearly all are sure and wrong, so that the likelihood has hardly any curvature to begin with."""
+    event = np.arange(600) < events
+    x = np.random.default_rng(events).normal(mean, 1 + abs(mean) / 10, 600) + event
+    x = log_odds(expit(x))
+    at, (low, high) = calibration_line(event, expit(x), np.arange(600)).intercept
+    assert at == pytest.approx(brentq(lambda shift: expit(x + shift).sum() - events, -100, 100), abs=1e-6)
+    assert low < at < high

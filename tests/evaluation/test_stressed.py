@@ -177,3 +177,19 @@ def test_several_findings_are_their_mean_over_what_is_known_of_each():
     test = stressed(pd.concat(parts, ignore_index=True), Task(kind="multi", classes=dict.fromkeys(names, ())))
     assert test.plain["value"] == pytest.approx(expected["plain"])
     assert test.views[0].gap.value == pytest.approx(expected["crop"] - expected["plain"])
+
+
+def test_a_finding_that_is_known_of_no_image_is_left_out():
+    random = np.random.default_rng(4)
+    names = ("unasked", "mass")
+    truth = np.column_stack([np.full(100, np.nan), random.integers(0, 2, 100)])
+    parts = []
+    for view in ("plain", "crop"):
+        odds = np.nan_to_num(truth) + random.normal(size=(100, 2))
+        part = pd.DataFrame({"image": [f"{i:03d}.png" for i in range(100)], "frame": 0, "fold": "", "member": "", "view": view})
+        part = part.assign(group_id=part["image"], truth=findings.words(truth, names), unknown=findings.unknown_words(truth, names))
+        part["predicted"] = part["decision"] = findings.words((odds > 0).astype(float), names)
+        parts.append(part.assign(p_unasked=expit(odds[:, 0]), p_mass=expit(odds[:, 1])))
+    test = stressed(pd.concat(parts, ignore_index=True), Task(kind="multi", classes=dict.fromkeys(names, ())))
+    assert test.plain["value"] == pytest.approx(roc_auc_score(truth[:, 1], parts[0]["p_mass"]))
+    assert (test.images, test.groups) == (100, 100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from medtl import predictions, records
 from medtl.contracts import Task
 from medtl.errors import GateRefusal, MedtlError, Mistakes
 from medtl.evaluation import metrics_file
+from medtl.flows.accept import accept
 from medtl.flows.evaluate import evaluate
 from medtl.flows.manifest import with_spellings
 from medtl.model.model import Model
@@ -118,6 +120,18 @@ def test_broken_images_stay_as_rows_without_an_answer(make_run, outside, tmp_pat
     assert (broken["truth"], broken["predicted"], broken["decision"]) == ("normal", "", "no answer")
     assert "[NOT_AN_IMAGE]" in broken["reason"]
     assert (done.metrics["n"], done.metrics["answered"]) == (12, 11)
+
+
+def test_when_images_were_opened_is_known_also_where_one_cannot_be_read(make_run, outside, tmp_path):
+    """The ledger counts all that were asked for, so lines are held against them all."""
+    (outside.parent / "images" / "3.png").write_bytes(b"no picture")
+    run = make_run()
+    evaluate(run, outside, out=tmp_path / "out")
+    lines = tmp_path / "lines.yaml"
+    lines.write_text("name: lines\ncriteria:\n  - {figure: unanswered, at_most: 1}\n")
+    accept(lines, tmp_path / "out", like=run)
+    note = json.loads((tmp_path / "out" / "acceptance.json").read_text())["note"]
+    assert "AFTER these images were first opened" in note
 
 
 def test_one_class_alone_can_be_judged(make_run, outside, tmp_path):

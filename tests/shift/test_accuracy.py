@@ -45,3 +45,12 @@ def test_the_largest_error_stands_beside_the_guess_as_long_as_the_target_is_not_
     assert near["thresholded"].error == pytest.approx(0.1)
     assert all(each.beyond and "not to be believed" in each.sentence() for each in guessed(source, target, known, 0.31))
     assert all(each.error is None and "no known shift was tried" in each.sentence() for each in guessed(source, target, [], 0.2))
+
+
+def test_ties_at_the_threshold_count_by_their_share() -> None:
+    """On the source the guess is its accuracy, also where most answers are alike in sureness."""
+    alike, right = np.full(100, -0.3), np.r_[np.ones(90), np.zeros(10)]
+    assert thresholded(alike, right, alike) == pytest.approx(0.9)
+    saturated = np.r_[np.zeros(60), -np.linspace(0.01, 0.6, 40)]
+    assert thresholded(saturated, np.r_[np.zeros(50), np.ones(50)], saturated) == pytest.approx(0.5)
+    assert thresholded(alike, right, [-0.3, -0.3, -0.4, -0.2]) == pytest.approx((2 * 0.9 + 1) / 4)
