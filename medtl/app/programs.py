@@ -20,8 +20,8 @@ def for_programs(page: gr.Blocks, desk: Desk, folder: Path) -> gr.Blocks:
     counter = Counter(desk, folder)
 
     def predict(image: FileData, model: str = "", number: int = 0) -> dict[str, Any]:
-        """Answer for one image. model: one of those that are open (empty: the first). number: which image of the file, from 1 (0: as the
-        page chooses). Gives what POST /api/v1/predict gives, or its `error`."""
+        """Answer for one image. model: one of those that are open (empty: the first). number: which image of the file, from 1 (0: its
+        only one). Gives what POST /api/v1/predict gives, or its `error`."""
         label = model or desk.labels[0]
         try:
             with taken(_own(image, folder)) as file:

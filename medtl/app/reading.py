@@ -95,7 +95,8 @@ def _found(file: Path, number: int | None, settings: ImageSettings, longest: int
     pixels, measurement, view = _decoded(file, settings, longest, copy)
     several = _SEVERAL.search(str(measurement["reason"])) if measurement["quarantine"] == "MULTI_FRAME" else None
     if several is None:  # the usual file is not decoded twice, and one that hangs does not hang twice
-        return 1, 1, _usable(pixels, measurement, view)
+        found = _usable(pixels, measurement, view)
+        return _in_range(number or 1, 1), 1, found
     count, kind = int(several[1]), several[2]
     chosen = _in_range(number or (count // 2 + 1 if kind == "slices" else 1), count)
     return chosen, count, _usable(*_decoded(file / str(chosen - 1), settings, longest, copy))
@@ -120,6 +121,8 @@ def _address_in_arrays(file: Path, number: int | None) -> tuple[Path, int, int]:
 
 def _in_range(number: int, count: int) -> int:
     if not 1 <= number <= count:
+        if count == 1:
+            raise Unreadable(f"the file holds one image and number {number:,} was asked for; ask without a number, or for 1")
         raise Unreadable(f"the file holds {count:,} images and number {number:,} was asked for; choose one from 1 to {count:,}")
     return number
 

@@ -48,24 +48,24 @@ def gathered(paths: Sequence[Path]) -> Iterator[list[Input]]:
     if missing:
         raise MedtlError(f"no such file or folder: {listed(missing, most=5)}")
     with private_folder("medtl-predict-") as place:
-        alone = len(paths) == 1
-        inputs = [each for path in paths for each in _of_path(path, alone, place)]
+        alone, seen = len(paths) == 1, set[Path]()
+        inputs = [each for path in paths for each in _of_path(path, alone, place, seen)]
         if not inputs:
             raise MedtlError(f"{listed(paths, most=5)}: holds no files")
-        unique: dict[tuple[str, int], Input] = {}
-        for each in inputs:
-            unique.setdefault((each.image, each.frame), each)  # a path given twice is one image
-        yield list(unique.values())
+        yield inputs
 
 
-def _of_path(path: Path, alone: bool, place: Path) -> Iterator[Input]:
-    if path.name.upper() == "DICOMDIR" and path.is_file():
-        yield from _of_dicomdir(path, alone)
-    elif path.is_dir():
-        for file in _files_below(path):
-            yield from of_file(file, _writable(file.relative_to(path) if alone else file), place)
-    else:
-        yield from of_file(path, _writable(path), place)
+def _of_path(path: Path, alone: bool, place: Path, seen: set[Path]) -> Iterator[Input]:
+    """`seen`: the files so far, added to. One that is given twice, or lies in a folder given too, is one; an archive's members are not
+    compared, for a name that stands there twice has two rows."""
+    disc = path.name.upper() == "DICOMDIR" and path.is_file()
+    found = _files_of_disc(path) if disc else _files_below(path) if path.is_dir() else [(path, "")]
+    for file, reason in found:
+        if file in seen:
+            continue
+        seen.add(file)
+        name = _writable(file.relative_to(path.parent if disc else path) if alone and file != path else file)
+        yield from [Input(name, 0, None, reason=reason)] if reason else of_file(file, name, place)
 
 
 def _writable(path: Path) -> str:
@@ -73,21 +73,36 @@ def _writable(path: Path) -> str:
     return os.fsencode(path.as_posix()).decode("utf-8", errors="backslashreplace")
 
 
-def _of_dicomdir(directory: Path, alone: bool) -> Iterator[Input]:
-    """The images that the table of contents of a CD lists."""
+def _files_of_disc(directory: Path) -> Iterator[tuple[Path, str]]:
+    """The images that the table of contents of a CD lists, each with the reason why it cannot be read, or an empty one."""
     from medtl.imaging.dicom_directory import images_listed
 
     for file in images_listed(directory):
-        name = (file.relative_to(directory.parent) if alone else file).as_posix()
-        there = file.is_file()
-        yield Input(name, 0, file if there else None, reason="" if there else "the DICOMDIR lists it, but it is not there [NOT_FOUND]")
+        yield file, "" if file.is_file() else "the DICOMDIR lists it, but it is not there [NOT_FOUND]"
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    """Every file but hidden ones, sorted; links to folders are not followed (they can lead round in circles)."""
-    for at, folders, files in os.walk(folder):
+def _files_below(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Every file but hidden ones, sorted, and every folder that cannot be listed, with the reason. Links to folders are followed, each
+    folder once (they can lead round in circles), as in training."""
+    seen: set[str] = set()
+    closed: list[OSError] = []
+    for at, folders, files in os.walk(folder, onerror=closed.append, followlinks=True):
+        yield from _refused(closed)
+        real = os.path.realpath(at)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        yield from (Path(at) / name for name in sorted(files) if not name.startswith("."))
+        yield from ((Path(at) / name, "") for name in sorted(files) if not name.startswith("."))
+    yield from _refused(closed)
+
+
+def _refused(closed: list[OSError]) -> Iterator[tuple[Path, str]]:
+    """The folders that could not be listed since the last time; without them all below would be missing unsaid."""
+    for error in closed:
+        yield Path(error.filename), f"the folder cannot be listed ({error.strerror or type(error).__name__}) [NOT_FOUND]"
+    closed.clear()
 
 
 def of_file(file: Path, name: str, place: Path) -> Iterable[Input]:

@@ -1,8 +1,9 @@
 """`model.json`: everything a package says about itself, as one frozen, strictly read model. Torch-free.
 
 The fingerprint is the SHA-256 over the hashes of the weights files and every setting that decides an answer (classes, image
-settings, network, prior shift, calibration, threshold, gate), so it names the model: equal fingerprints give equal answers, and a
-weights file or a threshold that was changed afterwards is noticed on loading.
+settings, network, prior shift, calibration, threshold, gate, scope) or says how to take it (learned from made images), so it names the
+model: equal fingerprints give equal answers, and a weights file, a threshold or a scope that was changed afterwards is noticed on
+loading. Older packages keep a fingerprint without the last two (docs/decisions/0007-fingerprint-and-looks.md).
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from medtl.registry import Settings
 FILE = "model.json"
 _LARGEST = 16 * 2**20
 _DECIDES = {"task", "image", "network", "flips", "prior_shift", "calibration", "operating_point", "gate", "conformal"}
+_COVERS = 2
+"""What the fingerprint of a package written now covers, see :attr:`PackageFile.fingerprint_covers`."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -107,6 +110,8 @@ class PackageFile(Settings):
     """What this model descends from: the experiment's hash, the pretrained weights, an earlier package."""
     synthetic: bool = False
     """Learned from made images, wholly or in part: no figure of it says how well it works on patients."""
+    fingerprint_covers: Literal[1, 2] = 1
+    """2: `scope` and `synthetic` too, where they say something. Packages older than this field: without them."""
     fingerprint: Sha256
 
     @model_validator(mode="after")
@@ -169,6 +174,9 @@ class PackageFile(Settings):
             del decides["image"]["volume"]
         if self.task.learn == "classes":
             del decides["task"]["learn"]
+        if self.fingerprint_covers > 1:
+            scope = self.scope.model_dump(mode="json", exclude_defaults=True)
+            decides |= ({"scope": scope} if scope else {}) | ({"synthetic": True} if self.synthetic else {})
         return fingerprint([member.sha256 for member in self.weights], decides)
 
 
@@ -186,7 +194,7 @@ def fingerprint(weights: list[str], decides: dict[str, Any]) -> str:
 
 def signed(fields: dict[str, Any]) -> PackageFile:
     """Validate the fields of a package to be written and add its fingerprint."""
-    unsigned = PackageFile.model_validate({**fields, "fingerprint": "0" * 64})
+    unsigned = PackageFile.model_validate({**fields, "fingerprint_covers": _COVERS, "fingerprint": "0" * 64})
     return unsigned.model_copy(update={"fingerprint": unsigned.computed_fingerprint()})
 
 

@@ -127,6 +127,9 @@ def test_a_full_line_is_told_before_anything_is_read(monkeypatch):
         ("png", {"number": 0}, 422, "BAD_REQUEST"),
         ("png", {"number": NAME}, 422, "BAD_REQUEST"),
         ("frames", {"number": 9}, 422, "UNREADABLE"),
+        ("png", {"number": 7}, 422, "UNREADABLE"),
+        ("frames", {}, 422, "SEVERAL_IMAGES"),
+        ("npz", {}, 422, "SEVERAL_IMAGES"),
     ],
 )
 def test_errors_are_typed_and_quote_nothing(client, files, opened, kind, asked, status, code):
@@ -137,6 +140,17 @@ def test_errors_are_typed_and_quote_nothing(client, files, opened, kind, asked, 
     assert len(problem.message) > 8
     assert NAME not in said.text
     assert opened.left() == []
+
+
+@pytest.mark.parametrize(("kind", "count"), [("frames", 3), ("nifti", 5)])
+def test_of_several_images_one_has_to_be_asked_for(client, models, files, kind, count):
+    """As predict, which chooses none either."""
+    assert "and none was chosen" in Model.load(models[0]).predict(files[kind]).iloc[0]["reason"]
+    for address in ("/api/v1/predict", "/api/v1/case.pdf"):
+        message = send(client, files[kind], address).json()["error"]["message"]
+        assert message == f"the file holds {count} images; say which one by its number, 1 to {count}"
+    answer = send(client, files[kind], number=2).json()
+    assert (answer["number"], answer["count"]) == (2, count)
 
 
 def test_what_is_no_form_or_too_large_is_refused(client, opened):

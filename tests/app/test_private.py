@@ -8,6 +8,7 @@ import os
 import stat
 import tempfile
 import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ import gradio as gr
 import pytest
 from gradio.state_holder import StateHolder
 
+from medtl.app.door import uploads
 from medtl.app.door.belongings import VISITOR, Guard
 from medtl.app.door.forgetful import forget, nothing_kept
 from medtl.app.door.private import private_folder, taken
@@ -107,6 +109,57 @@ def test_sweeping_goes_on_after_something_went_wrong():
 
     with swept(every=0.01, also=[wrong]):
         assert done.wait(10)
+
+
+@pytest.fixture
+def arriving(tmp_path, monkeypatch):
+    """Takes in an upload whose second piece comes `seconds` later, after the page has swept; `last`: what then comes."""
+    clock = [time.monotonic()]
+    monkeypatch.setattr(uploads, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    head = b'--zzz\r\nContent-Disposition: form-data; name="files"; filename="many.zip"\r\n\r\n'
+
+    def take(seconds: float, last: bytes | BaseException = b"two\r\n--zzz--\r\n") -> list[Path]:
+        pieces = [head + b"one", last]
+
+        async def receive():
+            piece = pieces.pop(0)
+            if not pieces:
+                clock[0] += seconds
+                uploads.NAMES.sweep()
+            if isinstance(piece, BaseException):
+                raise piece
+            return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
+
+        return asyncio.run(uploads.take_in({b"content-type": b"multipart/form-data; boundary=zzz"}, receive, tmp_path, 1000))
+
+    yield SimpleNamespace(take=take, clock=clock)
+    uploads.NAMES.sweep(older=-1.0, stuck=-1.0)
+
+
+def test_an_upload_is_not_swept_while_it_arrives(arriving):
+    [file] = arriving.take(3600)
+    assert file.read_bytes() == b"onetwo"
+    arriving.clock[0] += uploads.ABANDONED - 1
+    uploads.NAMES.sweep()
+    assert file.exists(), "its time runs from its end"
+    assert uploads.NAMES.of(file) == "many.zip"
+    arriving.clock[0] += 2
+    uploads.NAMES.sweep()
+    assert not file.parent.exists()
+
+
+@pytest.mark.parametrize("last", [b"cut", asyncio.CancelledError(), ConnectionResetError()])
+def test_an_upload_that_broke_off_is_gone_at_once(arriving, tmp_path, last):
+    with pytest.raises((uploads.Refused, asyncio.CancelledError)):
+        arriving.take(1, last)
+    assert list(tmp_path.iterdir()) == []
+    assert uploads.NAMES._names == {}
+
+
+def test_an_upload_that_never_ends_is_swept_in_the_end(arriving, tmp_path):
+    with pytest.raises(uploads.Refused, match="took longer than 24 hours"):
+        arriving.take(uploads.STUCK + 1)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("name", "neutral"), [("Ann Smith.dcm", "upload"), ("Ann Smith.NPZ", "upload.npz")])

@@ -40,6 +40,13 @@ def test_files_with_several_images(files, marker, kind, count, first):
             read(files[kind], 9, SETTINGS)
 
 
+@pytest.mark.parametrize("kind", ["png", "dicom"])
+def test_a_file_with_one_image_has_no_seventh(files, kind):
+    assert read(files[kind], 1, SETTINGS).number == 1
+    with pytest.raises(Unreadable, match="the file holds one image and number 7 was asked for; ask without a number, or for 1"):
+        read(files[kind], 7, SETTINGS)
+
+
 @pytest.mark.parametrize(("kind", "sentence"), [("empty", "is empty"), ("text", "neither DICOM"), ("cut", "broken|cut")])
 def test_what_is_no_image_is_refused(files, kind, sentence):
     with pytest.raises(Unreadable, match=sentence) as refusal:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medtl.cohorts.files import list_images
 from medtl.errors import MedtlError
 from medtl.imaging.inputs import gathered
 
@@ -41,6 +42,32 @@ def test_links_to_folders_are_not_followed_round_in_circles(tmp_path):
         assert [each.image for each in inputs] == ["a.png"]
 
 
+def test_linked_folders_are_followed_once_as_in_training(tmp_path):
+    touch(tmp_path / "elsewhere" / "b.png", tmp_path / "d" / "p1" / "a.png")
+    (tmp_path / "d" / "p2").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "d")
+    with gathered([tmp_path / "d"]) as inputs:
+        assert [each.image for each in inputs] == ["p1/a.png", "p2/b.png"] == list_images(tmp_path / "d").images
+
+
+def test_a_folder_that_cannot_be_listed_has_a_row(tmp_path, monkeypatch):
+    touch(tmp_path / "a" / "1.png", tmp_path / "b" / "2.png", tmp_path / "c" / "3.png")
+    listing = os.scandir
+
+    def closed(path="."):
+        if str(path).endswith(("/b", "/c")):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", closed)  # root may list everything
+    with gathered([tmp_path]) as inputs:
+        said = {each.image: each.reason for each in inputs}
+    refused = "the folder cannot be listed (Permission denied) [NOT_FOUND]"
+    assert said == {"a/1.png": "", "b": refused, "c": refused}
+    with gathered([tmp_path / "b"]) as inputs:
+        assert [(each.image, each.file, each.reason) for each in inputs] == [((tmp_path / "b").as_posix(), None, refused)]
+
+
 def test_a_name_that_is_no_utf8_is_spelt_out_and_its_file_read(tmp_path):
     (tmp_path / os.fsdecode(b"M\xfcller.png")).write_bytes(b"content")
     with gathered([tmp_path]) as inputs:
@@ -62,6 +89,16 @@ def test_zip_members_live_in_a_private_folder_that_ends(tmp_path):
         assert bad.reason
         raise KeyboardInterrupt
     assert not good.path.parents[1].exists()
+
+
+def test_a_name_that_stands_twice_in_an_archive_keeps_both_rows(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("a.png", b"one")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("a.png", b"two")
+    with gathered([tmp_path, tmp_path / "x.zip"]) as inputs:  # given twice, the archive is one
+        assert len({each.image for each in inputs}) == 1
+        assert [each.reason for each in inputs] == ["", "this name stands twice in the archive [NOT_AN_IMAGE]"]
 
 
 @pytest.mark.parametrize(("name", "content"), [("x.zip", b""), ("x.zip", b"PK\x03\x04 no"), ("x.npz", b"no"), ("x.npz", b"")])

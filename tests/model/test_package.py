@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from medtl.decisions.calibration import Calibration
 from medtl.decisions.isotonic import Curve, IsotonicCalibration
 from medtl.errors import MedtlError
+from medtl.experiment.schema import Scope
 from medtl.model import format as package_format
 from medtl.model.model import Model
 from medtl.model.operating_point import Guarantee
@@ -71,6 +72,40 @@ def test_weights_and_logits_come_back_bit_for_bit(package, classifier, images):
 def test_a_field_that_came_later_leaves_older_fingerprints_alone():
     """Else every package in use would be refused as changed."""
     assert package_format.signed(OLD).fingerprint == "08b006a959aee1f7be8e39642b2994d582fb14cd9a7e576db4a3312cceb20c87"
+
+
+def test_the_fingerprint_covers_whom_the_model_is_for_and_that_it_was_made_up(package, experiment):
+    anybody = experiment.model_copy(update={"scope": Scope()})
+    plain, scoped = package(folder="plain", experiment=anybody), package(folder="scoped")
+    made = package(folder="made", experiment=anybody, synthetic=True)
+    assert len({package_format.read(each).fingerprint for each in (plain, scoped, made)}) == 3
+    for folder, changes in (
+        (scoped, {"scope": {}}),
+        (plain, {"scope": {"age": [0, 99]}}),
+        (made, {"synthetic": False}),
+        (scoped, {"fingerprint_covers": 1}),
+    ):
+        before = (folder / "model.json").read_text()
+        edit(folder, **changes)
+        with pytest.raises(MedtlError, match="fingerprint does not fit"):
+            package_format.read(folder)
+        (folder / "model.json").write_text(before)
+
+
+def test_a_package_older_than_that_loads_and_keeps_its_fingerprint(package, experiment):
+    """Its fields as they were written: with a scope, and without what the fingerprint covers."""
+    written, anybody = package(synthetic=True), experiment.model_copy(update={"scope": Scope()})
+    plain = package_format.read(package(folder="plain", experiment=anybody)).fingerprint
+    edit(written, fingerprint=plain)
+    fields = json.loads((written / "model.json").read_text())
+    del fields["fingerprint_covers"]
+    (written / "model.json").write_text(json.dumps(fields))
+    loaded = Model.load(written, "cpu")
+    assert loaded.fingerprint == plain
+    assert loaded.scope == experiment.scope
+    resigned = package_format.signed(fields)
+    assert resigned.fingerprint_covers == 2
+    assert resigned.fingerprint != plain, "what is made from it is covered"
 
 
 def test_a_package_knows_its_settings(package, experiment):

@@ -13,7 +13,7 @@ from fastapi import UploadFile
 
 from medtl.app.desk import Desk
 from medtl.app.documents import case_of
-from medtl.app.reading import LARGEST_SHOWN, Unreadable
+from medtl.app.reading import LARGEST_SHOWN, Unreadable, read
 from medtl.errors import MedtlError
 from medtl.interop.case import Case
 from medtl.model.prevalence import metrics_of
@@ -57,11 +57,18 @@ class Counter:
             shutil.rmtree(place, ignore_errors=True)
 
     def of_file(self, label: str, file: Path, number: int | None, longest: int) -> Case:
-        """Raises Refusal."""
+        """Of several images none is chosen for the person who asks, as `medtl predict` chooses none: `number` has to say which. Raises
+        Refusal."""
         if label not in self.desk.folders:
             raise Refusal(404, "NO_SUCH_MODEL", f"no such model is open here; there are: {', '.join(self.desk.labels)}")
         try:
-            return case_of(self.desk.answer(label, file, number, longest=longest), metrics_of(self.desk.folder(label)))
+            reading = read(file, number, self.desk.model(label).image, longest)
+            if number is None and reading.count > 1:
+                several = f"the file holds {reading.count:,} images; say which one by its number, 1 to {reading.count:,}"
+                raise Refusal(422, "SEVERAL_IMAGES", several)
+            return case_of(self.desk.answer_read(label, reading), metrics_of(self.desk.folder(label)))
+        except Refusal:
+            raise
         except Unreadable as reason:
             raise Refusal(422, "UNREADABLE", f"no image can be read from it: {reason}") from None
         except MedtlError as reason:

@@ -22,7 +22,8 @@ _CODE = re.compile(r"\[([A-Z_]+)\]$")
 
 
 class Problem(BaseModel):
-    """What is wrong. Codes: LOGIN, LOCKED, BUSY, TOO_LARGE, BAD_REQUEST, NO_SUCH_MODEL, NOT_DICOM, UNREADABLE, DEFECT."""
+    """What is wrong. Codes: LOGIN, LOCKED, BUSY, TOO_LARGE, BAD_REQUEST, NO_SUCH_MODEL, NOT_DICOM, UNREADABLE,
+    SEVERAL_IMAGES, DEFECT."""
 
     code: str
     message: str

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,9 @@ MOST_FILES = 5_000
 LARGEST_IMAGE = 256 << 20
 """Bytes; the largest radiographs and most volumes are well below."""
 ABANDONED = 600.0
-"""Seconds after which an upload that nobody asked about is removed."""
+"""Seconds from its end after which an upload that nobody asked about is removed."""
+STUCK = 24 * 3600.0
+"""Seconds from its beginning after which an upload that has not ended is removed: gigabytes over a slow line take hours."""
 _ENDINGS = re.compile(r"(?i)(\.nii\.gz|\.(?:dcm|zip|npz|nii|png|jpe?g|tiff?|bmp|webp|gif|hei[cf]|csv|ima|dicom))$")
 """By which readers and forms tell a kind of file; every other ending is dropped with the name."""
 
@@ -44,24 +46,45 @@ class Names:
 
     def __init__(self) -> None:
         self._names: dict[str, tuple[str, float]] = {}
+        self._arriving: set[str] = set()
         self._lock = threading.Lock()
 
     def keep(self, file: Path, name: str) -> None:
+        """Of an upload that begins to arrive."""
         with self._lock:
             self._names[str(file)] = (name, time.monotonic())
+            self._arriving.add(str(file))
+
+    def arrived(self, files: Sequence[Path]) -> bool:
+        """They are whole: from now on somebody has to ask about them. False where one was swept before."""
+        with self._lock:
+            known = [path for path in map(str, files) if path in self._names]
+            for path in known:
+                self._names[path] = (self._names[path][0], time.monotonic())
+                self._arriving.discard(path)
+            return len(known) == len(files)
+
+    def forget(self, files: Iterable[Path]) -> None:
+        """They broke off."""
+        with self._lock:
+            for path in map(str, files):
+                self._names.pop(path, None)
+                self._arriving.discard(path)
 
     def of(self, file: Path) -> str:
         """The name that the person knows; else that of the path."""
         with self._lock:
             return self._names.get(str(file), (file.name, 0.0))[0]
 
-    def sweep(self, older: float = ABANDONED) -> None:
-        """Forget old ones, and remove their files where they still lie there."""
-        limit = time.monotonic() - older
+    def sweep(self, older: float = ABANDONED, stuck: float = STUCK) -> None:
+        """Forget those that ended longer than `older` seconds ago, or began longer than `stuck` ago and never ended, and remove their files
+        where they still lie there."""
+        now = time.monotonic()
         with self._lock:
-            old = [path for path, (_, kept) in self._names.items() if kept < limit]
+            old = [path for path, (_, at) in self._names.items() if at < now - (stuck if path in self._arriving else older)]
             for path in old:
                 del self._names[path]
+                self._arriving.discard(path)
         for path in old:
             shutil.rmtree(Path(path).parent, ignore_errors=True)
 
@@ -87,7 +110,7 @@ def swept(every: float = 20.0, also: Sequence[Callable[[], None]] = ()) -> Itera
         yield
     finally:
         over.set()
-        NAMES.sweep(older=-1.0)
+        NAMES.sweep(older=-1.0, stuck=-1.0)
 
 
 @dataclass
@@ -170,13 +193,14 @@ class _Intake:
         self.close()
         for file in self.written:
             shutil.rmtree(file.parent, ignore_errors=True)
+        NAMES.forget(self.written)
 
 
 async def take_in(headers: Mapping[bytes, bytes], receive: Receive, folder: Path, largest: int) -> list[Path]:
     """The files of a multipart request, each alone in a folder of random name (0700) below `folder`.
 
-    Raises Refused: no multipart request, more than `largest` bytes, an image of more than LARGEST_IMAGE, too many files, broken off; then
-    nothing is left.
+    Raises Refused: no multipart request, more than `largest` bytes, an image of more than LARGEST_IMAGE, too many files, broken off, more
+    than STUCK seconds; then nothing is left.
     """
     kind, options = parse_options_header(headers.get(b"content-type", b""))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
@@ -197,11 +221,12 @@ async def take_in(headers: Mapping[bytes, bytes], receive: Receive, folder: Path
         parser.finalize()
         if not intake.ended:
             raise Refused(400, "the upload broke off")
-    except Refused:
+        intake.close()
+        if not NAMES.arrived(intake.written):
+            raise Refused(408, f"the upload took longer than {STUCK / 3600:.0f} hours; send it in parts")
+    except BaseException as error:  # a request that is cancelled leaves nothing either
         intake.discard()
-        raise
-    except Exception:
-        intake.discard()
+        if isinstance(error, Refused) or not isinstance(error, Exception):
+            raise
         raise Refused(400, "the upload cannot be read as a multipart form") from None
-    intake.close()
     return intake.written
