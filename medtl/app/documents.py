@@ -107,10 +107,10 @@ def write_case(model: Path | str, image: Path, pdf: Path | None = None, dicom: P
         model: a package, or a run.
         image: one file of any kind that medtl reads; for `dicom` a DICOM file.
         pdf: the file to write, which must not be there yet. dicom: the folder for DICOM objects, each named by its UID.
-        number: which image of the file, from 1; default as the page has it.
+        number: which image of the file, from 1; of several none is chosen for the person who asks, as `medtl predict` chooses none.
     Raises:
-        MedtlError: nothing is asked for, no model, no image, no DICOM file where DICOM is wanted, a place where nothing can be
-            written, a file that is there already.
+        MedtlError: nothing is asked for, no model, no image, several without a number, no DICOM file where DICOM is wanted, a place
+            where nothing can be written, a file that is there already.
     """
     if pdf is None and dicom is None:
         raise MedtlError("nothing is asked for; give --pdf FILE, --dicom FOLDER or both")
@@ -123,6 +123,9 @@ def write_case(model: Path | str, image: Path, pdf: Path | None = None, dicom: P
         answer = desk.answer(label, image, number)
     except Unreadable as reason:
         raise MedtlError(f"{image}: {reason}") from None
+    if number is None and answer.reading.count > 1:
+        count = f"{answer.reading.count:,}"
+        raise MedtlError(f"{image}: holds {count} images; say which one by --number, 1 to {count}")
     case = case_of(answer, metrics_of(desk.folder(label)))
     print(f"{case.headline}. {case.because}")
     if dicom is not None:

@@ -37,7 +37,7 @@ def case(
     dicom: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The answer as DICOM objects of the image's study (report, saliency).")
     ] = None,
-    number: Annotated[int | None, typer.Option(metavar="N", min=1, help="Which image of a file that holds several, from 1.")] = None,
+    number: Annotated[int | None, typer.Option(metavar="N", min=1, help="Which image, from 1; needed where there are several.")] = None,
 ) -> None:
     """Answer for one image, as a page or as DICOM objects.
 

@@ -29,6 +29,8 @@ from medtl.study.settings import StudySettings
 from medtl.study.trials import COLUMNS, DONE, FAILED, WAITING, Trial
 
 TABLE = "trials.csv"
+PREPARING = ("images", "leaks allowed")
+"""Events before `begin`: what a session does to get there is no training."""
 
 
 def write_table(trials: Mapping[str, Trial], folder: Path) -> pd.DataFrame:
@@ -172,6 +174,8 @@ def _elapsed(events: list[dict[str, Any]], clock: str) -> list[float]:
         now, step = float(event.get(clock, 0.0)), (event["event"], event.get("epoch"))
         if event["event"] == "begin":
             before, earlier, session = now, earlier | session, Counter()
+        elif event["event"] in PREPARING:
+            before = None
         elif before is not None:
             again = session[step] < earlier[step]
             session[step] += 1

@@ -139,7 +139,10 @@ def test_without_an_identity_nothing_can_refer_to_it(package, radiograph, tmp_pa
 
 def test_a_frame_is_named(package, radiograph, tmp_path, marker):
     file = radiograph(NumberOfFrames=3, PixelData=np.stack([marker] * 3).tobytes())
-    write_case(package(tmp_path / "model"), file, dicom=tmp_path / "out", number=2)
+    with pytest.raises(MedtlError, match="holds 3 images; say which one by --number, 1 to 3"):
+        write_case(package(tmp_path / "model"), file, dicom=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    write_case(package(tmp_path / "model2"), file, dicom=tmp_path / "out", number=2)
     made = written(tmp_path / "out")
     (image,) = [item for item in items(made["SR"]) if item.ValueType == "IMAGE"]
     assert image.ReferencedSOPSequence[0].ReferencedFrameNumber == 2

@@ -24,7 +24,7 @@ from medtl.errors import MedtlError
 from medtl.interop.dicom_source import NoReference
 
 ModelName = Annotated[str | None, Query(description="Which model answers; default the first.")]
-Number = Annotated[int | None, Query(ge=1, description="Which image of a file that holds several, from 1.")]
+Number = Annotated[int | None, Query(ge=1, description="Which image, from 1; needed where the file holds several.")]
 Image = Annotated[UploadFile, File(description="One image: DICOM, NIfTI, PNG, JPEG, TIFF …")]
 _WRONG: dict[int | str, dict[str, Any]] = {status: {"model": Wrong} for status in (400, 401, 404, 413, 415, 422, 429, 500, 503)}
 
