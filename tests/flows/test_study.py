@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -97,14 +98,23 @@ def test_what_a_resumed_trial_does_again_is_not_counted_again(data: Path, done: 
     name = table.index[table["arm"] == "frozen"][0]
     log = copy / "trials" / name / "log.jsonl"
     events = [json.loads(line) for line in log.read_text().splitlines()]
-    killed = next(place for place, event in enumerate(events) if event["event"] == "probe") + 1
-    later = [{**event, "time": event["time"] + 1000, "cpu": event["cpu"] + 1000} for event in events]
-    log.write_text("".join(json.dumps(event) + "\n" for event in (*events[:killed], *later)))
+    begin, probe = (next(place for place, event in enumerate(events) if event["event"] == what) for what in ("begin", "probe"))
+    killed = [*events[:begin], shifted(events[begin], 0), {**shifted(events[probe], 0), **moment(events[begin], 50)}]
+    later = [shifted(event, 1000 + 30 * (place > begin)) for place, event in enumerate(events)]
+    log.write_text("".join(json.dumps(event) + "\n" for event in (*killed, *later)))
     study(data / "study.yaml", out=copy)
     again = pd.read_csv(copy / "trials.csv").set_index("trial")
-    for column in ("cpu_seconds", "wall_seconds"):
-        assert again.loc[name, column] == pytest.approx(table.loc[name, column], abs=0.11)
-    assert table.loc[name, "cpu_seconds"] > 0.5, "what was done again would be seen"
+    for column, clock in (("cpu_seconds", "cpu"), ("wall_seconds", "time")):
+        first = events[probe][clock] - events[begin][clock]
+        assert again.loc[name, column] == pytest.approx(table.loc[name, column] - first + 50, abs=0.2)
+
+
+def moment(event: dict[str, Any], seconds: float) -> dict[str, float]:
+    return {clock: event[clock] + seconds for clock in ("time", "cpu")}
+
+
+def shifted(event: dict[str, Any], seconds: float) -> dict[str, Any]:
+    return {**event, **moment(event, seconds)}
 
 
 def test_a_trial_that_another_worker_holds_is_left_to_it(data: Path, done: Path, tmp_path: Path) -> None:
